@@ -1,0 +1,30 @@
+# Every target does its own set-up; `make run` and `make test` are all a newcomer needs.
+PYTHON ?= python3.11
+VENV := .venv
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export DVC_NO_ANALYTICS := 1
+export DO_NOT_TRACK := 1
+READY := $(VENV)/.ready
+
+.PHONY: setup run test lint bench
+setup: $(READY)
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+run: setup
+	gpt1 run
+
+test: setup
+	pytest -n 2 --dist loadgroup
+
+lint: setup
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports
+
+bench: setup
+	for b in benchmarks/[a-z]*.py; do echo "== $$b"; python $$b || exit 1; done

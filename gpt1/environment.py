@@ -1,0 +1,31 @@
+"""Every `GPT1_*` variable: what only places the work, and never marks a stage as changed."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Environment:
+    """Where the work is done. Results agree across devices and process counts to a tolerance."""
+
+    device: str = ""
+    """GPT1_DEVICE: `cpu`, `cuda`, `cuda:1`; empty: the first accelerator, else the CPU."""
+    nproc: int = 1
+    """GPT1_NPROC: training processes on this machine."""
+    dask: str = ""
+    """GPT1_DASK: the address of a Dask scheduler for the text stages; empty: local processes."""
+    workers: int = 0
+    """GPT1_WORKERS: local processes of the text stages; 0: one for each core."""
+    tracking: str = ""
+    """GPT1_TRACKING: the address of an MLflow server; empty: a database inside the project."""
+    parent_run: str = ""
+    """GPT1_PARENT_RUN: the MLflow run of the whole pipeline, set by the flow."""
+
+    @classmethod
+    def read(cls) -> "Environment":
+        """The variables as they stand now."""
+        fields = cls.__dataclass_fields__
+        found = {name: os.environ.get(f"GPT1_{name.upper()}", "") for name in fields}
+        return cls(
+            **{name: type(fields[name].default)(text) for name, text in found.items() if text}
+        )

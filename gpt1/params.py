@@ -1,0 +1,153 @@
+"""One frozen dataclass for each section of `params.yaml`.
+
+No key has a default: `params.yaml` says everything, so that DVC sees everything. The paper's value
+stands beside each key, and `differences` tells where an experiment departs from it.
+"""
+
+import dataclasses
+import difflib
+from typing import Any, Literal, TypeVar
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from gpt1.errors import UserError
+
+T = TypeVar("T")
+section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+
+
+def key(paper: Any = None, **limits: Any) -> Any:
+    """A required key: the paper's value (None where the paper has none) and its allowed range."""
+    return Field(json_schema_extra={"paper": paper}, **limits)
+
+
+@section
+class Raw:
+    path: str = key()
+    """A folder or file with books, or a source file (`.yaml`) that names a package or address."""
+
+
+@section
+class Clean:
+    seed: int = key(ge=0)
+    """Chooses the books that are held out."""
+    valid_fraction: float = key(ge=0, lt=1)
+    """The share of the books (of the passages, with one or two books) that is held out."""
+
+
+@section
+class BPE:
+    merges: int = key(paper=40_000, ge=1, le=65_000)
+
+
+@section
+class Model:
+    """A model is a name; this is what the name stands for (sections 3.1 and 4.1 of the paper)."""
+
+    kind: Literal["transformer", "lstm"] = key(paper="transformer")
+    shards: str = key(paper="shards")
+    """The folder below `data/` with the tokens it is trained on."""
+    books: float = key(paper=1.0, gt=0, le=1)
+    """The share of the training books that is used."""
+    seed: int = key(ge=0)
+    layers: int = key(paper=12, ge=1)
+    width: int = key(paper=768, ge=1)
+    heads: int = key(paper=12, ge=1)
+    feed_forward: int = key(paper=3072, ge=1)
+    context: int = key(paper=512, ge=2)
+    dropout: float = key(paper=0.1, ge=0, lt=1)
+    epochs: int = key(paper=100, ge=0)
+    """Passes over the books; 0: no pretraining."""
+    batch: int = key(paper=64, ge=1)
+    """Windows of `context` tokens in one update."""
+    micro_batch: int = key(ge=1)
+    """Windows that are in memory at once; divides `batch`."""
+    learning_rate: float = key(paper=2.5e-4, gt=0)
+    warmup: int = key(paper=2000, ge=0)
+    """Updates of linear warm-up."""
+    weight_decay: float = key(paper=0.01, ge=0)
+    clip: float = key(paper=1.0, gt=0)
+    """The largest gradient norm."""
+    precision: Literal["bf16", "fp32"] = key()
+    threads: int = key(ge=1)
+    """CPU threads: other counts give other bits."""
+    compile: bool = key()
+    """torch.compile: other bits again, and faster."""
+    checkpoints: list[int] = key()
+    """Updates after which the model is kept, for the zero-shot curve."""
+
+
+@section
+class DerivedTask:
+    """A task made from the held-out books, which pretraining never sees."""
+
+    seed: int = key(ge=0)
+    train: int = key(ge=1)
+    """Examples; so are `dev` and `test`."""
+    dev: int = key(ge=1)
+    test: int = key(ge=1)
+
+
+@section
+class Finetune:
+    """Section 4.1 of the paper, "Fine-tuning details"."""
+
+    learning_rate: float = key(paper=6.25e-5, gt=0)
+    epochs: int = key(paper=3, ge=0)
+    batch: int = key(paper=32, ge=1)
+    micro_batch: int = key(ge=1)
+    warmup: float = key(paper=0.002, ge=0, le=1)
+    """The share of the updates that warms up."""
+    auxiliary: float = key(paper=0.5, ge=0)
+    """The weight of the language-model loss."""
+    dropout: float = key(paper=0.1, ge=0, lt=1)
+    """Of the classifier's input; the network keeps its own."""
+    weight_decay: float = key(paper=0.01, ge=0)
+    clip: float = key(paper=1.0, gt=0)
+    precision: Literal["bf16", "fp32"] = key()
+    threads: int = key(ge=1)
+    compile: bool = key()
+
+
+@section
+class Compare:
+    """What is compared: every task with every model, once for each seed."""
+
+    tasks: list[str] = key()
+    models: list[str] = key()
+    seeds: list[int] = key()
+
+
+def parse(cls: type[T], values: Any, name: str) -> T:
+    """Check one section, called `name` in messages such as `models.gpt`.
+
+    Raises UserError with one line that names the key, what is allowed, and a near match.
+    """
+    if not isinstance(values, dict):
+        raise UserError(f"params.yaml: {name} must be a section with keys, not {values!r}")
+    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    for unknown in sorted(set(map(str, values)) - set(known)):
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        raise UserError(f"params.yaml: {name}.{unknown} is no key of this section; {hint}")
+    try:
+        return TypeAdapter(cls).validate_python(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join([name, *map(str, first["loc"])])
+        if first["type"] == "missing":
+            raise UserError(f"params.yaml: {where} is missing") from None
+        message = first["msg"][0].lower() + first["msg"][1:]
+        raise UserError(f"params.yaml: {where} = {first['input']!r}: {message}") from None
+
+
+def differences(params: Any) -> dict[str, tuple[Any, Any]]:
+    """Where a section departs from the paper: key -> (the paper's value, ours)."""
+    found = {}
+    for field in dataclasses.fields(params):
+        paper = field.default.json_schema_extra["paper"]  # type: ignore[union-attr]
+        ours = getattr(params, field.name)
+        if paper is not None and ours != paper:
+            found[field.name] = (paper, ours)
+    return found

@@ -1,0 +1,1 @@
+"""MLflow, reached from here and nowhere else in the stages."""
