@@ -12,7 +12,7 @@ __all__ = ["GPT", "BPETokenizer", "TaskModel"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public class when it is first used: torch takes seconds, the tokenizer needs none."""
+    """Import a public class when it is first used: torch takes seconds to load."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gpt1' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

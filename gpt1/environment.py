@@ -2,6 +2,7 @@
 
 import os
 from dataclasses import dataclass
+from typing import get_type_hints
 
 
 @dataclass(frozen=True)
@@ -24,8 +25,6 @@ class Environment:
     @classmethod
     def read(cls) -> "Environment":
         """The variables as they stand now."""
-        fields = cls.__dataclass_fields__
-        found = {name: os.environ.get(f"GPT1_{name.upper()}", "") for name in fields}
-        return cls(
-            **{name: type(fields[name].default)(text) for name, text in found.items() if text}
-        )
+        found = {name: os.environ.get(f"GPT1_{name.upper()}") for name in cls.__annotations__}
+        kinds: dict[str, type] = get_type_hints(cls)
+        return cls(**{name: kinds[name](text) for name, text in found.items() if text})
