@@ -1,0 +1,54 @@
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gpt1 import params
+from gpt1.errors import UserError
+
+SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+GPT = SHIPPED["models"]["gpt"]
+
+
+def refusal(values: dict) -> str:
+    with pytest.raises(UserError) as error:
+        params.parse(params.Model, values, "models.gpt")
+    return str(error.value)
+
+
+def test_an_unknown_key_is_refused_with_the_nearest_known_one() -> None:
+    assert refusal(GPT | {"layer": 3}).endswith("did you mean layers?")
+
+
+def test_a_missing_key_is_named() -> None:
+    assert "models.gpt.width is missing" in refusal(
+        {name: value for name, value in GPT.items() if name != "width"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("bad", "allowed"),
+    [
+        ({"layers": 0}, "greater than or equal to 1"),
+        ({"precision": "fp64"}, "'bf16' or 'fp32'"),
+        ({"dropout": 1.0}, "less than 1"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_is_allowed(bad: dict, allowed: str) -> None:
+    message = refusal(GPT | bad)
+    assert next(iter(bad)) in message
+    assert allowed in message
+    assert "\n" not in message
+
+
+def test_a_section_that_is_no_mapping_is_refused() -> None:
+    with pytest.raises(UserError, match="clean must be a section"):
+        params.parse(params.Clean, None, "clean")
+
+
+def test_differences_name_what_departs_from_the_paper_and_nothing_else() -> None:
+    model = params.parse(params.Model, GPT | {"layers": 3, "dropout": 0.1}, "models.gpt")
+    found = params.differences(model)
+    assert found["layers"] == (12, 3)
+    assert "dropout" not in found
+    assert "seed" not in found  # the paper names none
