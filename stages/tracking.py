@@ -1,1 +1,164 @@
-"""MLflow, reached from here and nowhere else in the stages."""
+"""MLflow, reached from here and nowhere else in the stages.
+
+    with tracking.run() as run:
+        run.params(params)
+        run.metrics({"valid/loss": 3.2}, step=100)
+        run.artifact(path)
+
+The run is a record, never a condition: when MLflow cannot be reached, one line says so and the
+stage goes on without it.
+"""
+
+import dataclasses
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gpt1.environment import Environment
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+EXPERIMENT = "gpt1"
+FOLDER = ".mlflow"
+FLUSH_SECONDS = 10
+
+
+@contextmanager
+def run() -> Iterator["Run"]:
+    """Record this stage as one MLflow run, named after it, under GPT1_PARENT_RUN when that is set.
+
+    It ends as FINISHED, as FAILED when the block raises, or as KILLED when it is told to stop.
+    """
+    stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
+    tags = {"stage": stage, "mlflow.source.name": stage}
+    if parent := Environment.read().parent_run:
+        tags["mlflow.parentRunId"] = parent
+    record = Run(stage, tags)
+    status = "FAILED"
+    try:
+        yield record
+        status = "FINISHED"
+    except (KeyboardInterrupt, SystemExit):
+        status = "KILLED"
+        raise
+    finally:
+        record.end(status)
+
+
+class Run:
+    """One MLflow run. Values are gathered and sent together, for a request costs milliseconds."""
+
+    def __init__(self, name: str, tags: dict[str, str] | None = None) -> None:
+        self._params: dict[str, str] = {}
+        self._metrics: list[tuple[str, float, int, int]] = []
+        self._wait = FLUSH_SECONDS
+        self._due = time.monotonic() + self._wait
+        self.id = ""
+        self._try(lambda: self._start(name, tags or {}))
+
+    def params(self, values: Any) -> None:
+        """A dataclass or a dict, nested ones with dotted names."""
+        self._params |= _flatten(values)
+        self._flush_when_due()
+
+    def metrics(self, values: dict[str, float], step: int | None = None) -> None:
+        """Numbers by name, at `step` where they form a curve."""
+        now = time.time_ns() // 1_000_000
+        self._metrics += [(name, float(value), now, step or 0) for name, value in values.items()]
+        self._flush_when_due()
+
+    def artifact(self, path: Path | str) -> None:
+        """Keep a copy of a small file or folder with the run."""
+        if not self.id:
+            return
+        path = Path(path)
+        log = "log_artifacts" if path.is_dir() else "log_artifact"
+        folder = path.name if path.is_dir() else None
+        self._try(lambda: getattr(self._client, log)(self.id, str(path), folder))
+
+    def end(self, status: str) -> None:
+        """Send what is left; `status` is FINISHED, FAILED or KILLED."""
+        if not self.id:
+            return
+        self._try(self._flush)
+        self._try(lambda: self._client.set_terminated(self.id, status))
+
+    def _start(self, name: str, tags: dict[str, str]) -> None:
+        self._client, experiment = connect(Path.cwd(), Environment.read().tracking)
+        self.id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
+
+    def _flush_when_due(self) -> None:
+        if self.id and time.monotonic() > self._due:
+            self._try(self._flush)
+
+    def _flush(self) -> None:
+        from mlflow.entities import Metric, Param
+
+        self._client.log_batch(
+            self.id,
+            metrics=[Metric(*metric) for metric in self._metrics],
+            params=[Param(name, value) for name, value in self._params.items()],
+        )
+        self._params, self._metrics = {}, []
+        self._due = time.monotonic() + self._wait
+
+    def _try(self, send: Callable[[], None]) -> None:
+        """Values that cannot be sent stay and are tried again, less and less often."""
+        try:
+            send()
+        except Exception as error:  # whatever MLflow, its database or the network raise
+            if self._wait == FLUSH_SECONDS:
+                reason = str(error).strip().splitlines() or [type(error).__name__]
+                print(f"warning: MLflow does not record this stage: {reason[0]}", file=sys.stderr)
+            self._wait *= 2
+            self._due = time.monotonic() + self._wait
+
+
+def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
+    """A client and the id of the experiment, both made where they are missing.
+
+    Without `address` the database is in `.mlflow/` below `root`. The first touch of a database lays
+    out its tables and must not happen twice at once, hence the lock.
+    """
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    from mlflow import MlflowClient
+
+    if address:
+        client = MlflowClient(address)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
+    folder = root.resolve() / FOLDER
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        client = MlflowClient(database(root))
+        found = client.get_experiment_by_name(EXPERIMENT)
+        artifacts = (folder / "artifacts").as_uri()
+        return client, (
+            found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts)
+        )
+
+
+def database(root: Path) -> str:
+    """The address of the project's own MLflow database."""
+    return f"sqlite:///{root.resolve() / FOLDER / 'mlflow.db'}"
+
+
+def _flatten(values: Any, prefix: str = "") -> dict[str, str]:
+    if dataclasses.is_dataclass(values) and not isinstance(values, type):
+        values = dataclasses.asdict(values)
+    found: dict[str, str] = {}
+    for name, value in values.items():
+        if isinstance(value, dict):
+            found |= _flatten(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = str(value)
+    return found

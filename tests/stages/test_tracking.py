@@ -1,0 +1,125 @@
+import dataclasses
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from stages import tracking
+
+
+@dataclasses.dataclass
+class Params:
+    width: int = 8
+    learning_rate: float = 0.1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("a project")  # with a space, as people have them
+
+
+@pytest.fixture(autouse=True)
+def project(folder, request, monkeypatch):
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DVC_STAGE", request.node.name)
+    monkeypatch.delenv("GPT1_PARENT_RUN", raising=False)
+    monkeypatch.delenv("GPT1_TRACKING", raising=False)
+    return folder
+
+
+def recorded(project):
+    """The runs of the stage that this test plays."""
+    client, experiment = tracking.connect(project)
+    runs = client.search_runs([experiment])
+    return client, [r for r in runs if r.info.run_name == os.environ["DVC_STAGE"]]
+
+
+def test_a_run_has_the_name_of_its_stage_its_params_metrics_and_artifacts(project):
+    (project / "table.md").write_text("a table")
+    with tracking.run() as run:
+        run.params(Params())
+        run.params({"task": {"name": "book"}})
+        for step in range(1500):
+            run.metrics({"train/loss": 1 / (step + 1)}, step=step)
+        run.metrics({"accuracy": 0.5})
+        run.artifact(project / "table.md")
+    client, [found] = recorded(project)
+    assert found.info.run_name == found.data.tags["stage"] == os.environ["DVC_STAGE"]
+    assert found.info.status == "FINISHED"
+    assert found.data.params == {"width": "8", "learning_rate": "0.1", "task.name": "book"}
+    curve = client.get_metric_history(found.info.run_id, "train/loss")
+    assert [(m.step, m.value) for m in curve] == [(s, 1 / (s + 1)) for s in range(1500)]
+    assert found.data.metrics["accuracy"] == 0.5
+    assert [a.path for a in client.list_artifacts(found.info.run_id)] == ["table.md"]
+    assert not (project / "mlruns").exists()
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"), [(ValueError, "FAILED"), (SystemExit, "KILLED"), (None, "FINISHED")]
+)
+def test_the_run_ends_as_its_stage_does(project, raised, status):
+    try:
+        with tracking.run():
+            if raised:
+                raise raised
+    except (ValueError, SystemExit):
+        pass
+    _, [found] = recorded(project)
+    assert found.info.status == status
+
+
+def test_a_run_is_a_child_of_the_pipeline_run(project, monkeypatch):
+    parent = tracking.Run("pipeline")
+    monkeypatch.setenv("GPT1_PARENT_RUN", parent.id)
+    with tracking.run():
+        pass
+    _, [child] = recorded(project)
+    assert child.data.tags["mlflow.parentRunId"] == parent.id
+
+
+def test_a_stage_goes_on_when_mlflow_cannot_be_reached(project, monkeypatch, capsys):
+    monkeypatch.setenv("GPT1_TRACKING", "http://127.0.0.1:9")
+    with tracking.run() as run:
+        run.params(Params())
+        run.metrics({"loss": 1.0})
+        run.artifact(project)
+    warning = capsys.readouterr().err
+    assert warning.startswith("warning: MLflow does not record this stage")
+    assert len(warning.splitlines()) == 1
+
+
+def test_values_that_could_not_be_sent_are_sent_later(project, monkeypatch):
+    with tracking.run() as run:
+        run.metrics({"loss": 1.0}, step=1)
+        with monkeypatch.context() as broken:
+            broken.setattr(run._client, "log_batch", lambda *_, **__: 1 / 0)
+            run._try(run._flush)
+        run.metrics({"loss": 2.0}, step=2)
+    client, [found] = recorded(project)
+    assert len(client.get_metric_history(found.info.run_id, "loss")) == 2
+
+
+def test_four_processes_may_be_the_first_to_touch_the_database(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = "from stages import tracking\nwith tracking.run() as run: run.metrics({'loss': 1.0})"
+    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", script], env=environment, stderr=subprocess.PIPE)
+        for _ in range(4)
+    ]
+    assert [p.communicate()[1].decode() for p in processes if p.wait()] == []
+    assert [run.data.metrics for run in recorded(tmp_path)[1]] == [{"loss": 1.0}] * 4
+
+
+def test_dvc_tells_a_stage_its_name(tmp_path):
+    command = f"{sys.executable} -c \"import os; open('out', 'w').write(os.environ['DVC_STAGE'])\""
+    (tmp_path / "dvc.yaml").write_text(
+        f"stages:\n  s:\n    matrix:\n      t: [rte]\n    cmd: {command}\n    outs: [out]\n"
+    )
+    dvc = [sys.executable, "-m", "dvc"]
+    for arguments in (["init", "--no-scm", "-q"], ["repro", "-q"]):
+        environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
+        subprocess.run([*dvc, *arguments], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / "out").read_text() == "s@rte"
