@@ -1,0 +1,44 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from gpt1.analysis.statistics import Estimate, difference, estimate, verdict
+
+SCORES = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
+
+
+@given(SCORES)
+def test_the_interval_is_the_one_of_a_one_sample_t_test(values):
+    found = estimate(values)
+    low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
+    assert found.mean == pytest.approx((low + high) / 2, abs=1e-6)
+    assert found.half_width == pytest.approx((high - low) / 2, abs=1e-6)
+
+
+def test_one_seed_has_no_interval():
+    assert estimate([71.25]) == Estimate(71.25, None, 1)
+    assert str(estimate([71.25])) == "71.2"
+
+
+def test_a_difference_is_paired_by_seed():
+    ours, theirs = {1: 60.0, 2: 70.0, 3: 50.0}, {3: 49.0, 2: 69.0, 1: 59.0, 4: 0.0}
+    found = difference(ours, theirs)
+    assert (found.mean, found.half_width, found.seeds) == (1.0, 0.0, 3)
+
+
+@pytest.mark.parametrize(
+    ("effect", "expected", "said"),
+    [
+        (Estimate(5.0, 2.0, 3), 14.8, "agrees"),
+        (Estimate(-5.0, 2.0, 3), 14.8, "disagrees"),
+        (Estimate(-5.0, 2.0, 3), -0.3, "agrees"),
+        (Estimate(5.0, 6.0, 3), 14.8, "inconclusive at this scale"),
+        (Estimate(5.0, None, 1), 14.8, "inconclusive at this scale"),
+        (Estimate(0.0, math.inf, 2), 14.8, "inconclusive at this scale"),
+    ],
+)
+def test_only_an_interval_that_leaves_zero_out_decides(effect, expected, said):
+    assert verdict(effect, expected) == said
