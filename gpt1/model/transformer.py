@@ -1,0 +1,164 @@
+"""The network of GPT-1: a decoder-only transformer that normalises after each residual sum.
+
+Section 3.1 of "Improving Language Understanding by Generative Pre-Training" (Radford et al., 2018),
+whose equations are those of Vaswani et al. (2017) without the encoder.
+
+Shapes: B sequences, T tokens each, C = width, H heads of size D = C / H, V = vocabulary.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gpt1.model import files
+from gpt1.model.cross_entropy import linear_cross_entropy
+
+INITIAL_DEVIATION = 0.02
+QUERY_BLOCK = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class GPTConfig:
+    """The paper's size is 12 layers of width 768, 12 heads, 512 positions, dropout 0.1."""
+
+    vocab: int
+    layers: int
+    width: int
+    heads: int
+    context: int
+    dropout: float
+
+
+class GPT(nn.Module):
+    """A language model: token and position embeddings, blocks, and the token embedding again."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocab, config.width)
+        self.positions = nn.Embedding(config.context, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.apply(initialise)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens, int64 (B, T) with T at most the context, to next-token logits (B, T, V)."""
+        return F.linear(self.states(tokens), self.tokens.weight)
+
+    def states(self, tokens: Tensor) -> Tensor:
+        """The last block's output for every token: (B, T) to (B, T, C)."""
+        positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
+        x = self.dropout(self.tokens(tokens) + self.positions(positions))  # (B, T, C)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+    def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+        """Cross-entropy, in nats, of the language model on `targets` (B, T) after `states`.
+
+        The mean over all targets; with `weights` (B, T), the sum of each target's loss times its
+        weight. The logits of all the targets are never held at once.
+        """
+        targets = targets.reshape(-1)
+        if weights is None:
+            weights = torch.full(targets.shape, 1 / targets.numel(), device=states.device)
+        states = states.reshape(targets.numel(), -1)
+        return linear_cross_entropy(states, self.tokens.weight, targets, weights.reshape(-1))
+
+    def add_special_tokens(self, count: int) -> None:
+        """Append `count` rows, drawn from N(0, 0.02), to the vocabulary."""
+        rows = torch.randn(count, self.config.width, device=self.tokens.weight.device)
+        weight = torch.cat([self.tokens.weight.detach(), rows * INITIAL_DEVIATION])
+        self.tokens = nn.Embedding.from_pretrained(weight, freeze=False)
+        self.config = GPTConfig(**{**vars(self.config), "vocab": len(weight)})
+
+    def save(self, directory: Path) -> None:
+        """Write `config.json` and `model.safetensors`, which `transformers` opens too."""
+        files.save_transformer(directory, vars(self.config), self.state_dict())
+
+    @classmethod
+    def load(cls, directory: Path) -> "GPT":
+        """Read a model directory, ours or one of `transformers`; in evaluation mode."""
+        config, tensors = files.load_transformer(directory)
+        with torch.device("meta"):
+            model = cls(GPTConfig(**config))
+        model.load_state_dict(tensors, assign=True)
+        return model.requires_grad_().eval()
+
+
+class Block(nn.Module):
+    """Attention, then a feed-forward layer, each added to its input and normalised."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.attention = Attention(config)
+        self.attention_norm = nn.LayerNorm(config.width, eps=1e-5)
+        self.feed_forward = FeedForward(config)
+        self.feed_forward_norm = nn.LayerNorm(config.width, eps=1e-5)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
+        x = self.attention_norm(x + self.attention(x))
+        return self.feed_forward_norm(x + self.feed_forward(x))
+
+
+class Attention(nn.Module):
+    """Masked multi-head self-attention."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.queries_keys_values = nn.Linear(config.width, 3 * config.width)
+        self.output = nn.Linear(config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
+        B, T, C = x.shape
+        split = self.queries_keys_values(x).view(B, T, 3, self.heads, C // self.heads)
+        q, k, v = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        dropout = self.dropout.p if self.training else 0.0
+        mixed = causal_attention(q, k, v, dropout)  # (B, H, T, D)
+        return self.dropout(self.output(mixed.transpose(1, 2).reshape(B, T, C)))
+
+
+class FeedForward(nn.Module):
+    """Two linear layers with a GELU between them, four times as wide inside."""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.expand = nn.Linear(config.width, 4 * config.width)
+        self.contract = nn.Linear(4 * config.width, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
+        return self.dropout(self.contract(F.gelu(self.expand(x), approximate="tanh")))
+
+
+def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
+    """softmax(q k' / sqrt(D)) v, each of (B, H, T, D), where a query sees no later key.
+
+    Dropout of the probabilities takes PyTorch's own kernel off its fast path on the CPU, so with
+    dropout a block of queries at a time meets the keys up to its end: half the work of a mask.
+    """
+    if not dropout:
+        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+    T, D = q.shape[-2:]
+    mixed = []
+    for start in range(0, T, QUERY_BLOCK):
+        end = min(start + QUERY_BLOCK, T)
+        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-2, -1) / math.sqrt(D)
+        later = torch.ones(end - start, end, dtype=torch.bool, device=q.device).triu(start + 1)
+        probabilities = scores.masked_fill(later, -torch.inf).softmax(-1)  # (B, H, block, end)
+        mixed.append(F.dropout(probabilities, dropout) @ v[:, :, :end])
+    return torch.cat(mixed, dim=2)
+
+
+def initialise(module: nn.Module) -> None:
+    """Weights and embeddings from N(0, 0.02), biases 0, gains 1 (section 4.1)."""
+    if isinstance(module, nn.Linear | nn.Embedding):
+        nn.init.normal_(module.weight, std=INITIAL_DEVIATION)
+    if isinstance(module, nn.Linear):
+        nn.init.zeros_(module.bias)

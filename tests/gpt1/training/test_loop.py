@@ -1,0 +1,100 @@
+"""The loop: it learns, it accumulates, and it goes on where it stopped."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.training.loop import RESUME_CODE, fit
+
+Row = dict[str, float]
+
+
+def new_model(dropout: float = 0.1) -> GPT:
+    torch.manual_seed(0)
+    return GPT(GPTConfig(vocab=50, layers=1, width=16, heads=2, context=8, dropout=dropout))
+
+
+def batch_at(update: int, parts: int = 2) -> list[Tensor]:
+    batch = torch.randint(50, (8, 9), generator=torch.Generator().manual_seed(update % 3))
+    return list(batch.chunk(parts))
+
+
+def loss(model: nn.Module, tokens: Tensor) -> Tensor:
+    assert isinstance(model, GPT)
+    return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) * len(tokens) / 8
+
+
+def train(model: GPT, state: Path, **changes: Any) -> list[Row]:
+    settings: dict[str, Any] = {
+        "loss": loss,
+        "batch_at": batch_at,
+        "updates": 12,
+        "rate": lambda update: 1e-2,
+        "weight_decay": 0.01,
+        "clip": 1.0,
+        "precision": "fp32",
+        "seed": 1,
+        "state": state,
+        "title": "test",
+    }
+    return fit(model, **{**settings, **changes})
+
+
+def stop_at(update: int) -> Callable[[int], list[Tensor]]:
+    """Batches that send SIGTERM to this process in the middle of an update."""
+
+    def batches(number: int) -> list[Tensor]:
+        if number == update:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return batch_at(number)
+
+    return batches
+
+
+def test_it_learns_the_same_bits_every_time(tmp_path: Path) -> None:
+    one, two = new_model(), new_model()
+    first, second = train(one, tmp_path / "a"), train(two, tmp_path / "b")
+    assert first[-1]["loss"] < first[0]["loss"] - 0.1
+    assert first == second
+    assert all(map(torch.equal, one.parameters(), two.parameters()))
+
+
+@pytest.mark.parametrize("update", [0, 1, 7])
+def test_sigterm_loses_nothing_and_the_resumed_run_ends_in_the_same_bits(
+    tmp_path: Path, update: int
+) -> None:
+    whole, resumed = new_model(), new_model()
+    expected = train(whole, tmp_path / "whole")
+    with pytest.raises(SystemExit) as stopped:
+        train(new_model(), tmp_path / "state", batch_at=stop_at(update))
+    assert stopped.value.code == RESUME_CODE
+    assert train(resumed, tmp_path / "state") == expected
+    assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
+
+
+@pytest.mark.parametrize("parts", [2, 4, 8])
+def test_micro_batches_add_up_to_the_batch_when_dropout_is_off(tmp_path: Path, parts: int) -> None:
+    whole, split = new_model(dropout=0), new_model(dropout=0)
+    expected = train(whole, tmp_path / "a", batch_at=lambda u: batch_at(u, 1), updates=3)
+    rows = train(split, tmp_path / "b", batch_at=lambda u: batch_at(u, parts), updates=3)
+    for row, other in zip(rows, expected, strict=True):
+        assert row == pytest.approx(other, abs=1e-6)
+    for one, two in zip(whole.parameters(), split.parameters(), strict=True):
+        torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
+
+
+def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: Path) -> None:
+    def explodes(model: nn.Module, tokens: Tensor) -> Tensor:
+        return loss(model, tokens) * float("nan")
+
+    with pytest.raises(UserError, match="the loss of update 0 is not finite"):
+        train(new_model(), tmp_path / "state", loss=explodes)
+    assert (tmp_path / "state").exists()
