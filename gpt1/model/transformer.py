@@ -49,12 +49,20 @@ class GPT(nn.Module):
         """Tokens, int64 (B, T) with T at most the context, to next-token logits (B, T, V)."""
         return F.linear(self.states(tokens), self.tokens.weight)
 
-    def states(self, tokens: Tensor) -> Tensor:
-        """The last block's output for every token: (B, T) to (B, T, C)."""
-        positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
+    def states(
+        self, tokens: Tensor, positions: Tensor | None = None, visible: Tensor | None = None
+    ) -> Tensor:
+        """The last block's output for every token: (B, T) to (B, T, C).
+
+        A row may hold several texts that share their beginning: `positions`, int64 (B, T), then
+        says where each token stands in its text, and `visible`, bool (B, 1, T, T), which tokens it
+        sees. By default a row is one text, and a token sees itself and those before it.
+        """
+        if positions is None:
+            positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
         x = self.dropout(self.tokens(tokens) + self.positions(positions))  # (B, T, C)
         for block in self.blocks:
-            x = block(x)
+            x = block(x, visible)
         return x
 
     def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -100,8 +108,8 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.width, eps=1e-5)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
-        x = self.attention_norm(x + self.attention(x))
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:  # (B, T, C), and back
+        x = self.attention_norm(x + self.attention(x, visible))
         return self.feed_forward_norm(x + self.feed_forward(x))
 
 
@@ -115,12 +123,15 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
+    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:  # (B, T, C), and back
         B, T, C = x.shape
         split = self.queries_keys_values(x).view(B, T, 3, self.heads, C // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
         dropout = self.dropout.p if self.training else 0.0
-        mixed = causal_attention(q, k, v, dropout)  # (B, H, T, D)
+        if visible is None:
+            mixed = causal_attention(q, k, v, dropout)  # (B, H, T, D)
+        else:
+            mixed = F.scaled_dot_product_attention(q, k, v, visible, dropout)
         return self.dropout(self.output(mixed.transpose(1, 2).reshape(B, T, C)))
 
 

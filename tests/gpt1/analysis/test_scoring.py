@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+
+from gpt1.analysis import scoring
+from gpt1.analysis.scoring import Question, log_probabilities
+from gpt1.model.transformer import GPT, GPTConfig
+
+VOCABULARY, CONTEXT = 50, 24
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    model = GPT(
+        GPTConfig(vocab=VOCABULARY, layers=2, width=16, heads=2, context=CONTEXT, dropout=0.5)
+    )
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.3)  # far from uniform
+    return model
+
+
+def random_questions(count, seed=0):
+    random = np.random.default_rng(seed)
+
+    def text(low, high):
+        return random.integers(VOCABULARY, size=random.integers(low, high)).tolist()
+
+    return [
+        Question(text(1, 12), [text(1, 9) for _ in range(random.integers(1, 5))])
+        for _ in range(count)
+    ]
+
+
+def one_by_one(model, question):
+    """Each continuation on its own behind its prefix, by the network's full logits."""
+    model.eval()
+    for continuation in question.continuations:
+        text = torch.tensor([[*question.prefix, *continuation]])
+        scores = model(text[:, :-1])[0].log_softmax(-1)
+        start = len(question.prefix) - 1
+        yield scores[range(start, text.shape[1] - 1), continuation].detach().numpy()
+
+
+def assert_same(model, questions):
+    for question, found in zip(questions, log_probabilities(model, questions), strict=True):
+        for ours, alone in zip(found, one_by_one(model, question), strict=True):
+            np.testing.assert_allclose(ours, alone, atol=2e-5)
+
+
+def test_shared_prefixes_and_batches_give_what_each_text_gives_alone(model, monkeypatch):
+    monkeypatch.setattr(scoring, "TOKENS_AT_ONCE", 100)
+    monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 7)
+    assert_same(model, random_questions(40))
+
+
+def test_single_sentences_take_the_causal_path_and_give_the_same(model):
+    assert_same(model, [Question([3], [q.continuations[0]]) for q in random_questions(20)])
+
+
+def test_a_prefix_loses_its_beginning_when_the_text_is_too_long(model):
+    prefix, answers = list(range(40)), [[1, 2, 3], [4, 5, 6, 7]]
+    fitted = Question(prefix[-(CONTEXT + 1 - 4) :], answers)
+    long, short = log_probabilities(model, [Question(prefix, answers), fitted])
+    for one, other in zip(long, short, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert len(Question(prefix, [list(range(99))]).fitted(CONTEXT).continuations[0]) == CONTEXT - 1
+
+
+def test_dropout_is_off_while_scoring(model):
+    model.train()
+    questions = random_questions(3)
+    first, second = (log_probabilities(model, questions) for _ in range(2))
+    np.testing.assert_array_equal(np.concatenate(first[0]), np.concatenate(second[0]))
