@@ -54,7 +54,6 @@ class Model:
     layers: int = key(paper=12, ge=1)
     width: int = key(paper=768, ge=1)
     heads: int = key(paper=12, ge=1)
-    feed_forward: int = key(paper=3072, ge=1)
     context: int = key(paper=512, ge=2)
     dropout: float = key(paper=0.1, ge=0, lt=1)
     epochs: int = key(paper=100, ge=0)
@@ -76,6 +75,12 @@ class Model:
     """torch.compile: other bits again, and faster."""
     checkpoints: list[int] = key()
     """Updates after which the model is kept, for the zero-shot curve."""
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            raise ValueError(f"heads: {self.heads} do not divide width: {self.width}")
+        if self.batch % self.micro_batch:
+            raise ValueError(f"micro_batch: {self.micro_batch} does not divide batch: {self.batch}")
 
 
 @section
@@ -139,6 +144,8 @@ def parse(cls: type[T], values: Any, name: str) -> T:
         if first["type"] == "missing":
             raise UserError(f"params.yaml: {where} is missing") from None
         message = first["msg"][0].lower() + first["msg"][1:]
+        if not first["loc"]:  # a rule for several keys together
+            raise UserError(f"params.yaml: {name}: {message}") from None
         raise UserError(f"params.yaml: {where} = {first['input']!r}: {message}") from None
 
 

@@ -41,6 +41,17 @@ def test_a_bad_value_is_refused_with_what_is_allowed(bad: dict, allowed: str) ->
     assert "\n" not in message
 
 
+@pytest.mark.parametrize(
+    ("bad", "rule"),
+    [
+        ({"width": 32, "heads": 5}, "heads: 5 do not divide width: 32"),
+        ({"batch": 8, "micro_batch": 3}, "micro_batch: 3 does not divide batch: 8"),
+    ],
+)
+def test_keys_that_do_not_fit_together_are_refused(bad: dict, rule: str) -> None:
+    assert refusal(GPT | bad).endswith(rule)
+
+
 def test_a_section_that_is_no_mapping_is_refused() -> None:
     with pytest.raises(UserError, match="clean must be a section"):
         params.parse(params.Clean, None, "clean")

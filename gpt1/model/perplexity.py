@@ -1,0 +1,80 @@
+"""How well a language model predicts text that it was not trained on."""
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from gpt1.model.transformer import GPT
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Sums over whole documents; the first token of a document is given, not predicted."""
+
+    nats: float
+    tokens: int
+    words: int
+    """Tokens that end a word: the same number whatever the vocabulary."""
+
+    @property
+    def loss(self) -> float:
+        """Cross-entropy in nats a token."""
+        return self.nats / self.tokens
+
+    @property
+    def perplexity(self) -> float:
+        """Per token, as the paper reports it."""
+        return math.exp(self.loss)
+
+    @property
+    def perplexity_per_word(self) -> float:
+        """Per word, punctuation marks and line ends counted as words: vocabularies compare."""
+        return math.exp(self.nats / self.words)
+
+
+def held_out(
+    model: "GPT", documents: Iterable[np.ndarray], *, ends_word: np.ndarray, batch: int
+) -> HeldOut:
+    """Score `documents` (token ids each), `batch` windows at a time.
+
+    The context rule: a document is cut into stretches of `context` predictions, and a token is
+    predicted from those before it in its stretch, 256 of them on average at the paper's size.
+    `ends_word[id]` tells whether the token ends a word.
+    """
+    device = next(model.parameters()).device
+    nats, tokens, words = 0.0, 0, 0
+    model.eval()
+    with torch.inference_mode():
+        for windows, weights in _batches(documents, model.config.context, batch):
+            ids = windows.to(device)
+            nats += model.loss(model.states(ids[:, :-1]), ids[:, 1:], weights.to(device)).item()
+            tokens += int(weights.sum())
+            words += int(ends_word[windows[:, 1:][weights > 0]].sum())
+    return HeldOut(nats, tokens, words)
+
+
+def _batches(
+    documents: Iterable[np.ndarray], context: int, batch: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Windows (n, context + 1), and weights (n, context) that are 0 behind a document's end."""
+    windows = torch.zeros(batch, context + 1, dtype=torch.int64)
+    weights = torch.zeros(batch, context)
+    row = 0
+    for ids in documents:
+        for start in range(0, len(ids) - 1, context):
+            piece = torch.as_tensor(ids[start : start + context + 1].astype(np.int64))
+            windows[row] = 0
+            windows[row, : len(piece)] = piece
+            weights[row] = torch.arange(context) < len(piece) - 1
+            row += 1
+            if row == batch:
+                yield windows, weights
+                row = 0
+    if row:
+        yield windows[:row], weights[:row]

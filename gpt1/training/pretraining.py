@@ -1,0 +1,145 @@
+"""Unsupervised pre-training: section 3.1 of the paper, with the recipe of section 4.1."""
+
+from bisect import bisect_right
+from collections.abc import Callable
+from itertools import accumulate
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.params import Model
+from gpt1.training import schedule
+from gpt1.training.compilation import compile_blocks
+from gpt1.training.loop import fit
+
+if TYPE_CHECKING:
+    from gpt1.tokens.shards import ShardReader
+
+Row = dict[str, float]
+
+
+def pretrain(
+    params: Model,
+    reader: "ShardReader",
+    *,
+    vocab: int,
+    device: torch.device,
+    folder: Path,
+    title: str,
+    after: Callable[[Row], None],
+) -> tuple[GPT, list[Row]]:
+    """A model trained on the books of `reader`, and its curve, one row an update.
+
+    folder: keeps the state of a run that is stopped, and the checkpoints along the way.
+    after(row of the curve): called after each update.
+    """
+    torch.set_num_threads(params.threads)
+    model = new_model(params, vocab).to(device)
+    batches = Batches(reader, params)
+    if params.compile:
+        compile_blocks(model)
+
+    if 0 in params.checkpoints:
+        model.save(folder / "checkpoints" / f"{0:07d}")
+
+    def loss(model: nn.Module, windows: Tensor) -> Tensor:  # windows (micro_batch, context + 1)
+        assert isinstance(model, GPT)
+        windows = windows.to(device)
+        mean = model.loss(model.states(windows[:, :-1]), windows[:, 1:])
+        return mean * len(windows) / params.batch
+
+    def keep(update: int, row: Row) -> None:
+        if update in params.checkpoints:
+            model.save(folder / "checkpoints" / f"{update:07d}")
+        after(row)
+
+    curve = fit(
+        model,
+        loss=loss,
+        batch_at=batches.at,
+        updates=batches.updates,
+        rate=lambda update: schedule.cosine(
+            update, peak=params.learning_rate, warmup=params.warmup, updates=batches.updates
+        ),
+        weight_decay=params.weight_decay,
+        clip=params.clip,
+        precision=params.precision,
+        seed=params.seed,
+        state=folder / "state.safetensors",
+        title=title,
+        tokens=params.batch * params.context,
+        after=keep,
+    )
+    return model, curve
+
+
+def new_model(params: Model, vocab: int) -> GPT:
+    """An untrained model, drawn from the seed."""
+    torch.manual_seed(params.seed)
+    return GPT(
+        GPTConfig(
+            vocab=vocab,
+            layers=params.layers,
+            width=params.width,
+            heads=params.heads,
+            context=params.context,
+            dropout=params.dropout,
+        )
+    )
+
+
+class Batches:
+    """What each update is trained on: whole batches of windows, epoch after epoch.
+
+    An epoch's last windows that fill no batch are left out; the next epoch cuts the books anew.
+    """
+
+    def __init__(self, reader: "ShardReader", params: Model) -> None:
+        self._params = params
+        self._epochs = [
+            reader.windows(params.context, params.seed, epoch) for epoch in range(params.epochs)
+        ]
+        self._ends = list(accumulate(len(windows) // params.batch for windows in self._epochs))
+        if params.epochs and not self.updates:
+            raise UserError(
+                f"the training books give {len(self._epochs[0])} windows of {params.context} "
+                f"tokens, fewer than one batch of {params.batch}: lower batch or context"
+            )
+
+    @property
+    def updates(self) -> int:
+        """Of all epochs together."""
+        return self._ends[-1] if self._ends else 0
+
+    def at(self, update: int) -> list[Tensor]:
+        """The micro-batches of an update: each int64 (micro_batch, context + 1)."""
+        epoch = bisect_right(self._ends, update)
+        first = update - (self._ends[epoch - 1] if epoch else 0)
+        batch = self._params.batch
+        rows = np.arange(first * batch, (first + 1) * batch)
+        return list(
+            torch.as_tensor(self._epochs[epoch].batch(rows)).split(self._params.micro_batch)
+        )
+
+
+def thinned(curve: list[Row], rows: int = 1000) -> list[Row]:
+    """At most `rows` rows, each the mean over as many updates and named by the last of them."""
+    size = -(-len(curve) // rows) or 1
+    blocks = [curve[start : start + size] for start in range(0, len(curve), size)]
+    return [
+        {name: float(np.mean([row[name] for row in block])) for name in block[0]}
+        | {"update": block[-1]["update"]}
+        for block in blocks
+    ]
+
+
+def words_end(vocabulary: dict[str, int]) -> np.ndarray:
+    """For each id of `vocab.json`, whether it ends a word: bool (V,)."""
+    found = np.zeros(len(vocabulary), dtype=bool)
+    found[[index for symbol, index in vocabulary.items() if symbol.endswith("</w>")]] = True
+    return found

@@ -1,0 +1,77 @@
+"""A language model trained on the shards, and its loss curve."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+from gpt1.tokens.shards import ShardReader
+
+from gpt1.files import publish
+from gpt1.model.perplexity import held_out
+from gpt1.params import Model
+from gpt1.training.device import device
+from gpt1.training.pretraining import Row, pretrain, thinned, words_end
+from stages import entry, tracking, work
+
+
+def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
+    """Train the model that the section `models.MODEL` describes."""
+    params = entry.section(Model, f"models.{model}")
+    vocabulary = json.loads((bpe / "vocab.json").read_text())
+    with (
+        tracking.run() as run,
+        work.folder(f"pretrain@{model}", params, shards, bpe) as folder,
+    ):
+        run.params(params)
+        trained, rows = pretrain(
+            params,
+            ShardReader(shards, "train", params.books),
+            vocab=len(vocabulary),
+            device=device(),
+            folder=folder,
+            title=f"pretrain {model}",
+            after=lambda row: run.metrics({"loss": row["loss"]}, step=int(row["update"])),
+        )
+        valid = held_out(
+            trained,
+            (ids for _, ids in ShardReader(shards, "valid").documents()),
+            ends_word=words_end(vocabulary),
+            batch=params.micro_batch,
+        )
+        scores = {
+            "loss": valid.loss,
+            "perplexity": valid.perplexity,
+            "perplexity_per_word": valid.perplexity_per_word,
+            "tokens": valid.tokens,
+            "words": valid.words,
+        }
+        summary = {
+            "parameters": sum(parameter.numel() for parameter in trained.parameters()),
+            "updates": len(rows),
+            "train": {"loss": thinned(rows, 10)[-1]["loss"]} if rows else {},
+            "valid": scores,
+        }
+        with publish(out) as beside:
+            trained.save(beside)
+            for name in ("vocab.json", "merges.txt"):
+                shutil.copy(bpe / name, beside / name)
+            if (folder / "checkpoints").exists():
+                shutil.copytree(folder / "checkpoints", beside / "checkpoints")
+        write_curve(curve, thinned(rows))
+        with publish(metrics) as beside:
+            beside.write_text(json.dumps(summary, indent=2) + "\n")
+        run.metrics({f"valid/{name}": value for name, value in scores.items()})
+        run.artifact(curve)
+
+
+def write_curve(file: Path, rows: list[Row]) -> None:
+    """A CSV with a header even when the model was not trained at all."""
+    with publish(file) as beside, beside.open("w", newline="") as opened:
+        writer = csv.DictWriter(opened, ["update", "loss", "rate", "gradient_norm"])
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    entry.run(main)

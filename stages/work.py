@@ -1,0 +1,38 @@
+"""Where a long stage keeps its state: `.work/STAGE/FINGERPRINT/`, unknown to git and DVC."""
+
+import dataclasses
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(".work")
+READ_BYTES = 1 << 24
+
+
+@contextmanager
+def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
+    """Yield the folder of `stage` with these params (a dataclass) and this data, then remove it.
+
+    A run that is stopped or fails leaves the folder, and the next one with the same params and the
+    same content of `data` gets it again; with others it gets a new one.
+    """
+    found = FOLDER / stage / fingerprint(params, *data)
+    found.mkdir(parents=True, exist_ok=True)
+    yield found
+    shutil.rmtree(found)
+
+
+def fingerprint(params: Any, *data: Path) -> str:
+    """A digest of the params, and of the names and bytes of all files below `data`."""
+    digest = hashlib.sha256(json.dumps(dataclasses.asdict(params), sort_keys=True).encode())
+    for root in data:
+        for file in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
+            digest.update(f"\0{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
+            with file.open("rb") as opened:
+                while chunk := opened.read(READ_BYTES):
+                    digest.update(chunk)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,124 @@
+"""What pretraining feeds the loop, and what comes out of it."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT
+from gpt1.params import Model, parse
+from gpt1.training.pretraining import Batches, pretrain, thinned, words_end
+
+SHIPPED = YAML(typ="safe").load(Path(__file__).parents[3] / "params.yaml")["models"]["gpt"]
+TINY = {
+    "layers": 1,
+    "width": 16,
+    "heads": 2,
+    "context": 8,
+    "epochs": 3,
+    "batch": 4,
+    "micro_batch": 2,
+    "warmup": 2,
+    "learning_rate": 1e-2,
+    "threads": 1,
+}
+
+
+def params(**changes: Any) -> Model:
+    return parse(Model, SHIPPED | TINY | changes, "models.gpt")
+
+
+@dataclass
+class Reader:
+    """The first windows of a text that counts to 50 over and over; an epoch has one window less."""
+
+    context: int = 8
+    epochs: list[int] = field(default_factory=list)
+
+    def windows(self, context: int, seed: int, epoch: int) -> "Reader":
+        return Reader(context, [epoch])
+
+    def __len__(self) -> int:
+        return 13 - self.epochs[0]
+
+    def batch(self, rows: np.ndarray) -> np.ndarray:
+        starts = self.epochs[0] * 1000 + rows * self.context
+        return (starts[:, None] + np.arange(self.context + 1)) % 50
+
+
+def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, list[dict[str, float]]]:
+    return pretrain(
+        params(**changes),
+        reader or Reader(),
+        vocab=50,
+        device=torch.device("cpu"),
+        folder=folder,
+        title="test",
+        after=lambda row: None,
+    )
+
+
+def test_updates_are_the_whole_batches_of_each_epoch() -> None:
+    batches = Batches(Reader(), params())  # type: ignore[arg-type]
+    assert batches.updates == 3 + 3 + 2
+
+
+def test_every_update_takes_the_next_windows_of_its_epoch_in_micro_batches() -> None:
+    batches = Batches(Reader(), params())  # type: ignore[arg-type]
+    for update, (epoch, first) in {0: (0, 0), 2: (0, 8), 3: (1, 0), 7: (2, 4)}.items():
+        parts = batches.at(update)
+        assert [part.shape for part in parts] == [(2, 9), (2, 9)]
+        expected = Reader(8, [epoch]).batch(np.arange(first, first + 4))
+        assert torch.cat(parts).tolist() == expected.tolist()
+
+
+def test_too_few_books_for_one_batch_are_refused() -> None:
+    with pytest.raises(UserError, match="13 windows of 8 tokens, fewer than one batch of 16"):
+        Batches(Reader(), params(batch=16, epochs=1))  # type: ignore[arg-type]
+
+
+def test_no_epoch_is_no_pretraining(tmp_path: Path) -> None:
+    model, curve = run(tmp_path, epochs=0)
+    other, _ = run(tmp_path, epochs=0)
+    assert curve == []
+    assert all(map(torch.equal, model.parameters(), other.parameters()))
+
+
+def test_training_lowers_the_loss(tmp_path: Path) -> None:
+    _, curve = run(tmp_path, epochs=10)
+    assert curve[-1]["loss"] < curve[0]["loss"] - 0.5
+
+
+def test_checkpoints_are_kept_after_the_updates_that_were_asked_for(tmp_path: Path) -> None:
+    model, _ = run(tmp_path, checkpoints=[0, 8])
+    kept = sorted((tmp_path / "checkpoints").iterdir())
+    assert [folder.name for folder in kept] == ["0000000", "0000008"]
+    last = GPT.load(kept[1])
+    assert all(map(torch.equal, model.parameters(), last.parameters()))
+
+
+def test_half_precision_follows_full_precision(tmp_path: Path) -> None:
+    _, full = run(tmp_path / "fp32", precision="fp32")
+    _, half = run(tmp_path / "bf16", precision="bf16")
+    for one, two in zip(full, half, strict=True):
+        assert one["loss"] == pytest.approx(two["loss"], abs=0.02)
+
+
+def test_a_thinned_curve_keeps_the_means_and_the_last_update() -> None:
+    curve = [{"update": float(i + 1), "loss": float(i)} for i in range(10)]
+    assert thinned(curve, 4) == [
+        {"update": 3.0, "loss": 1.0},
+        {"update": 6.0, "loss": 4.0},
+        {"update": 9.0, "loss": 7.0},
+        {"update": 10.0, "loss": 9.0},
+    ]
+    assert thinned([], 4) == []
+
+
+def test_words_end_where_the_vocabulary_says() -> None:
+    assert words_end({"a": 0, "b</w>": 2, "a</w>": 1}).tolist() == [False, True, True]
