@@ -1,0 +1,186 @@
+"""The `gpt1` command. Each command imports what it needs when it runs, for some take seconds."""
+
+import os
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpt1.environment import Environment
+from gpt1.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from rich.console import Console
+
+app = typer.Typer(
+    help="GPT-1 as a versioned workflow: books in, a compared set of models out.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+Targets = Annotated[
+    list[str] | None, typer.Argument(help="Stages to end with; none: all.", show_default=False)
+]
+
+
+def main() -> None:
+    """The entry point: an error that is meant for people takes one line."""
+    try:
+        app()
+    except UserError as error:
+        sys.exit(f"error: {error}")
+
+
+@app.command()
+def run(
+    targets: Targets = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="CPU threads to fill; default: all cores.")
+    ] = None,
+    keep_going: Annotated[
+        bool, typer.Option("--keep-going/--fail-fast", help="After a failure go on elsewhere.")
+    ] = True,
+    force: Annotated[bool, typer.Option(help="Run even what did not change.")] = False,
+) -> None:
+    """Bring everything up to date: only what changed, and what hangs on it."""
+    from rich.console import Console
+
+    from pipelines import plan
+
+    with project() as repo:
+        planned = plan.make(repo, targets or [], force)
+    if not planned.to_launch():
+        print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")
+        _results(Console())
+        return
+    with _prefect():
+        from pipelines.flow import pipeline
+
+        state = pipeline(targets or None, workers, keep_going, force, return_state=True)
+    if not state.is_completed():
+        sys.exit(130 if state.is_cancelled() else 1)
+    _results(Console())
+
+
+@app.command("plan")
+def plan_(targets: Targets = None) -> None:
+    """Say what would run, and why."""
+    from pipelines import plan
+
+    with project() as repo:
+        planned = plan.make(repo, targets or [])
+    for name in planned.graph.stages:
+        if name in planned.selected:
+            why = "; ".join(map(str, planned.reasons.get(name, [])))
+            print(f"{planned.state(name):10}  {name}  {why}".rstrip())
+
+
+@app.command()
+def results() -> None:
+    """Show the comparison of all tasks and models."""
+    from rich.console import Console
+
+    from pipelines import results
+
+    with project():
+        results.show(Console())
+
+
+@app.command()
+def up(
+    prefect_port: Annotated[int, typer.Option(help="Loopback port of the Prefect UI.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(help="Loopback port of the MLflow UI.")] = 5000,
+) -> None:
+    """Start the Prefect server and the MLflow server, on loopback."""
+    from pipelines import servers
+
+    with project() as repo:
+        root = Path(repo.root_dir)
+    for kind, port in (("prefect", prefect_port), ("mlflow", mlflow_port)):
+        print(f"{kind:8} {servers.start(root, kind, port, keep=True).address}")
+
+
+@app.command()
+def down() -> None:
+    """Stop the servers that `gpt1 up` started."""
+    from pipelines import servers
+
+    with project() as repo:
+        root = Path(repo.root_dir)
+    for kind in servers.KINDS:
+        print(f"{kind:8} {'stopped' if servers.stop(root, kind) else 'was not up'}")
+
+
+@app.command()
+def status() -> None:
+    """Say which servers are up, and where."""
+    from pipelines import servers
+
+    with project() as repo:
+        root = Path(repo.root_dir)
+    for kind in servers.KINDS:
+        server = servers.running(root, kind)
+        state = "is down" if server is None else "up" if servers.healthy(server) else "not healthy"
+        print(f"{kind:8} {state} {server.address if server else ''}".rstrip())
+
+
+@contextmanager
+def project() -> Iterator["Repo"]:
+    """The project around the current folder; work goes on in its root."""
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    from pipelines import graph
+
+    repo = graph.open_project()
+    os.chdir(repo.root_dir)
+    with repo:
+        yield repo
+
+
+@contextmanager
+def _prefect() -> Iterator[None]:
+    """Prefect in this process, told of the server that is up, or of one that ends with the run."""
+    from pipelines import servers
+    from stages import tracking
+
+    root = Path.cwd()
+    with ThreadPoolExecutor() as pool:
+        starting = pool.submit(servers.start, root, "prefect")
+        tracking.connect(root, Environment.read().tracking)  # takes seconds as well
+        server = starting.result()
+    os.environ |= servers.environment(root) | {
+        "PREFECT_API_URL": f"{server.address}/api",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    }
+    try:
+        yield
+    finally:
+        noted = servers.running(root, "prefect")
+        if noted and not noted.keep:
+            _send_what_is_left()
+            servers.stop(root, "prefect")
+
+
+def _send_what_is_left() -> None:
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogHandler
+
+    APILogHandler().flush()
+    EventsWorker.drain_all(timeout=5)
+
+
+def _results(console: "Console") -> None:
+    from pipelines import results
+
+    results.show(console)
+    print(f"\nreport      {results.REPORT.resolve()}")
+    print("Prefect UI  gpt1 up")
+    print("MLflow UI   gpt1 up")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""What a person sees while stages run: their lines, and one moving line for each running stage."""
+
+import threading
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from pipelines.runner import Outcome
+
+EVERY = 10
+"""Seconds between two states of a progress bar where lines cannot move."""
+
+STYLES = {"ran": "green", "restored": "blue", "failed": "red bold", "cancelled": "yellow"}
+
+
+class Terminal:
+    """A listener of the runner; its methods may be called from any thread."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
+        self._lock = threading.Lock()
+        self._bars: dict[str, str] = {}
+        self._shown: dict[str, float] = {}
+        self._live = Live(console=self.console, refresh_per_second=4, transient=True)
+
+    def __enter__(self) -> "Terminal":
+        if self.console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.stop()
+
+    def started(self, stage: str) -> None:
+        with self._lock:
+            self._bars[stage] = ""
+            self._draw()
+
+    def ended(self, stage: str, outcome: Outcome) -> None:
+        with self._lock:
+            self._bars.pop(stage, None)
+            self._draw()
+        self._print(stage, f"{outcome.status}, {outcome.seconds:.1f} s", STYLES.get(outcome.status))
+
+    def line(self, stage: str, text: str) -> None:
+        self._print(stage, text)
+
+    def progress(self, stage: str, text: str) -> None:
+        with self._lock:
+            self._bars[stage] = text
+            self._draw()
+        now = time.monotonic()
+        if not self.console.is_terminal and now - self._shown.get(stage, now - EVERY) >= EVERY:
+            self._shown[stage] = now
+            self._print(stage, text)
+
+    def failures(self, outcomes: dict[str, Outcome]) -> None:
+        """For each failed stage its last lines, where the whole output is, and how to go on."""
+        for stage, outcome in outcomes.items():
+            if outcome.status == "failed":
+                self.console.rule(Text(f"{stage} failed", "red"))
+                for line in outcome.tail:
+                    self.console.print(Text(line))
+                self.console.print(Text(f"whole output: {outcome.log}\nto go on:     gpt1 run"))
+
+    def _print(self, stage: str, text: str, style: str | None = None) -> None:
+        self.console.print(Text.assemble((f"{stage}  ", "cyan"), (text, style or "")))
+
+    def _draw(self) -> None:
+        table = Table.grid(padding=(0, 2))
+        for stage, bar in self._bars.items():
+            table.add_row(Text(stage, "cyan"), Text(bar or "running", no_wrap=True))
+        self._live.update(table)

@@ -1,0 +1,59 @@
+import pytest
+
+from gpt1.errors import UserError
+from pipelines import graph
+
+STAGES = {
+    "books": {"cmd": "echo > books", "outs": ["books"]},
+    "task": {
+        "matrix": {"task": ["rte", "sst"]},
+        "cmd": "cp books ${item.task}",
+        "deps": ["books"],
+        "outs": ["${item.task}"],
+        "meta": {"cpu": 2, "memory": 0.5},
+    },
+    "report": {"cmd": "cat rte sst > report", "deps": ["rte", "sst"], "outs": ["report"]},
+}
+
+
+def test_the_graph_is_dvcs_own_every_stage_after_what_it_hangs_on(project):
+    project.write(STAGES)
+    stages = graph.load(project.repo).stages
+    assert list(stages) == ["books", "task@rte", "task@sst", "report"]
+    assert stages["report"].upstream == {"task@rte", "task@sst"}
+    assert stages["task@rte"].needs == graph.Needs(cpu=2, memory=0.5)
+    assert stages["books"].needs == graph.Needs()
+
+
+def test_downstream_and_upstream_are_transitive(project):
+    project.write(STAGES)
+    found = graph.load(project.repo)
+    assert found.downstream(["books"]) == set(found.stages)
+    assert found.downstream(["task@rte"]) == {"task@rte", "report"}
+    assert found.upstream(["task@rte"]) == {"task@rte", "books"}
+
+
+@pytest.mark.parametrize("meta", [{"cpus": 2}, {"cpu": -1}, {"cpu": "two"}])
+def test_a_wrong_need_is_one_line_that_names_the_stage_and_the_key(project, meta):
+    project.write({"s": {"cmd": "true", "meta": meta}})
+    with pytest.raises(UserError, match=rf"dvc.yaml: meta of s: {next(iter(meta))}") as error:
+        graph.load(project.repo)
+    assert "\n" not in str(error.value)
+
+
+def test_a_folder_without_a_project_is_one_line(tmp_path):
+    with pytest.raises(UserError, match="no DVC project here"):
+        graph.open_project(tmp_path)
+
+
+def test_a_project_without_git_is_one_line(project):
+    (project.root / ".git").rename(project.root / "elsewhere")
+    with pytest.raises(UserError, match="no git repository here"):
+        graph.open_project(project.root)
+
+
+def test_a_mistake_in_dvc_yaml_is_one_line(project):
+    project.write({"s": {"cmd": "echo ${missing.key}"}})
+    with pytest.raises(UserError, match="missing") as error:
+        graph.load(project.repo)
+    assert "\n" not in str(error.value)
