@@ -1,0 +1,6 @@
+"""Where books come from: a folder, a file, a package or an address."""
+
+from gpt1.corpus.sources.book import Book
+from gpt1.corpus.sources.read import read
+
+__all__ = ["Book", "read"]

@@ -1,0 +1,179 @@
+"""Token shards: Parquet files of ids by book, and a reader of contiguous windows.
+
+A row is a piece of a book: `book`, `position` of its first token in the book, `ids` (uint16).
+
+    import pandas
+    pandas.read_parquet("data/shards/train-00000.parquet")
+"""
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gpt1.errors import UserError
+
+PIECE = 1 << 15
+"""Tokens in a row at most."""
+FILE = 1 << 26
+"""Tokens in a file at most."""
+SCHEMA = pa.schema(
+    [("book", pa.string()), ("position", pa.int64()), ("ids", pa.list_(pa.uint16()))]
+)
+
+
+class ShardWriter:
+    """Writes `SPLIT-00000.parquet` and on into a folder; memory holds one row group."""
+
+    def __init__(self, folder: Path, split: str) -> None:
+        self._folder = folder
+        self._split = split
+        self._files = 0
+        self._room = 0
+        self._file: pq.ParquetWriter | None = None
+
+    def __enter__(self) -> "ShardWriter":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is None:
+            self._next()
+        self._close()
+
+    def write(self, book: str, ids: Sequence[int]) -> None:
+        """Add a whole book."""
+        whole = np.asarray(ids, np.uint16)
+        rows = [
+            {"book": book, "position": start, "ids": whole[start : start + PIECE]}
+            for start in range(0, len(whole), PIECE)
+        ]
+        if not rows:
+            return
+        if self._file is None or self._room < len(whole):
+            self._next()
+        assert self._file is not None
+        self._file.write_table(pa.Table.from_pylist(rows, SCHEMA))
+        self._room -= len(whole)
+
+    def _next(self) -> None:
+        self._close()
+        path = self._folder / f"{self._split}-{self._files:05d}.parquet"
+        self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
+        self._files += 1
+        self._room = FILE
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+class ShardReader:
+    """The tokens of one split (`train` or `valid`) of a shards folder.
+
+    The files are unpacked once, into an unnamed temporary file that is mapped, not read: memory
+    stays flat however large the corpus is, and the file is gone with the reader.
+    `fraction` below 1 keeps that share of the books; a smaller share is part of a larger one.
+    Raises UserError when the folder holds no such shards.
+    """
+
+    def __init__(self, folder: Path | str, split: str, fraction: float = 1.0) -> None:
+        self.books: list[str] = []
+        lengths: list[int] = []
+        with tempfile.TemporaryFile() as file:
+            for book, ids in _pieces(Path(folder), split, fraction):
+                if not self.books or self.books[-1] != book:
+                    self.books.append(book)
+                    lengths.append(0)
+                lengths[-1] += len(ids)
+                file.write(ids.tobytes())
+            file.flush()
+            self.tokens = sum(lengths)
+            self._ids: Any = (
+                np.memmap(file, np.uint16, "r") if self.tokens else np.zeros(0, np.uint16)
+            )
+        self._ends = np.cumsum(lengths, dtype=np.int64)
+        self._starts = self._ends - np.asarray(lengths, np.int64)
+
+    def documents(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Each book's id and its ids, int64 (tokens,), in the order of the shards."""
+        for book, start, end in zip(self.books, self._starts, self._ends, strict=True):
+            yield book, self._ids[start:end].astype(np.int64)
+
+    def windows(self, context: int, seed: int, epoch: int) -> "Windows":
+        """Every contiguous window of `context` inputs and their next tokens, in seeded order.
+
+        No window crosses two books. Each epoch draws the phase at which its windows begin; what
+        lies before it, and after a book's last whole window, waits for another epoch.
+        """
+        return Windows(self._ids, (self._starts, self._ends), context, seed, epoch)
+
+
+class Windows:
+    """Windows of `context + 1` tokens; their order depends on seed and epoch alone."""
+
+    def __init__(
+        self,
+        ids: np.ndarray,
+        books: tuple[np.ndarray, np.ndarray],
+        context: int,
+        seed: int,
+        epoch: int,
+    ) -> None:
+        starts, ends = books
+        random = np.random.default_rng([seed, epoch])
+        phase = int(random.integers(context))
+        self._ids = ids
+        self._context = context
+        self._first = starts + phase
+        counts = np.maximum((ends - self._first - 1) // context, 0)
+        self._before: np.ndarray = np.concatenate([[0], np.cumsum(counts)])
+        self._random = random
+
+    def __len__(self) -> int:
+        return int(self._before[-1])
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        """One window, int64 (context + 1,)."""
+        return self.batch([range(len(self))[index]])[0]
+
+    def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Windows by their place in this epoch's order, int64 (len(indices), context + 1)."""
+        chosen = self._order[np.asarray(indices, np.int64)]
+        book = np.searchsorted(self._before, chosen, side="right") - 1
+        start = self._first[book] + (chosen - self._before[book]) * self._context
+        return self._ids[start[:, None] + np.arange(self._context + 1)].astype(np.int64)
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return self._random.permutation(len(self))
+
+
+def _pieces(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray]]:
+    paths = sorted(folder.glob(f"{split}-*.parquet"))
+    if not paths:
+        raise UserError(f"{folder}: no {split} shards here; `dvc repro shards` makes them")
+    try:
+        chosen = _chosen(paths, fraction)
+        for path in paths:
+            for batch in pq.ParquetFile(path).iter_batches(16):
+                for book, ids in zip(batch["book"].to_pylist(), batch["ids"], strict=True):
+                    if book in chosen:
+                        yield book, ids.values.to_numpy()
+    except (pa.ArrowException, KeyError) as error:
+        raise UserError(f"{folder}: {error}; run `dvc repro --force shards`") from None
+
+
+def _chosen(paths: list[Path], fraction: float) -> set[str]:
+    books = {
+        book for path in paths for book in pq.read_table(path, columns=["book"])[0].to_pylist()
+    }
+    by_chance = sorted(books, key=lambda book: hashlib.sha256(book.encode()).digest())
+    return set(by_chance[: math.ceil(fraction * len(books))])

@@ -1,0 +1,21 @@
+from gpt1.tokens.words import standardise, words
+
+
+def test_standardising_pads_each_run_of_the_listed_punctuation() -> None:
+    assert standardise('a--b "c" d\\e f.g:h\'i') == 'a -- b " c " d\\e f.g:h\'i'
+
+
+def test_dashes_dots_and_accents_become_plain() -> None:
+    assert standardise("a\u2014b\u2013c\u2015d\u2012e\u2026 f\u00b4s") == (
+        "a - b - c - d\u2012e... f's"
+    )
+
+
+def test_white_space_is_single_and_line_ends_stand_alone() -> None:
+    assert standardise(" a\t b \n\n c\u00a0\n") == "a b \n c"
+
+
+def test_words_are_fixed_split_and_lower_cased() -> None:
+    assert words("\u201cDon\u2019t!\u201d he said.\nÃ‰mile &amp; co") == [
+        *['"', "do", "n't", "!", '"', "he", "said", ".", "\n", "émile", "&", "co"]
+    ]
