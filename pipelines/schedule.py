@@ -3,15 +3,14 @@
 import os
 import queue
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from pipelines.graph import Graph, Needs, Stage
 from pipelines.runner import Outcome
-
-RESOURCES = ("cpu", "gpu", "memory")
 
 
 @dataclass(frozen=True)
@@ -27,14 +26,20 @@ class Capacity:
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         return cls(workers or os.cpu_count() or 1, gpus, psutil.virtual_memory().total / 2**30)
 
-    def fits(self, needs: Needs, taken: Iterable[Needs]) -> bool:
-        """Whether `needs` finds room beside `taken`; what is too big for the machine runs alone."""
-        beside = list(taken)
-        return all(
-            sum(getattr(n, r) for n in beside) + getattr(needs, r) <= getattr(self, r)
-            or not any(getattr(n, r) for n in beside)
-            for r in RESOURCES
-        )
+    def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
+        """The resources that `needs` finds too little of beside `taken`.
+
+        What is too big for the machine runs when nothing else uses that resource.
+        """
+        beside = [asdict(other) for other in taken]
+        wanted = asdict(needs)
+        return {
+            resource
+            for resource in asdict(self)
+            if wanted[resource]
+            and (used := sum(other[resource] for other in beside)) > 0
+            and used + wanted[resource] > getattr(self, resource)
+        }
 
 
 def run_all(
@@ -51,7 +56,7 @@ def run_all(
     `launch(stage, done)` starts a stage without waiting and calls `done(outcome)` at its end, from
     any thread. What hangs on a failed stage is skipped, and so is all the rest unless `keep_going`.
     """
-    waiting = [name for name in graph.stages if name in set(names)]
+    waiting = _by_weight(graph, names)
     running: dict[str, Stage] = {}
     outcomes: dict[str, Outcome] = {}
     ended: queue.Queue[tuple[str, Outcome]] = queue.Queue()
@@ -59,17 +64,21 @@ def run_all(
         halted = stopped() or (
             not keep_going and any(o.status == "failed" for o in outcomes.values())
         )
+        awaited: set[str] = set()
         for name in list(waiting):
             stage = graph.stages[name]
             if halted or any(u in outcomes and not outcomes[u].good for u in stage.upstream):
                 waiting.remove(name)
                 outcomes[name] = Outcome("skipped")
-            elif not stage.upstream & {*waiting, *running} and capacity.fits(
-                stage.needs, (s.needs for s in running.values())
-            ):
+                continue
+            if stage.upstream & {*waiting, *running}:
+                continue
+            short = capacity.short_of(stage.needs, (s.needs for s in running.values()))
+            awaited |= short  # a lighter stage must not take what a heavier one waits for
+            if not short and not any(getattr(stage.needs, resource) for resource in awaited):
                 waiting.remove(name)
                 running[name] = stage
-                launch(stage, lambda outcome, name=name: ended.put((name, outcome)))  # type: ignore[misc]
+                launch(stage, partial(_put, ended, name))
         if running:
             try:
                 name, outcome = ended.get(timeout=0.5)
@@ -78,3 +87,13 @@ def run_all(
             del running[name]
             outcomes[name] = outcome
     return outcomes
+
+
+def _by_weight(graph: Graph, names: Iterable[str]) -> list[str]:
+    """What most stages hang on comes first."""
+    weights = {name: len(graph.downstream([name])) for name in names}
+    return sorted((n for n in graph.stages if n in weights), key=lambda name: -weights[name])
+
+
+def _put(ended: queue.Queue[tuple[str, Outcome]], name: str, outcome: Outcome) -> None:
+    ended.put((name, outcome))

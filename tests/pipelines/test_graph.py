@@ -18,7 +18,7 @@ STAGES = {
 
 def test_the_graph_is_dvcs_own_every_stage_after_what_it_hangs_on(project):
     project.write(STAGES)
-    stages = graph.load(project.repo).stages
+    stages = graph.load(graph.open_project()).stages
     assert list(stages) == ["books", "task@rte", "task@sst", "report"]
     assert stages["report"].upstream == {"task@rte", "task@sst"}
     assert stages["task@rte"].needs == graph.Needs(cpu=2, memory=0.5)
@@ -27,7 +27,7 @@ def test_the_graph_is_dvcs_own_every_stage_after_what_it_hangs_on(project):
 
 def test_downstream_and_upstream_are_transitive(project):
     project.write(STAGES)
-    found = graph.load(project.repo)
+    found = graph.load(graph.open_project())
     assert found.downstream(["books"]) == set(found.stages)
     assert found.downstream(["task@rte"]) == {"task@rte", "report"}
     assert found.upstream(["task@rte"]) == {"task@rte", "books"}
@@ -37,7 +37,7 @@ def test_downstream_and_upstream_are_transitive(project):
 def test_a_wrong_need_is_one_line_that_names_the_stage_and_the_key(project, meta):
     project.write({"s": {"cmd": "true", "meta": meta}})
     with pytest.raises(UserError, match=rf"dvc.yaml: meta of s: {next(iter(meta))}") as error:
-        graph.load(project.repo)
+        graph.load(graph.open_project())
     assert "\n" not in str(error.value)
 
 
@@ -55,5 +55,5 @@ def test_a_project_without_git_is_one_line(project):
 def test_a_mistake_in_dvc_yaml_is_one_line(project):
     project.write({"s": {"cmd": "echo ${missing.key}"}})
     with pytest.raises(UserError, match="missing") as error:
-        graph.load(project.repo)
+        graph.load(graph.open_project())
     assert "\n" not in str(error.value)

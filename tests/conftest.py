@@ -1,0 +1,140 @@
+"""Projects to try things on: `project` is empty, `workspace` has this project's own stages."""
+
+import os
+import random
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+
+
+class Project:
+    """A DVC project in a folder of its own, with real git and real DVC."""
+
+    def __init__(self, root):
+        self.root = root
+        self.run("git", "init", "-q")
+        (root / ".dvc").mkdir()  # all that `dvc init` does
+        for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+            shutil.copy(ROOT / name, root / name)
+
+    def write(self, stages, **params):
+        """Write `dvc.yaml` and `params.yaml`."""
+        self.dump({"stages": stages}, "dvc.yaml")
+        self.dump(params or {"a": 1}, "params.yaml")
+
+    def read(self, name):
+        return YAML(typ="safe").load(self.root / name)
+
+    def dump(self, values, name):
+        YAML(typ="safe").dump(values, self.root / name)
+
+    @property
+    def environment(self):
+        """As a newcomer has it, with the tools on the path and an empty home."""
+        home = self.root / ".work" / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        bin = os.path.dirname(sys.executable)
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GPT1_", "DVC_"))}
+        return kept | {
+            "PATH": os.pathsep.join([bin, os.environ["PATH"]]),
+            "HOME": str(home),
+            "DVC_NO_ANALYTICS": "1",
+        }
+
+    def run(self, *command, check=True):
+        done = subprocess.run(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            check=False,
+            text=True,
+            capture_output=True,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def start(self, *command):
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=self.environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def dvc(self, *arguments, **options):
+        return self.run("dvc", *arguments, **options)
+
+    def gpt1(self, *arguments, **options):
+        return self.run("gpt1", *arguments, **options)
+
+    @property
+    def lock(self):
+        return self.read("dvc.lock")
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """An empty project; the test is in its folder."""
+    monkeypatch.chdir(tmp_path)
+    return Project(tmp_path)
+
+
+@pytest.fixture
+def workspace(project):
+    """This project with tiny params and eight small books, its code copied so that it may change.
+
+    Everything runs in about a minute; params are those of `params.yaml`, shrunk by `shrink`.
+    """
+    for name in ("gpt1", "stages", "pipelines", "corpora"):
+        shutil.copytree(
+            ROOT / name, project.root / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    shutil.copy(ROOT / "dvc.yaml", project.root)
+    shutil.copy(ROOT / "constraints.txt", project.root)
+    project.dump(shrink(YAML(typ="safe").load(ROOT / "params.yaml")), "params.yaml")
+    write_books(project.root / "books")
+    return project
+
+
+def shrink(params):
+    """The same sections and names, at a size that takes seconds."""
+    params["raw"]["path"] = "books"
+    params["bpe"]["merges"] = 150
+    for model in params["models"].values():
+        model |= {"layers": 1, "width": 16, "heads": 2, "context": 32, "batch": 8, "micro_batch": 8}
+        model |= {"epochs": min(model["epochs"], 1), "warmup": 2, "threads": 1}
+    for task in params["derived_tasks"].values():
+        task |= {"train": 16, "dev": 8, "test": 8}
+    for task in params["finetune"].values():
+        task |= {"epochs": 1, "batch": 8, "micro_batch": 8, "threads": 1}
+    params["compare"] |= {"tasks": ["book", "next_sentence"], "seeds": [1]}
+    return params
+
+
+def write_books(folder, books=8, paragraphs=40, seed=1):
+    """Small novels: every book has its own people and places, so that it can be told apart."""
+    folder.mkdir()
+    chance = random.Random(seed)
+    syllables = ["ba", "den", "far", "gol", "him", "kel", "lor", "mar", "nes", "ola", "sun", "wen"]
+    verbs = ["saw", "met", "found", "left", "knew", "called", "followed", "forgot", "heard"]
+    things = ["the house", "the road", "a letter", "the river", "an old friend", "her horse"]
+    for book in range(books):
+        names = ["".join(chance.sample(syllables, 2)).title() for _ in range(5)]
+        text = "\n\n".join(
+            " ".join(
+                f"{chance.choice(names)} {chance.choice(verbs)} {chance.choice(things)} near "
+                f"{chance.choice(names)}, and {chance.choice(verbs)} {chance.choice(things)}."
+                for _ in range(chance.randint(3, 6))
+            )
+            for _ in range(paragraphs)
+        )
+        (folder / f"{names[0].lower()}_{book}.txt").write_text(f"{text}\n", encoding="utf-8")

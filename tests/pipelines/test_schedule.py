@@ -1,0 +1,122 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from pipelines.graph import Graph, Needs, Stage
+from pipelines.runner import Outcome
+from pipelines.schedule import Capacity, run_all
+
+
+def graph(edges, **needs):
+    """`edges`: name -> the names it hangs on, in order."""
+    return Graph(
+        {n: Stage(n, "", frozenset(u), (), needs.get(n, Needs())) for n, u in edges.items()}
+    )
+
+
+class Launcher:
+    """Plays stages in threads and writes down when each began and ended."""
+
+    def __init__(self, seconds=0.02, fails=()):
+        self.seconds, self.fails = seconds, fails
+        self.order, self.together, self._now = [], [], []
+        self._lock = threading.Lock()
+        self._pool = ThreadPoolExecutor()
+
+    def __call__(self, stage, done):
+        self.order.append(stage.name)
+        with self._lock:
+            self._now.append(stage.name)
+            self.together.append(set(self._now))
+        self._pool.submit(self._play, stage.name, done)
+
+    def _play(self, name, done):
+        time.sleep(self.seconds)
+        with self._lock:
+            self._now.remove(name)
+        done(Outcome("failed" if name in self.fails else "ran"))
+
+
+def statuses(outcomes):
+    return {name: outcome.status for name, outcome in outcomes.items()}
+
+
+ROOMY = Capacity(cpu=8, gpu=1, memory=8)
+DIAMOND = {"top": [], "left": ["top"], "right": ["top"], "end": ["left", "right"]}
+
+
+def test_a_stage_starts_after_all_it_hangs_on_and_independent_ones_run_together():
+    launcher = Launcher()
+    assert set(statuses(run_all(graph(DIAMOND), DIAMOND, launcher, ROOMY)).values()) == {"ran"}
+    assert launcher.order[0] == "top"
+    assert launcher.order[-1] == "end"
+    assert {"left", "right"} in launcher.together
+    assert not any({"top", "left"} <= t or {"left", "end"} <= t for t in launcher.together)
+
+
+def test_only_what_is_asked_for_is_launched():
+    launcher = Launcher()
+    run_all(graph(DIAMOND), ["right", "end"], launcher, ROOMY)
+    assert launcher.order == ["right", "end"]
+
+
+@pytest.mark.parametrize("resource", ["cpu", "gpu", "memory"])
+def test_no_resource_is_overfilled(resource):
+    edges = {name: [] for name in "abcdef"}
+    needs = {name: Needs(**{"cpu": 0, resource: 2}) for name in edges}
+    launcher = Launcher()
+    run_all(graph(edges, **needs), edges, launcher, Capacity(cpu=4, gpu=4, memory=4))
+    assert max(len(together) for together in launcher.together) == 2
+
+
+def test_a_stage_that_is_too_big_for_the_machine_runs_alone():
+    edges = {"big": [], "small": []}
+    launcher = Launcher()
+    run_all(graph(edges, big=Needs(cpu=64)), edges, launcher, ROOMY)
+    assert sorted(launcher.order) == ["big", "small"]
+    assert not any(len(together) > 1 for together in launcher.together)
+
+
+def test_what_most_hangs_on_comes_first_and_lighter_stages_do_not_overtake_it():
+    edges = {"a": [], "b": [], "c": [], "wide": [], "end": ["wide"]}
+    launcher = Launcher()
+    run_all(graph(edges, wide=Needs(cpu=2)), edges, launcher, Capacity(cpu=2, gpu=0, memory=1))
+    assert launcher.order[0] == "wide"
+    edges = {"first": [], "wide": ["first"], "end": ["wide"], "a": [], "b": [], "c": []}
+    launcher = Launcher()
+    run_all(graph(edges, wide=Needs(cpu=2)), edges, launcher, Capacity(cpu=2, gpu=0, memory=1))
+    assert launcher.order.index("wide") <= 3
+
+
+def test_waiting_for_a_gpu_holds_up_no_stage_that_needs_none():
+    edges = {"gpu1": [], "gpu2": [], "cpu": []}
+    needs = {"gpu1": Needs(gpu=1), "gpu2": Needs(gpu=1)}
+    launcher = Launcher()
+    run_all(graph(edges, **needs), edges, launcher, ROOMY)
+    assert {"gpu1", "cpu"} in launcher.together
+
+
+def test_a_failure_skips_what_hangs_on_it_and_nothing_else():
+    found = run_all(graph(DIAMOND), DIAMOND, Launcher(fails=["left"]), ROOMY)
+    assert statuses(found) == {"top": "ran", "left": "failed", "right": "ran", "end": "skipped"}
+
+
+def test_fail_fast_starts_nothing_after_a_failure():
+    edges = {"a": [], "b": [], "c": []}
+    launcher = Launcher(fails=["a"])
+    small = Capacity(cpu=1, gpu=0, memory=1)
+    found = run_all(graph(edges), edges, launcher, small, keep_going=False)
+    assert statuses(found) == {"a": "failed", "b": "skipped", "c": "skipped"}
+
+
+def test_once_stopped_nothing_more_is_started():
+    launcher = Launcher()
+    found = run_all(graph(DIAMOND), DIAMOND, launcher, ROOMY, stopped=lambda: bool(launcher.order))
+    assert statuses(found) == {
+        "top": "ran",
+        "left": "skipped",
+        "right": "skipped",
+        "end": "skipped",
+    }
