@@ -92,6 +92,8 @@ class DerivedTask:
     """Examples; so are `dev` and `test`."""
     dev: int = key(ge=1)
     test: int = key(ge=1)
+    words: int = key(ge=1)
+    """The least number of words in a passage, which is made of whole sentences."""
 
 
 @section

@@ -1,0 +1,169 @@
+"""Four tasks made from held-out books: one for each of the paper's input shapes, no labels needed.
+
+Each book is cut by position into a train, a dev and a test part, in the proportion of the examples
+asked for, and a passage stays inside its part: no two splits share a sentence. Both labels of a
+yes-or-no task draw their texts from the same passages, so that neither side gives the answer away.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+
+import numpy as np
+
+from gpt1.errors import UserError
+from gpt1.tasks.table import Example, Task
+
+TASKS = {
+    "book": Task("book", "classification", ("accuracy",), labels=("", "")),
+    "continuation": Task("continuation", "entailment", ("accuracy",), labels=("no", "yes")),
+    "same_book": Task("same_book", "similarity", ("accuracy", "f1"), labels=("no", "yes")),
+    "next_sentence": Task("next_sentence", "multiple_choice", ("accuracy",)),
+}
+BOOKS, CHOICES = 8, 4
+SENTENCE_END = re.compile(r"""(?<=[.!?])["'’”)]*\s+|\n+""")
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one split sees of one book."""
+
+    book: str
+    passages: list[str]
+    """In the order of the book, none overlapping."""
+
+
+def make(
+    name: str, books: dict[str, str], sizes: dict[str, int], words: int, seed: int
+) -> tuple[Task, list[Example]]:
+    """The derived task `name` from `books` (name -> text), with passages of about `words` words.
+
+    Raises UserError when the books do not hold enough passages.
+    """
+    if name not in TASKS:
+        raise UserError(f"params.yaml: no derived task is called {name}; known: {', '.join(TASKS)}")
+    largest = sorted(books, key=lambda book: (-len(books[book]), book))[:BOOKS]
+    if len(largest) < 2:
+        raise UserError(
+            f"task {name}: needs two held-out books or more, and there are {len(largest)}; "
+            "raise clean.valid_fraction"
+        )
+    labels = tuple(sorted(largest))
+    parts = {book: _parts(book, books[book], sizes, words) for book in labels}
+    examples = []
+    for place, (split, size) in enumerate(sizes.items()):
+        random = np.random.default_rng([seed, place])
+        of_split = [parts[book][split] for book in labels]
+        drawn = list(islice(_MAKERS[name](of_split, random), size))
+        if len(drawn) < size:
+            raise UserError(
+                f"task {name}: the held-out books have {len(drawn)} of the {size} examples of "
+                f"{split}; ask for fewer, or for shorter passages (derived_tasks.{name})"
+            )
+        examples += [
+            Example(split, str(row), text, pair, choices, target)
+            for row, (text, pair, choices, target) in enumerate(drawn)
+        ]
+    task = TASKS[name]
+    return (Task("book", task.shape, task.metrics, labels) if name == "book" else task), examples
+
+
+Drawn = tuple[str, str | None, tuple[str, ...] | None, float]
+
+
+def _book(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
+    """Which book is this passage from? Every book as often as the others."""
+    shuffled = [random.permutation(part.passages).tolist() for part in parts]
+    for passages in zip(*shuffled, strict=False):
+        for label in random.permutation(len(parts)):
+            yield passages[label], None, None, float(label)
+
+
+def _continuation(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
+    """Does the second passage follow the first, or does it come from another book?"""
+    for yes, (book, place) in zip(cycle((0, 1)), _places(parts, random, following=1)):
+        other = book if yes else _another(len(parts), book, random)
+        passages = parts[other].passages
+        pair = passages[place + 1 if yes else random.integers(1, len(passages))]
+        yield parts[book].passages[place], pair, None, float(yes)
+
+
+def _same_book(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
+    """Are two passages from one book?"""
+    for yes, (book, place) in zip(cycle((0, 1)), _places(parts, random, following=0)):
+        other = book if yes else _another(len(parts), book, random)
+        passages = parts[other].passages
+        if yes:
+            pair = passages[_another(len(passages), place, random)]
+        else:
+            pair = passages[random.integers(len(passages))]
+        yield parts[book].passages[place], pair, None, float(yes)
+
+
+def _next_sentence(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
+    """Which of four comes next? The other three come from other books."""
+    for target, (book, place) in zip(cycle(range(CHOICES)), _places(parts, random, following=1)):
+        choices = []
+        for _ in range(CHOICES - 1):
+            passages = parts[_another(len(parts), book, random)].passages
+            choices.append(passages[random.integers(1, len(passages))])
+        choices.insert(target, parts[book].passages[place + 1])
+        yield parts[book].passages[place], None, tuple(choices), float(target)
+
+
+_MAKERS = {
+    "book": _book,
+    "continuation": _continuation,
+    "same_book": _same_book,
+    "next_sentence": _next_sentence,
+}
+
+
+def _parts(book: str, text: str, sizes: dict[str, int], words: int) -> dict[str, Part]:
+    """Cut one book by position, then each part into passages."""
+    sentences = [sentence.strip() for sentence in SENTENCE_END.split(text)]
+    sentences = [sentence for sentence in sentences if sentence]
+    shares = np.cumsum([0, *sizes.values()]) / sum(sizes.values())
+    bounds = (shares * len(sentences)).round().astype(int)
+    parts = {
+        split: Part(book, _passages(sentences[start:end], words))
+        for split, start, end in zip(sizes, bounds[:-1], bounds[1:], strict=True)
+    }
+    for split, part in parts.items():
+        if len(part.passages) < 2:
+            raise UserError(
+                f"book {book}: too short for {split} passages of {words} words; "
+                "hold out longer books, or ask for shorter passages"
+            )
+    return parts
+
+
+def _passages(sentences: list[str], words: int) -> list[str]:
+    """Whole sentences, joined until a passage has `words` words; what is left over goes."""
+    passages, open_, length = [], [], 0
+    for sentence in sentences:
+        open_.append(sentence)
+        length += len(sentence.split())
+        if length >= words:
+            passages.append(" ".join(open_))
+            open_, length = [], 0
+    return passages
+
+
+def _places(
+    parts: list[Part], random: np.random.Generator, following: int
+) -> Iterator[tuple[int, int]]:
+    """Every (book, place) that `following` passages follow, shuffled."""
+    places = [
+        (book, place)
+        for book, part in enumerate(parts)
+        for place in range(len(part.passages) - following)
+    ]
+    for index in random.permutation(len(places)):
+        yield places[index]
+
+
+def _another(count: int, one: int, random: np.random.Generator) -> int:
+    """Any of `count` places but `one`."""
+    return int((one + random.integers(1, count)) % count)

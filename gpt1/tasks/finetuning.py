@@ -1,0 +1,46 @@
+"""Fine-tuning: the paper's recipe on one task (section 4.1, "Fine-tuning details")."""
+
+import functools
+from pathlib import Path
+
+from gpt1.params import Finetune
+from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
+from gpt1.tasks.model import TaskModel
+from gpt1.training import schedule
+from gpt1.training.loop import fit
+
+
+def finetune(
+    model: TaskModel, inputs: Inputs, recipe: Finetune, *, seed: int, state: Path, title: str
+) -> list[dict[str, float]]:
+    """Train `model` in place on encoded training examples; its curve, one row an update.
+
+    The last epoch is the result. `state` is the file of an interrupted run, as in `fit`.
+    """
+    batches = LengthBatches(inputs.lengths, recipe.batch, seed)
+    updates = recipe.epochs * batches.in_epoch
+    warmup = round(recipe.warmup * updates)
+
+    def batch_at(update: int) -> list[Batch]:
+        indices = batches(update)
+        parts = [
+            indices[start : start + recipe.micro_batch]
+            for start in range(0, len(indices), recipe.micro_batch)
+        ]
+        return [collate(inputs, part, of=len(indices)) for part in parts]
+
+    return fit(
+        model,
+        loss=lambda _, batch: model.loss(batch, recipe.auxiliary),
+        batch_at=batch_at,
+        updates=updates,
+        rate=functools.partial(
+            schedule.linear, peak=recipe.learning_rate, warmup=warmup, updates=updates
+        ),
+        weight_decay=recipe.weight_decay,
+        clip=recipe.clip,
+        precision=recipe.precision,
+        seed=seed,
+        state=state,
+        title=title,
+    )

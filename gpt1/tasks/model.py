@@ -1,0 +1,158 @@
+"""The network with a linear head on the extract token's state (section 3.2 of the paper)."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from gpt1.errors import UserError
+from gpt1.model import files
+from gpt1.model.transformer import GPT
+from gpt1.tasks.inputs import Batch, Inputs, Specials, collate, encode
+from gpt1.tasks.table import Example, Task
+from gpt1.tokens.bpe import BPETokenizer
+
+PREDICTED_AT_ONCE = 64
+
+
+class TaskModel(nn.Module):
+    """A network whose three last embedding rows are the special tokens, and its head."""
+
+    def __init__(
+        self, network: GPT, task: Task, tokenizer: BPETokenizer, dropout: float = 0.1
+    ) -> None:
+        super().__init__()
+        self.network: GPT = network
+        self.task, self.tokenizer = task, tokenizer
+        self.dropout: nn.Dropout = nn.Dropout(dropout)
+        self.head: nn.Linear = nn.Linear(network.config.width, task.outputs)
+        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    @classmethod
+    def from_pretrained(cls, directory: Path, task: Task, dropout: float) -> "TaskModel":
+        """A pretrained network, with new rows for the special tokens and a new head."""
+        network = files.load(directory)
+        network.add_special_tokens(3)
+        return cls(network, task, BPETokenizer.load(directory), dropout)
+
+    @classmethod
+    def load(cls, directory: Path) -> "TaskModel":
+        """Read what `save` wrote; raises UserError for a model directory without a head."""
+        directory = Path(directory)
+        for name in ("task.json", "head.safetensors"):
+            if not (directory / name).is_file():
+                raise UserError(
+                    f"{directory}: no fine-tuned model: {name} is missing; give a folder below "
+                    "finetuned/"
+                )
+        task = Task.from_json((directory / "task.json").read_text("utf-8"))
+        model = cls(files.load(directory), task, BPETokenizer.load(directory))
+        model.head.load_state_dict(load_file(directory / "head.safetensors"))
+        return model.eval()
+
+    def save(self, directory: Path) -> None:
+        """A model directory that `transformers` opens, with the head and the task beside."""
+        self.network.save(directory)
+        self.tokenizer.save(directory)
+        head = {name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}
+        save_file(head, directory / "head.safetensors")
+        (directory / "task.json").write_text(self.task.to_json() + "\n", "utf-8")
+
+    def encode(self, examples: Sequence[Example]) -> Inputs:
+        specials = Specials.after(len(self.tokenizer))
+        context = self.network.config.context
+        return encode(self.task, examples, self.tokenizer, specials, context)
+
+    def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        """Scores (B, outputs), or (B, most choices) with -inf for none; states (N, T, C)."""
+        states = self.network.states(batch.tokens)
+        extract = states[torch.arange(len(states)), batch.lengths - 1]  # (N, C)
+        B, C = len(batch.targets), extract.shape[1]
+        if self.task.shape != "multiple_choice":  # the two orders of a pair are added
+            summed = extract.new_zeros(B, C).index_add(0, batch.example, extract)
+            return self.head(self.dropout(summed)), states
+        mask = self.dropout(extract.new_ones(B, C))  # one mask for all choices of a question
+        logits = self.head(extract * mask[batch.example]).squeeze(1)
+        scores = logits.new_full((B, int(batch.choice.max()) + 1), -torch.inf)
+        return scores.index_put((batch.example, batch.choice), logits), states
+
+    def loss(self, batch: Batch, auxiliary: float) -> torch.Tensor:
+        """This batch's share of the update's loss: the task's, plus the language model's weighted.
+
+        Both are means over the update's examples; the language model's loss is the mean over the
+        real tokens of a sequence, then over an example's sequences. Start is never a target.
+        """
+        scores, states = self(batch)
+        share = len(batch.targets) / batch.of
+        loss = self._task_loss(scores.float(), batch.targets) * share
+        if auxiliary:
+            loss = loss + auxiliary * share * self._language_model_loss(batch, states)
+        return loss
+
+    def _task_loss(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        if self.task.shape == "regression":
+            return F.mse_loss(scores.squeeze(1), targets.float())
+        return F.cross_entropy(scores, targets.long())
+
+    def _language_model_loss(self, batch: Batch, states: torch.Tensor) -> torch.Tensor:
+        real = torch.arange(1, batch.tokens.shape[1]) < batch.lengths[:, None]  # (N, T - 1)
+        siblings = torch.bincount(batch.example)[batch.example]  # (N,)
+        weights = real / ((batch.lengths - 1) * siblings * len(batch.targets))[:, None]
+        return self.network.loss(states[:, :-1][real], batch.tokens[:, 1:][real], weights[real])
+
+    @torch.inference_mode()
+    def scores(self, inputs: Inputs) -> Iterator[tuple[int, np.ndarray]]:
+        """(place, probabilities or [score]) of each example, batched by length, shortest first."""
+        self.eval()
+        order = np.argsort(inputs.lengths, kind="stable")
+        for start in range(0, len(order), PREDICTED_AT_ONCE):
+            places = order[start : start + PREDICTED_AT_ONCE]
+            found, _ = self(collate(inputs, places))
+            if self.task.shape != "regression":
+                found = found.float().softmax(dim=1)
+            for place, row in zip(places, found.float().numpy(), strict=True):
+                yield int(place), row[: self._answers(inputs, place)]
+
+    def _answers(self, inputs: Inputs, place: int) -> int:
+        if self.task.shape == "multiple_choice":
+            return len(inputs.sequences[place])
+        return self.task.outputs
+
+    def predict(self, rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """Answers in the order of `rows`: texts, or mappings with text, text_pair and choices.
+
+        Each is {"label": ..., "probabilities": {label: ...}}, or {"score": ...} in a regression;
+        in multiple choice the labels are the choices themselves.
+        """
+        examples = [self._example(number, row) for number, row in enumerate(rows, 1)]
+        found = dict(self.scores(self.encode(examples))) if examples else {}
+        return [self._answer(example, found[place]) for place, example in enumerate(examples)]
+
+    def _example(self, number: int, row: str | Mapping[str, Any]) -> Example:
+        row = {"text": row} if isinstance(row, str) else row
+        needed = {"text"}
+        if self.task.shape in ("entailment", "similarity"):
+            needed.add("text_pair")
+        if self.task.shape == "multiple_choice":
+            needed.add("choices")
+        missing = sorted(key for key in needed if not row.get(key))
+        if missing:
+            raise UserError(
+                f"row {number}: {self.task.name} needs {', '.join(sorted(needed))}, and "
+                f"{', '.join(missing)} is missing or empty"
+            )
+        choices = tuple(row["choices"]) if "choices" in needed else None
+        return Example("predict", str(number), row["text"], row.get("text_pair"), choices)
+
+    def _answer(self, example: Example, scores: np.ndarray) -> dict[str, Any]:
+        if self.task.shape == "regression":
+            return {"score": float(scores[0])}
+        labels = example.choices or self.task.labels
+        probabilities = dict(zip(labels, map(float, scores), strict=True))
+        return {"label": labels[int(scores.argmax())], "probabilities": probabilities}

@@ -1,0 +1,95 @@
+"""What a fine-tuned model says about the splits that are reported, in one Parquet schema."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gpt1.errors import UserError
+from gpt1.files import publish
+from gpt1.tasks.table import Example, Task
+
+SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("id", pa.string()),
+        ("group", pa.string()),
+        ("target", pa.float64()),
+        ("scores", pa.list_(pa.float32())),  # a probability for each label or choice; or the score
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Predictions:
+    task: Task
+    model: str
+    seed: int
+    usual: float
+    """The most frequent target of the training examples; their mean in a regression."""
+    split: np.ndarray
+    id: np.ndarray
+    group: np.ndarray
+    """None where the task has no groups."""
+    target: np.ndarray
+    """float64, NaN where unknown."""
+    scores: list[np.ndarray]
+
+    @property
+    def answers(self) -> np.ndarray:
+        """float64: the place of the likeliest label or choice, or the score."""
+        if self.task.shape == "regression":
+            return np.array([float(scores[0]) for scores in self.scores])
+        return np.array([float(np.argmax(scores)) for scores in self.scores])
+
+
+def usual(task: Task, examples: Sequence[Example]) -> float:
+    """The answer of one who knows the training targets and no text."""
+    targets = np.array([e.target for e in examples if e.split == "train"], dtype=np.float64)
+    if task.shape == "regression":
+        return float(targets.mean())
+    return float(np.bincount(targets.astype(int)).argmax())
+
+
+def write(
+    path: Path,
+    task: Task,
+    examples: Sequence[Example],
+    scores: Sequence[np.ndarray],
+    *,
+    model: str,
+    seed: int,
+    usual: float,
+) -> None:
+    columns = {
+        name: [getattr(example, name) for example in examples]
+        for name in ("split", "id", "group", "target")
+    }
+    metadata = {
+        "task": task.to_json(),
+        "made_by": json.dumps({"model": model, "seed": seed, "usual": usual}),
+    }
+    table = pa.table(columns | {"scores": list(scores)}, schema=SCHEMA)
+    with publish(path) as beside:
+        pq.write_table(table.replace_schema_metadata(metadata), beside)
+
+
+def read(path: Path) -> Predictions:
+    """Read what `write` wrote; raises UserError for any other file."""
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not a readable Parquet file ({error}); make it again") from None
+    metadata = table.schema.metadata or {}
+    if b"made_by" not in metadata:
+        raise UserError(f"{path}: not a predictions file: its metadata has no entry `made_by`")
+    column = {name: table[name].to_numpy(zero_copy_only=False) for name in SCHEMA.names}
+    return Predictions(
+        task=Task.from_json(metadata[b"task"]),
+        **json.loads(metadata[b"made_by"]),
+        **column | {"scores": list(column["scores"])},
+    )

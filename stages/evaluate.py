@@ -1,0 +1,27 @@
+"""`evaluate@TASK-MODEL-SEED`: scores, from predictions alone."""
+
+import json
+from pathlib import Path
+
+from gpt1.files import publish
+from gpt1.tasks.metrics import evaluate
+from gpt1.tasks.predictions import read
+from stages import entry, tracking
+
+
+def main(predictions: Path, out: Path) -> None:
+    """Score `predictions` by the official metrics of its task."""
+    scores = evaluate(read(predictions))
+    with publish(out) as beside:
+        beside.write_text(json.dumps(scores, indent=2) + "\n")
+    with tracking.run() as run:
+        run.params({name: scores[name] for name in ("task", "model", "seed", "metric")})
+        for split, measured in scores["splits"].items():
+            numbers = {name: value for name, value in measured.items() if name != "interval"}
+            run.metrics({f"{split}/{name}": value for name, value in numbers.items()})
+            run.metrics({f"{split}/main": measured[scores["metric"]]})
+        run.artifact(out)
+
+
+if __name__ == "__main__":
+    entry.run(main)

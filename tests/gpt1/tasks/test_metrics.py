@@ -1,0 +1,116 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gpt1.errors import UserError
+from gpt1.tasks import metrics, predictions
+from gpt1.tasks.table import Example, Task
+
+YES_NO = Task("t", "similarity", ("f1", "accuracy"), ("no", "yes"))
+
+
+def evaluated(
+    tmp_path: Path, task: Task, rows: list[Example], scores: list, usual: float = 0.0
+) -> dict:
+    path = tmp_path / "p.parquet"
+    arrays = [np.array(each, np.float32) for each in scores]
+    predictions.write(path, task, rows, arrays, model="gpt", seed=3, usual=usual)
+    return metrics.evaluate(predictions.read(path))
+
+
+def measure(name: str, targets: list[float], answers: list[float]) -> float:
+    return metrics.METRICS[name](np.array(targets), np.array(answers))
+
+
+def test_f1_is_that_of_the_positive_label() -> None:
+    # 2 true positives, 1 false positive, 1 false negative: precision 2/3, recall 2/3
+    assert measure("f1", [1, 1, 1, 0, 0], [1, 1, 0, 1, 0]) == pytest.approx(2 / 3)
+
+
+def test_matthews_is_the_correlation_of_two_yes_or_no_columns() -> None:
+    targets, answers = [1, 1, 1, 0, 0, 0, 1, 0], [1, 0, 1, 0, 0, 1, 1, 0]
+    by_hand = np.corrcoef(targets, answers)[0, 1]
+    assert measure("matthews", targets, answers) == pytest.approx(by_hand)
+
+
+def test_pearson_is_linear_and_spearman_goes_by_rank() -> None:
+    targets = [1.0, 2.0, 3.0, 4.0]
+    assert measure("spearman", targets, [math.exp(t) for t in targets]) == pytest.approx(1)
+    assert measure("pearson", targets, [3 * t + 1 for t in targets]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("name", ["pearson", "spearman"])
+def test_a_constant_answer_correlates_with_nothing(name: str) -> None:
+    assert measure(name, [1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == 0
+
+
+def test_each_split_with_targets_is_scored_and_test_rows_without_are_not(tmp_path: Path) -> None:
+    rows = [
+        Example("dev", "0", "a", "b", target=1.0),
+        Example("dev", "1", "a", "b", target=0.0),
+        Example("test", "0", "a", "b"),
+    ]
+    found = evaluated(tmp_path, YES_NO, rows, [[0.2, 0.8], [0.4, 0.6], [0.5, 0.5]])
+    assert (found["task"], found["model"], found["seed"], found["metric"]) == ("t", "gpt", 3, "f1")
+    assert list(found["splits"]) == ["dev"]
+    dev = found["splits"]["dev"]
+    assert dev["n"] == 2
+    assert dev["accuracy"] == 0.5
+    assert dev["f1"] == pytest.approx(2 / 3)
+
+
+def test_the_baseline_answers_as_training_examples_usually_do(tmp_path: Path) -> None:
+    task = Task("t", "classification", ("accuracy",), ("a", "b"))
+    rows = [Example("dev", str(n), "x", target=float(n == 0)) for n in range(4)]
+    found = evaluated(tmp_path, task, rows, [[0.1, 0.9]] * 4, usual=0.0)
+    assert found["baseline"]["dev"] == 0.75
+    assert found["splits"]["dev"]["accuracy"] == 0.25
+
+
+def test_the_baseline_of_multiple_choice_is_a_guess(tmp_path: Path) -> None:
+    task = Task("t", "multiple_choice", ("accuracy",))
+    rows = [
+        Example("dev", "0", "x", None, ("a", "b"), 1.0),
+        Example("dev", "1", "x", None, ("a", "b", "c", "d"), 3.0),
+    ]
+    found = evaluated(tmp_path, task, rows, [[0.4, 0.6], [0.1, 0.1, 0.1, 0.7]])
+    assert found["baseline"]["dev"] == pytest.approx((1 / 2 + 1 / 4) / 2)
+    assert found["splits"]["dev"]["accuracy"] == 1
+
+
+def test_groups_are_scored_apart_too(tmp_path: Path) -> None:
+    task = Task("race", "multiple_choice", ("accuracy",))
+    rows = [
+        Example("test", str(n), "x", None, ("a", "b"), 1.0, group)
+        for n, group in enumerate(["middle", "middle", "high"])
+    ]
+    found = evaluated(tmp_path, task, rows, [[0.4, 0.6], [0.6, 0.4], [0.4, 0.6]])
+    test = found["splits"]["test"]
+    assert (test["accuracy_middle"], test["accuracy_high"]) == (0.5, 1.0)
+
+
+def test_a_score_is_read_as_the_answer_of_a_regression(tmp_path: Path) -> None:
+    task = Task("sts_b", "regression", ("pearson",))
+    rows = [Example("dev", str(n), "a", "b", target=float(n)) for n in range(5)]
+    found = evaluated(tmp_path, task, rows, [[-2.0 * n] for n in range(5)], usual=2.0)
+    assert found["splits"]["dev"]["pearson"] == pytest.approx(-1)
+    assert found["baseline"]["dev"] == 0
+
+
+def test_the_interval_of_a_proportion_is_near_its_normal_approximation(tmp_path: Path) -> None:
+    task = Task("t", "classification", ("accuracy",), ("a", "b"))
+    rows = [Example("dev", str(n), "x", target=float(n % 4 == 0)) for n in range(400)]
+    low, high = evaluated(tmp_path, task, rows, [[0.9, 0.1]] * 400)["splits"]["dev"]["interval"]
+    half = 1.96 * math.sqrt(0.75 * 0.25 / 400)
+    assert (low, high) == (
+        pytest.approx(0.75 - half, abs=0.01),
+        pytest.approx(0.75 + half, abs=0.01),
+    )
+
+
+def test_a_file_that_holds_no_predictions_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "p.parquet").write_text("")
+    with pytest.raises(UserError, match=r"p\.parquet: not a readable"):
+        predictions.read(tmp_path / "p.parquet")
