@@ -94,8 +94,8 @@ def test_exactly_one_of_four_choices_follows_the_text() -> None:
 
 
 def test_too_few_passages_are_refused_with_how_many_there_are() -> None:
-    with pytest.raises(UserError, match=r"have \d+ of the 900 examples of train; ask for fewer"):
-        derived.make("book", BOOKS, SIZES | {"train": 900}, WORDS, 1)
+    with pytest.raises(UserError, match=r"have \d+ of the 1200 examples of train; ask for fewer"):
+        derived.make("book", BOOKS, {split: 20 * n for split, n in SIZES.items()}, WORDS, 1)
 
 
 def test_a_single_book_is_refused() -> None:
