@@ -1,7 +1,6 @@
 """`finetune@TASK-MODEL-SEED`: one model on one task, and its predictions."""
 
 import sys
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -12,8 +11,10 @@ from gpt1.params import Finetune
 from gpt1.tasks import predictions as answers
 from gpt1.tasks import table
 from gpt1.tasks.finetuning import finetune
+from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
-from stages import entry, tracking
+from gpt1.training.device import device
+from stages import entry, tracking, work
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
@@ -24,39 +25,47 @@ def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, cu
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
     torch.manual_seed(seed)  # of the new embedding rows and the head
-    tuned = TaskModel.from_pretrained(model, described, recipe.dropout)
-    with tracking.run() as run, tempfile.TemporaryDirectory() as work:
+    tuned = TaskModel.from_pretrained(model, described, recipe.dropout).to(device())
+    with tracking.run() as run, work.folder(f"finetune@{out.name}", recipe, task, model) as folder:
         run.params(recipe)
         run.params({"task": described.name, "model": model.name, "seed": seed})
-        inputs = tuned.encode(train)
-        state = Path(work) / "state.safetensors"
-        title = f"{task.stem} {model.name} {seed}"
-        rows = finetune(tuned, inputs, recipe, seed=seed, state=state, title=title)
-        for row in rows:
-            run.metrics({"loss": row["loss"]}, step=int(row["update"]))
-        held_out = tuned.encode(rest)
-        report_truncation(train=inputs.truncated, held_out=held_out.truncated)
+        inputs, held_out = tuned.encode(train), tuned.encode(rest)
+        for part, encoded in (("train", inputs), ("held_out", held_out)):
+            run.metrics({f"{part}/truncated": encoded.truncated})
+            warn_of_cuts(part, encoded)
+        rows = finetune(
+            tuned,
+            inputs,
+            recipe,
+            seed=seed,
+            state=folder / "state.safetensors",
+            title=f"finetune {out.name}",
+            after=lambda update, row: run.metrics({"loss": row["loss"]}, step=update),
+        )
         scores = dict(tuned.scores(held_out))
-    with publish(out) as beside:
-        beside.mkdir()
-        tuned.save(beside)
-    with publish(curve) as beside:
-        pd.DataFrame(rows).to_csv(beside, index=False)
-    answers.write(
-        predictions,
-        described,
-        rest,
-        [scores[place] for place in range(len(rest))],
-        model=model.name,
-        seed=seed,
-        usual=answers.usual(described, train),
-    )
+        with publish(out) as beside:
+            beside.mkdir()
+            tuned.save(beside)
+        with publish(curve) as beside:
+            columns = ["update", "loss", "rate", "gradient_norm"]
+            pd.DataFrame(rows, columns=columns).to_csv(beside, index=False)
+        answers.write(
+            predictions,
+            described,
+            rest,
+            [scores[place] for place in range(len(rest))],
+            model=model.name,
+            seed=seed,
+            usual=answers.usual(described, train),
+        )
 
 
-def report_truncation(**counts: int) -> None:
-    for part, count in counts.items():
-        if count:
-            print(f"{part}: {count} examples were cut to fit the context", file=sys.stderr)
+def warn_of_cuts(part: str, inputs: Inputs) -> None:
+    """What did not fit the context is said, never silent."""
+    if inputs.truncated:
+        choices = f", {inputs.truncated_choices} in a choice" if inputs.truncated_choices else ""
+        examples = f"{inputs.truncated} of {len(inputs.sequences)} examples"
+        print(f"{part}: {examples} were cut to fit the context{choices}", file=sys.stderr)
 
 
 if __name__ == "__main__":

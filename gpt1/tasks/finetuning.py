@@ -1,6 +1,7 @@
 """Fine-tuning: the paper's recipe on one task (section 4.1, "Fine-tuning details")."""
 
 import functools
+from collections.abc import Callable
 from pathlib import Path
 
 from gpt1.params import Finetune
@@ -11,11 +12,18 @@ from gpt1.training.loop import fit
 
 
 def finetune(
-    model: TaskModel, inputs: Inputs, recipe: Finetune, *, seed: int, state: Path, title: str
+    model: TaskModel,
+    inputs: Inputs,
+    recipe: Finetune,
+    *,
+    seed: int,
+    state: Path,
+    title: str,
+    after: Callable[[int, dict[str, float]], None] = lambda update, row: None,
 ) -> list[dict[str, float]]:
     """Train `model` in place on encoded training examples; its curve, one row an update.
 
-    The last epoch is the result. `state` is the file of an interrupted run, as in `fit`.
+    The last epoch is the result. `state`, `title` and `after` are those of `fit`.
     """
     batches = LengthBatches(inputs.lengths, recipe.batch, seed)
     updates = recipe.epochs * batches.in_epoch
@@ -43,4 +51,5 @@ def finetune(
         seed=seed,
         state=state,
         title=title,
+        after=after,
     )

@@ -76,6 +76,10 @@ class Batch:
     of: int
     """Examples in the whole update, of which this batch is a part."""
 
+    def to(self, device: torch.device) -> "Batch":
+        tensors = (self.tokens, self.lengths, self.example, self.choice, self.targets)
+        return Batch(*(tensor.to(device) for tensor in tensors), of=self.of)
+
 
 def encode(
     task: Task, examples: Sequence[Example], tokenizer: Tokenizer, specials: Specials, context: int

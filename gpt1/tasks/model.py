@@ -64,6 +64,10 @@ class TaskModel(nn.Module):
         save_file(head, directory / "head.safetensors")
         (directory / "task.json").write_text(self.task.to_json() + "\n", "utf-8")
 
+    @property
+    def device(self) -> torch.device:
+        return self.head.weight.device
+
     def encode(self, examples: Sequence[Example]) -> Inputs:
         specials = Specials.after(len(self.tokenizer))
         context = self.network.config.context
@@ -71,8 +75,9 @@ class TaskModel(nn.Module):
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores (B, outputs), or (B, most choices) with -inf for none; states (N, T, C)."""
+        batch = batch.to(self.device)
         states = self.network.states(batch.tokens)
-        extract = states[torch.arange(len(states)), batch.lengths - 1]  # (N, C)
+        extract = states[torch.arange(len(states), device=self.device), batch.lengths - 1]  # (N, C)
         B, C = len(batch.targets), extract.shape[1]
         if self.task.shape != "multiple_choice":  # the two orders of a pair are added
             summed = extract.new_zeros(B, C).index_add(0, batch.example, extract)
@@ -88,6 +93,7 @@ class TaskModel(nn.Module):
         Both are means over the update's examples; the language model's loss is the mean over the
         real tokens of a sequence, then over an example's sequences. Start is never a target.
         """
+        batch = batch.to(self.device)
         scores, states = self(batch)
         share = len(batch.targets) / batch.of
         loss = self._task_loss(scores.float(), batch.targets) * share
@@ -101,7 +107,9 @@ class TaskModel(nn.Module):
         return F.cross_entropy(scores, targets.long())
 
     def _language_model_loss(self, batch: Batch, states: torch.Tensor) -> torch.Tensor:
-        real = torch.arange(1, batch.tokens.shape[1]) < batch.lengths[:, None]  # (N, T - 1)
+        real = (
+            torch.arange(1, batch.tokens.shape[1], device=self.device) < batch.lengths[:, None]
+        )  # (N, T - 1)
         siblings = torch.bincount(batch.example)[batch.example]  # (N,)
         weights = real / ((batch.lengths - 1) * siblings * len(batch.targets))[:, None]
         return self.network.loss(states[:, :-1][real], batch.tokens[:, 1:][real], weights[real])
@@ -116,7 +124,7 @@ class TaskModel(nn.Module):
             found, _ = self(collate(inputs, places))
             if self.task.shape != "regression":
                 found = found.float().softmax(dim=1)
-            for place, row in zip(places, found.float().numpy(), strict=True):
+            for place, row in zip(places, found.float().cpu().numpy(), strict=True):
                 yield int(place), row[: self._answers(inputs, place)]
 
     def _answers(self, inputs: Inputs, place: int) -> int:

@@ -1,0 +1,121 @@
+"""From held-out documents to scores, each stage as DVC calls it."""
+
+import contextlib
+import importlib
+import json
+import random
+from pathlib import Path
+from typing import get_type_hints
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import torch
+from ruamel.yaml import YAML
+
+from gpt1 import TaskModel
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks import table
+from gpt1.tokens.bpe import BPETokenizer
+
+ROOT = Path(__file__).parents[2]
+TASKS = ["book", "continuation", "same_book", "next_sentence"]
+
+
+def run(folder: Path, name: str, **arguments: str | int) -> None:
+    stage = importlib.import_module(f"stages.{name}").main
+    kinds = get_type_hints(stage)
+    with contextlib.chdir(folder):
+        stage(**{key: kinds[key](value) for key, value in arguments.items()})
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Params, held-out documents of four books, and a small model that was never trained."""
+    folder = tmp_path_factory.mktemp("project")
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    for name in TASKS:
+        params["derived_tasks"][name] |= {"train": 40, "dev": 8, "test": 12, "words": 6}
+        params["finetune"][name] |= {"epochs": 1}
+    YAML(typ="safe").dump(params, folder / "params.yaml")
+    words = random.Random(1)
+    texts = {
+        book: "\n".join(
+            " ".join(words.choices(["the", "old", "king", book], k=8)) + "." for _ in range(200)
+        )
+        for book in ("ruth", "ezra", "joel", "amos")
+    }
+    (folder / "data/clean").mkdir(parents=True)
+    documents = pa.table({"book": list(texts), "text": list(texts.values())})
+    pq.write_table(documents, folder / "data/clean/valid.parquet")
+    tokenizer = BPETokenizer.train(texts.values(), merges=10)
+    torch.manual_seed(0)
+    config = GPTConfig(vocab=len(tokenizer), layers=1, width=16, heads=2, context=64, dropout=0.1)
+    GPT(config).save(folder / "models/gpt")
+    tokenizer.save(folder / "models/gpt")
+    for name in TASKS:
+        documents_of = {
+            "documents": "data/clean/valid.parquet",
+            "out": f"data/tasks/{name}.parquet",
+        }
+        run(folder, "derived_task", task=name, **documents_of)
+    return folder
+
+
+def finetuned(project: Path, task: str, where: str = ".") -> None:
+    run(
+        project,
+        "finetune",
+        task=f"data/tasks/{task}.parquet",
+        model="models/gpt",
+        seed=1,
+        out=f"{where}/finetuned/{task}-gpt-1",
+        predictions=f"{where}/predictions/{task}-gpt-1.parquet",
+        curve=f"{where}/curves/finetune/{task}-gpt-1.csv",
+    )
+
+
+@pytest.mark.parametrize("task", ["same_book", "next_sentence"])
+def test_a_derived_task_goes_all_the_way_to_its_scores(project: Path, task: str) -> None:
+    finetuned(project, task)
+    out = project / f"metrics/evaluate/{task}-gpt-1.json"
+    run(project, "evaluate", predictions=f"predictions/{task}-gpt-1.parquet", out=out)
+    found = json.loads(out.read_text())
+    assert (found["task"], found["model"], found["seed"]) == (task, "gpt", 1)
+    assert {split: scores["n"] for split, scores in found["splits"].items()} == {
+        "dev": 8,
+        "test": 12,
+    }
+    curve = (project / f"curves/finetune/{task}-gpt-1.csv").read_text().splitlines()
+    assert curve[0] == "update,loss,rate,gradient_norm"
+    assert len(curve) == 1 + 2  # 40 examples in batches of 32
+    _, examples = table.read(project / f"data/tasks/{task}.parquet")
+    model = TaskModel.load(project / f"finetuned/{task}-gpt-1")
+    rows = [{"text": e.text, "text_pair": e.text_pair, "choices": e.choices} for e in examples]
+    assert len(model.predict(rows)) == 60
+    assert not list((project / ".work").rglob("state*"))
+
+
+def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
+    for where in ("once", "again"):
+        finetuned(project, "book", where)
+    once = sorted(path for path in (project / "once").rglob("*") if path.is_file())
+    assert len(once) == 8
+    for path in once:
+        again = project / "again" / path.relative_to(project / "once")
+        assert path.read_bytes() == again.read_bytes(), path.name
+
+
+def test_a_missing_recipe_is_one_clear_line(project: Path) -> None:
+    with pytest.raises(UserError, match=r"params\.yaml: the section finetune\.other is missing"):
+        run(
+            project,
+            "finetune",
+            task="data/tasks/other.parquet",
+            model="models/gpt",
+            seed=1,
+            out="finetuned/x",
+            predictions="x.parquet",
+            curve="x.csv",
+        )
