@@ -13,7 +13,7 @@ may fill half of the room at most.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -77,8 +77,14 @@ class Batch:
     """Examples in the whole update, of which this batch is a part."""
 
     def to(self, device: torch.device) -> "Batch":
-        tensors = (self.tokens, self.lengths, self.example, self.choice, self.targets)
-        return Batch(*(tensor.to(device) for tensor in tensors), of=self.of)
+        return replace(
+            self,
+            tokens=self.tokens.to(device),
+            lengths=self.lengths.to(device),
+            example=self.example.to(device),
+            choice=self.choice.to(device),
+            targets=self.targets.to(device),
+        )
 
 
 def encode(
