@@ -18,7 +18,7 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
 
 from gpt1.errors import UserError
-from pipelines import graph, plan
+from pipelines import graph, plan, sessions
 from pipelines.runner import Outcome, Runner
 from pipelines.schedule import Capacity, run_all
 from pipelines.terminal import Terminal
@@ -45,6 +45,7 @@ def pipeline(
     repo = graph.open_project()
     root = Path(repo.root_dir)
     with only_driver(root), Terminal() as terminal:
+        sessions.end_left_over(root)
         planned = plan.make(repo, targets or [], force)
         parent = tracking.Run("pipeline", {"stage": "pipeline"})
         runner = Runner(root, {"GPT1_PARENT_RUN": parent.id})

@@ -3,19 +3,18 @@
 import codecs
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-import psutil
-
+from pipelines import sessions
 from pipelines.graph import Stage
 
 Status = Literal["ran", "restored", "unchanged", "failed", "cancelled", "skipped"]
@@ -72,7 +71,7 @@ class Runner:
         self.cancelled.set()
         for session, stage in list(self._running.items()):
             grace = 0 if at_once else stage.needs.grace
-            threading.Thread(target=end_session, args=(session, grace), daemon=True).start()
+            threading.Thread(target=sessions.end, args=(session, grace), daemon=True).start()
 
     def _once(self, stage: Stage, listener: Listener, force: bool) -> Outcome:
         if self.cancelled.is_set():
@@ -80,6 +79,18 @@ class Runner:
         start = time.monotonic()
         log = self.root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
         log.parent.mkdir(parents=True, exist_ok=True)
+        with self._process(stage, force) as process, _time_limit(process, stage) as overdue:
+            tail, said = self._listen(process, stage.name, listener, log)
+        if overdue.is_set():
+            tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
+        status: Status = said
+        if process.returncode != 0:
+            status = "cancelled" if self.cancelled.is_set() else "failed"
+        return Outcome(status, time.monotonic() - start, log, tail)
+
+    @contextmanager
+    def _process(self, stage: Stage, force: bool) -> Iterator[subprocess.Popen[bytes]]:
+        """DVC at work on one stage. When the block ends, so has every process of the stage."""
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
         process = subprocess.Popen(
             [*command, *(["--force"] if force else []), stage.name],
@@ -90,23 +101,16 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        self._running[process.pid] = stage
-        timer = threading.Timer(
-            stage.needs.timeout or threading.TIMEOUT_MAX, end_session, (process.pid, 0)
-        )
-        timer.daemon = True
-        timer.start()
-        try:
-            tail, said = self._listen(process, stage.name, listener, log)
-        finally:
-            timer.cancel()
-            process.wait()
-            end_session(process.pid, stage.needs.grace if self.cancelled.is_set() else 0)
-            del self._running[process.pid]
-        status: Status = said
-        if process.returncode != 0:
-            status = "cancelled" if self.cancelled.is_set() else "failed"
-        return Outcome(status, time.monotonic() - start, log, tail)
+        with sessions.noted(self.root, process.pid, stage.needs.grace):
+            self._running[process.pid] = stage
+            if self.cancelled.is_set():  # between the look above and now
+                self.cancel()
+            try:
+                yield process
+            finally:
+                process.wait()
+                sessions.end(process.pid, stage.needs.grace if self.cancelled.is_set() else 0)
+                del self._running[process.pid]
 
     def _listen(
         self, process: subprocess.Popen[bytes], name: str, listener: Listener, log: Path
@@ -148,6 +152,26 @@ _ADVICE = (
 """What DVC tells after every stage."""
 
 
+@contextmanager
+def _time_limit(process: subprocess.Popen[bytes], stage: Stage) -> Iterator[threading.Event]:
+    """End the stage after its time limit; the event tells whether that happened."""
+    overdue = threading.Event()
+
+    def end() -> None:
+        overdue.set()
+        sessions.end(process.pid, stage.needs.grace)
+
+    if not stage.needs.timeout:
+        yield overdue
+        return
+    timer = threading.Timer(stage.needs.timeout, end)
+    timer.start()
+    try:
+        yield overdue
+    finally:
+        timer.cancel()
+
+
 def _pieces(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
     """Lines as they come, and between them (False) each state of a progress bar."""
     assert process.stdout
@@ -165,33 +189,3 @@ def _pieces(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
                 yield bar, False
     if rest.strip():
         yield rest.rpartition("\r")[2], True
-
-
-def end_session(session: int, grace: float) -> None:
-    """SIGTERM to every process of a session, and SIGKILL to what is left after `grace` seconds."""
-    end = time.monotonic() + grace
-    if grace:
-        _signal(_members(session), signal.SIGTERM)
-    while members := _members(session):
-        if time.monotonic() >= end:
-            _signal(members, signal.SIGKILL)
-        time.sleep(0.05)
-
-
-def _members(session: int) -> list[psutil.Process]:
-    members = []
-    for process in psutil.process_iter():
-        try:
-            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
-                members.append(process)
-        except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
-            continue
-    return members
-
-
-def _signal(processes: list[psutil.Process], number: int) -> None:
-    for process in processes:
-        try:
-            process.send_signal(number)
-        except psutil.NoSuchProcess:
-            continue

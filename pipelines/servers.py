@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 
 from gpt1.errors import UserError
-from pipelines.runner import end_session
+from pipelines import sessions
 from stages import tracking
 
 HOST = "127.0.0.1"
@@ -99,7 +99,7 @@ def stop(root: Path, kind: str) -> bool:
     """End the server that was started here, and nothing else; whether there was one."""
     server = running(root, kind)
     if server:
-        end_session(server.pid, grace=5)
+        sessions.end(server.pid, grace=5)
     _note(root, kind).unlink(missing_ok=True)
     return server is not None
 

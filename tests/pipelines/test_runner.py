@@ -1,0 +1,175 @@
+import os
+import signal
+import sys
+import threading
+import time
+
+import psutil
+import pytest
+
+from pipelines import graph, sessions
+from pipelines.runner import Runner
+
+
+class Heard:
+    def __init__(self):
+        self.lines, self.bars = [], []
+
+    def line(self, stage, text):
+        self.lines.append(text)
+
+    def progress(self, stage, text):
+        self.bars.append(text)
+
+
+@pytest.fixture
+def run(project):
+    """Run the one stage of a project; what it did and what it said."""
+
+    def run(name="s", force=False, runner=None):
+        heard = Heard()
+        stage = graph.load(graph.open_project()).stages[name]
+        return (runner or Runner(project.root)).run(stage, heard, force), heard
+
+    return run
+
+
+def python(code):
+    return f'python -c "{code}"'
+
+
+def test_every_line_reaches_the_listener_the_log_and_the_last_ones_the_outcome(project, run):
+    project.write({"s": {"cmd": python("[print('line', i) for i in range(50)]")}})
+    outcome, heard = run()
+    lines = [f"line {i}" for i in range(50)]
+    assert outcome.status == "ran"
+    assert [line for line in heard.lines if line.startswith("line")] == lines
+    assert [x for x in outcome.log.read_text().splitlines() if x.startswith("line")] == lines
+    assert "line 49" in outcome.tail
+    assert "line 0" not in outcome.tail
+
+
+def test_the_states_of_a_progress_bar_are_heard_as_they_come(project, run):
+    bar = "import time; from tqdm import tqdm; [time.sleep(.02) for _ in tqdm(range(150))]"
+    project.write({"s": {"cmd": python(bar)}})
+    outcome, heard = run()
+    assert len(heard.bars) >= 2
+    assert all("/150 [" in bar for bar in heard.bars)
+    assert sum("100%" in line for line in heard.lines) == 1
+    assert outcome.log.read_text().count("%|") == 1
+
+
+def test_what_did_not_change_is_unchanged_and_what_the_cache_has_is_restored(project, run):
+    project.write({"s": {"cmd": "echo > out", "params": ["a"], "outs": ["out"]}})
+    assert run()[0].status == "ran"
+    assert run()[0].status == "unchanged"
+    (project.root / "out").unlink()
+    assert run()[0].status == "restored"
+    assert run(force=True)[0].status == "ran"
+
+
+def test_a_stage_that_fails_is_tried_again_as_often_as_its_needs_say(project, run):
+    flaky = "echo >> tries; test $(wc -l < tries) = 3"
+    project.write({"s": {"cmd": flaky, "meta": {"retries": 1}}})
+    assert run()[0].status == "failed"
+    assert run()[0].status == "ran"
+
+
+def test_a_stage_that_takes_too_long_is_stopped_and_says_so(project, run):
+    project.write({"s": {"cmd": "sleep 60", "meta": {"timeout": 2}}})
+    outcome, _ = run()
+    assert outcome.status == "failed"
+    assert outcome.seconds < 10
+    assert outcome.tail[-1] == "stopped after its time limit of 2 s"
+
+
+def test_stages_find_the_python_of_this_project(project, run, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    project.write({"s": {"cmd": python("import sys; print(sys.prefix)")}})
+    assert sys.prefix in run()[1].lines
+
+
+def test_many_stages_side_by_side_lose_nothing(project, run):
+    """DVC alone gives up its lock after 3 s, and throws a finished stage away."""
+    names = [f"s{i}" for i in range(8)]
+    project.write({n: {"cmd": f"sleep 1; echo > {n}", "outs": [n]} for n in names})
+    runner, outcomes = Runner(project.root), {}
+    threads = [
+        threading.Thread(target=lambda n=n: outcomes.update({n: run(n, runner=runner)[0].status}))
+        for n in names
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes == dict.fromkeys(names, "ran")
+    assert set(project.lock["stages"]) == set(names)
+
+
+STUBBORN = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
+
+
+@pytest.mark.parametrize("command", ["sleep 61 & sleep 61", f'bash -c "{STUBBORN}"'])
+def test_cancel_ends_a_stage_with_all_its_children_within_its_grace(project, run, command):
+    project.write({"s": {"cmd": command, "outs": ["out"], "meta": {"grace": 1}}})
+    runner, done = Runner(project.root), []
+    thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
+    thread.start()
+    while not any("sleep" in p.name() for p in descendants()):
+        time.sleep(0.1)
+    started = time.monotonic()
+    runner.cancel()
+    thread.join(timeout=20)
+    assert done[0].status == "cancelled"
+    assert time.monotonic() - started < 4
+    assert not descendants()
+    assert run(runner=runner)[0].status == "cancelled"  # and nothing starts after it
+
+
+def descendants():
+    return [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
+
+
+def test_a_stage_that_saves_its_state_has_the_time_it_asks_for(project, run):
+    saves = (
+        "import signal, sys, time\n"
+        "def save(*_): time.sleep(2); open('saved', 'w'); sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, save); open('ready', 'w'); time.sleep(60)\n"
+    )
+    (project.root / "saves.py").write_text(saves)
+    project.write({"s": {"cmd": "python saves.py", "meta": {"grace": 30}}})
+    runner, done = Runner(project.root), []
+    thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
+    thread.start()
+    while not (project.root / "ready").exists():
+        time.sleep(0.1)
+    runner.cancel()
+    thread.join()
+    assert (project.root / "saved").exists()
+    assert done[0].seconds < 20
+
+
+DRIVER = """
+from pathlib import Path
+from pipelines import graph
+from pipelines.runner import Runner
+from pipelines.terminal import Terminal
+stage = graph.load(graph.open_project()).stages["s"]
+Runner(Path.cwd()).run(stage, Terminal())
+"""
+
+
+def test_what_a_killed_driver_left_behind_is_ended_and_nothing_else(project):
+    project.write({"s": {"cmd": "echo > out; sleep 62", "outs": ["out"]}})
+    driver = project.start(sys.executable, "-c", DRIVER)
+    while not (project.root / "out").exists():
+        time.sleep(0.1)
+    driver.send_signal(signal.SIGKILL)
+    driver.wait()
+    [note] = (project.root / ".work" / "sessions").iterdir()
+    assert sessions.members(int(note.name))
+    (note.parent / str(os.getsid(0))).write_text('{"started": 1.0, "grace": 0}')  # of another boot
+    sessions.end_left_over(project.root)
+    assert not sessions.members(int(note.name))
+    assert sessions.members(os.getsid(0))
+    assert not list(note.parent.iterdir())
