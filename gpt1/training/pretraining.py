@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Callable
+from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -101,14 +102,14 @@ class Batches:
 
     def __init__(self, reader: "ShardReader", params: Model) -> None:
         self._params = params
-        self._epochs = [
-            reader.windows(params.context, params.seed, epoch) for epoch in range(params.epochs)
-        ]
-        self._ends = list(accumulate(len(windows) // params.batch for windows in self._epochs))
+        # Only the epoch in use is kept: the order of all windows is long.
+        self._windows = lru_cache(maxsize=1)(partial(reader.windows, params.context, params.seed))
+        counts = [len(self._windows(epoch)) for epoch in range(params.epochs)]
+        self._ends = list(accumulate(count // params.batch for count in counts))
         if params.epochs and not self.updates:
             raise UserError(
-                f"the training books give {len(self._epochs[0])} windows of {params.context} "
-                f"tokens, fewer than one batch of {params.batch}: lower batch or context"
+                f"the training books give {counts[0]} windows of {params.context} tokens, "
+                f"fewer than one batch of {params.batch}: lower batch or context"
             )
 
     @property
@@ -123,7 +124,7 @@ class Batches:
         batch = self._params.batch
         rows = np.arange(first * batch, (first + 1) * batch)
         return list(
-            torch.as_tensor(self._epochs[epoch].batch(rows)).split(self._params.micro_batch)
+            torch.as_tensor(self._windows(epoch).batch(rows)).split(self._params.micro_batch)
         )
 
 
