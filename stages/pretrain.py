@@ -8,6 +8,7 @@ from pathlib import Path
 from gpt1.files import publish
 from gpt1.model.perplexity import held_out
 from gpt1.params import Model
+from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training.device import device
 from gpt1.training.pretraining import Row, pretrain, thinned, words_end
@@ -17,7 +18,7 @@ from stages import entry, tracking, work
 def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
     """Train the model that the section `models.MODEL` describes."""
     params = entry.section(Model, f"models.{model}")
-    vocabulary = json.loads((bpe / "vocab.json").read_text())
+    tokenizer = BPETokenizer.load(bpe)
     with (
         tracking.run() as run,
         work.folder(f"pretrain@{model}", params, shards, bpe) as folder,
@@ -26,7 +27,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         trained, rows = pretrain(
             params,
             ShardReader(shards, "train", params.books),
-            vocab=len(vocabulary),
+            vocab=len(tokenizer),
             device=device(),
             folder=folder,
             title=f"pretrain {model}",
@@ -35,7 +36,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         valid = held_out(
             trained,
             (ids for _, ids in ShardReader(shards, "valid").documents()),
-            ends_word=words_end(vocabulary),
+            ends_word=words_end(tokenizer.vocab),
             batch=params.micro_batch,
         )
         scores = {
@@ -53,8 +54,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         }
         with publish(out) as beside:
             trained.save(beside)
-            for name in ("vocab.json", "merges.txt"):
-                shutil.copy(bpe / name, beside / name)
+            tokenizer.save(beside)
             if (folder / "checkpoints").exists():
                 shutil.copytree(folder / "checkpoints", beside / "checkpoints")
         write_curve(curve, thinned(rows))
