@@ -126,6 +126,67 @@ class Compare:
     seeds: list[int] = key()
 
 
+@section
+class NoAuxiliary:
+    """The model `gpt`, fine-tuned without the language-model loss (Table 5)."""
+
+    tasks: list[str] = key()
+    seeds: list[int] = key()
+
+
+@section
+class Transfer:
+    """The first layers of the model `gpt`, the others afresh, fine-tuned (Figure 2, left)."""
+
+    layers: list[int] = key()
+    """How many are kept; 0: the embeddings alone."""
+    tasks: list[str] = key()
+    seeds: list[int] = key()
+
+
+@section
+class ZeroShot:
+    """Every checkpoint of these models on these tasks, with no fine-tuning (Figure 2, right)."""
+
+    tasks: list[str] = key()
+    models: list[str] = key()
+    threads: int = key(ge=1)
+
+
+@section
+class Shuffling:
+    """Models in pairs that differ only in their shards: contiguous, and shuffled by sentence."""
+
+    contiguous: list[str] = key()
+    shuffled: list[str] = key()
+    """In the order of their counterparts: several pairs, of other seeds, give an interval."""
+
+    def __post_init__(self) -> None:
+        if len(self.contiguous) != len(self.shuffled):
+            raise ValueError("contiguous and shuffled must list as many models as each other")
+
+
+@section
+class Scaling:
+    """Held-out loss over the books and the size: models that differ in those alone."""
+
+    models: list[str] = key()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """Every section that the report speaks of."""
+
+    models: dict[str, Model]
+    finetune: dict[str, Finetune]
+    compare: Compare
+    no_auxiliary: NoAuxiliary
+    transfer: Transfer
+    zero_shot: ZeroShot
+    shuffling: Shuffling
+    scaling: Scaling
+
+
 def parse(cls: type[T], values: Any, name: str) -> T:
     """Check one section, called `name` in messages such as `models.gpt`.
 

@@ -25,6 +25,12 @@ def section(cls: type[T], name: str) -> T:
     return params.parse(cls, values, name)
 
 
+def sections(cls: type[T], name: str) -> dict[str, T]:
+    """The sections below `name` (such as `models`), each checked against `cls`."""
+    values: Any = YAML(typ="safe").load(Path("params.yaml"))
+    return {each: section(cls, f"{name}.{each}") for each in values.get(name) or {}}
+
+
 def run(stage: Callable[..., None]) -> None:
     """Call `stage` with one `--name value` argument for each of its parameters; then exit."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(stage))

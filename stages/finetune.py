@@ -20,18 +20,37 @@ from stages import entry, tracking, work
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
     """Fine-tune `model` on `task`; write it, its curve, and its predictions on the other splits."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
+    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
+    run(recipe, model.name, seed, **paths)
+
+
+def run(
+    recipe: Finetune,
+    name: str,
+    seed: int,
+    *,
+    task: Path,
+    model: Path,
+    out: Path,
+    predictions: Path,
+    curve: Path,
+) -> None:
+    """The same with `recipe`; `name` is the model's in the predictions."""
     torch.set_num_threads(recipe.threads)
     described, examples = table.read(task)
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
     torch.manual_seed(seed)  # of the new embedding rows and the head
     tuned = TaskModel.from_pretrained(model, described, recipe.dropout).to(device())
-    with tracking.run() as run, work.folder(f"finetune@{out.name}", recipe, task, model) as folder:
-        run.params(recipe)
-        run.params({"task": described.name, "model": model.name, "seed": seed})
+    with (
+        tracking.run() as record,
+        work.folder(f"finetune@{out.name}", recipe, task, model) as folder,
+    ):
+        record.params(recipe)
+        record.params({"task": described.name, "model": name, "seed": seed})
         inputs, held_out = tuned.encode(train), tuned.encode(rest)
         for part, encoded in (("train", inputs), ("held_out", held_out)):
-            run.metrics({f"{part}/truncated": encoded.truncated})
+            record.metrics({f"{part}/truncated": encoded.truncated})
             warn_of_cuts(part, encoded)
         rows = finetune(
             tuned,
@@ -40,7 +59,7 @@ def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, cu
             seed=seed,
             state=folder / "state.safetensors",
             title=f"finetune {out.name}",
-            after=lambda update, row: run.metrics({"loss": row["loss"]}, step=update),
+            after=lambda update, row: record.metrics({"loss": row["loss"]}, step=update),
         )
         scores = dict(tuned.scores(held_out))
         with publish(out) as beside:
@@ -54,7 +73,7 @@ def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, cu
             described,
             rest,
             [scores[place] for place in range(len(rest))],
-            model=model.name,
+            model=name,
             seed=seed,
             usual=answers.usual(described, train),
         )

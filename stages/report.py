@@ -1,20 +1,29 @@
-"""What was compared, as tables and figures."""
+"""What was compared, beside the paper, as tables and figures."""
 
 from pathlib import Path
 
-from gpt1.analysis.report import report
+from gpt1 import params
+from gpt1.analysis.report.compose import report
 from gpt1.files import publish
-from gpt1.params import Compare
 from stages import entry, tracking
 
 
-def main(metrics: Path, curves: Path, out: Path) -> None:
+def main(*, metrics: Path, curves: Path, out: Path) -> None:
     """Write `report.md`, its figures and `index.html` for what the params list."""
-    compare = entry.section(Compare, "compare")
+    experiment = params.Experiment(
+        models=entry.sections(params.Model, "models"),
+        finetune=entry.sections(params.Finetune, "finetune"),
+        compare=entry.section(params.Compare, "compare"),
+        no_auxiliary=entry.section(params.NoAuxiliary, "no_auxiliary"),
+        transfer=entry.section(params.Transfer, "transfer"),
+        zero_shot=entry.section(params.ZeroShot, "zero_shot"),
+        shuffling=entry.section(params.Shuffling, "shuffling"),
+        scaling=entry.section(params.Scaling, "scaling"),
+    )
     with tracking.run() as run:
-        run.params(compare)
+        run.params(experiment.compare)
         with publish(out) as folder:
-            report(metrics, curves, compare).save(folder)
+            report(metrics, curves, experiment).save(folder)
         run.artifact(out)
 
 

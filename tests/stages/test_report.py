@@ -1,5 +1,6 @@
 import json
 from contextlib import nullcontext
+from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
@@ -8,29 +9,59 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from stages import report, tracking
 
-COMPARE = {"tasks": ["book", "same_book"], "models": ["gpt", "scratch"], "seeds": [1, 2]}
+TASKS, MODELS, SEEDS = ["book", "rte"], ["gpt", "scratch", "lstm"], [1, 2]
+SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+COMPARED = {"tasks": TASKS, "models": ["gpt", "scratch"], "seeds": SEEDS}
+EVERYTHING = {
+    "compare": {"tasks": TASKS, "models": MODELS, "seeds": SEEDS},
+    "no_auxiliary": {"tasks": TASKS, "seeds": SEEDS},
+    "transfer": {"layers": [0, 2, 4], "tasks": ["rte"], "seeds": SEEDS},
+    "zero_shot": {"tasks": ["race", "cola"], "models": ["gpt", "lstm"], "threads": 1},
+    "shuffling": {"contiguous": ["gpt", "gpt_2"], "shuffled": ["shuffled", "shuffled_2"]},
+    "scaling": {"models": ["gpt", "half", "quarter", "narrow", "narrower"]},
+}
 
 
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """A folder with params and the files of every stage before the report."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(tracking, "run", lambda: nullcontext(Mock()), raising=False)
-    YAML().dump({"compare": COMPARE}, tmp_path / "params.yaml")
-    for task in COMPARE["tasks"]:
-        for place, model in enumerate(COMPARE["models"]):
-            for seed in COMPARE["seeds"]:
-                score(tmp_path, task, model, seed, 0.8 - 0.2 * place + 0.01 * seed)
-    folder = tmp_path / "curves/pretrain"
-    folder.mkdir(parents=True)
-    (folder / "gpt.csv").write_text("update,loss,valid_loss\n10,6.5,\n20,5.25,5.5\n")
-    (folder / "scratch.csv").write_text("update,loss,valid_loss\n")
+    monkeypatch.setattr(tracking, "run", lambda: nullcontext(Mock()))
+    for place, model in enumerate([*MODELS, "no_auxiliary", *(f"transfer_{k}" for k in (0, 2, 4))]):
+        for task in TASKS:
+            for seed in SEEDS:
+                score(tmp_path, task, model, seed, 0.8 - 0.1 * place + 0.01 * seed)
+    sizes = {"narrow": 1_000_000, "narrower": 500_000}
+    for place, model in enumerate(["gpt", "scratch", "lstm", "gpt_2", "shuffled", "shuffled_2"]):
+        pretrained(tmp_path, model, 4.0 + 0.25 * place, 2_000_000)
+    for place, model in enumerate(["half", "quarter", "narrow", "narrower"]):
+        pretrained(tmp_path, model, 4.5 + 0.25 * place, sizes.get(model, 2_000_000))
+    (tmp_path / "curves/pretrain/scratch.csv").write_text("update,loss\n")
+    for task in ("race", "cola"):
+        for model in ("gpt", "lstm"):
+            zero_shot(tmp_path, task, model)
+    ask(tmp_path, compare=COMPARED)
     return tmp_path
 
 
-def score(project, task, model, seed, value):
-    path = project / f"metrics/evaluate/{task}-{model}-{seed}.json"
+def ask(project, **sections):
+    """The params as shipped, with these sections in place of their own."""
+    gpt = SHIPPED["models"]["gpt"]
+    models = dict.fromkeys(("gpt", "scratch", "lstm", "gpt_2", "shuffled", "shuffled_2"), gpt)
+    models |= {"half": gpt | {"books": 0.5}, "quarter": gpt | {"books": 0.25}}
+    models |= {"narrow": gpt | {"width": 96}, "narrower": gpt | {"width": 48}}
+    finetune = dict.fromkeys(TASKS, SHIPPED["finetune"]["book"])
+    values = SHIPPED | {"models": models, "finetune": finetune} | sections
+    YAML().dump(values, project / "params.yaml")
+
+
+def put(project, name, text):
+    path = project / name
     path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def score(project, task, model, seed, value):
     content = {
         "task": task,
         "model": model,
@@ -39,50 +70,119 @@ def score(project, task, model, seed, value):
         "baseline": {"dev": 0.5, "test": 0.25},
         "splits": {"dev": {"accuracy": 0.11, "n": 7}, "test": {"accuracy": value, "n": 400}},
     }
-    path.write_text(json.dumps(content))
+    put(project, f"metrics/evaluate/{task}-{model}-{seed}.json", json.dumps(content))
+
+
+def pretrained(project, model, loss, parameters):
+    valid = {"loss": loss, "perplexity": 55.0, "perplexity_per_word": 99.0}
+    content = {"parameters": parameters, "updates": 20, "valid": valid}
+    put(project, f"metrics/pretrain/{model}.json", json.dumps(content))
+    put(project, f"curves/pretrain/{model}.csv", "update,loss\n10,6.5\n20,5.25\n")
+
+
+def zero_shot(project, task, model):
+    about = {"metric": "accuracy", "split": "dev", "n": 9, "chance": 25.0, "ceiling": 75.0}
+    put(project, f"metrics/zero_shot/{task}-{model}.json", json.dumps(about))
+    curve = f"update,score,normalised\n0,25.0,0.0\n20,{40 + len(task)},0.{3 + len(task)}\n"
+    put(project, f"curves/zero_shot/{task}-{model}.csv", curve)
 
 
 def build(project, out="report"):
-    report.main(project / "metrics", project / "curves", project / out)
+    report.main(metrics=project / "metrics", curves=project / "curves", out=project / out)
     return (project / out / "report.md").read_text()
 
 
+def row(markdown, first):
+    """The cells of the first table row that begins with `first`."""
+    line = next(line for line in markdown.splitlines() if line.startswith(f"| {first} "))
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def test_the_table_has_each_score_its_baseline_split_size_and_seeds(project):
-    lines = [line for line in build(project).splitlines() if line.startswith("| book ")]
-    cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
-    assert cells[0] == "book"
+    cells = row(build(project), "rte")
     assert cells[1].startswith("81.5 ±")
-    assert cells[2].startswith("61.5 ±")
-    assert cells[3:] == ["25.0", "accuracy", "test", "400", "2"]
+    assert cells[2].startswith("71.5 ±")
+    assert cells[3:] == ["25.0", "accuracy", "test", "400", "2", "56.0 (test)"]
+
+
+def test_a_dev_score_is_said_to_be_one(project):
+    for path in (project / "metrics/evaluate").glob("rte-*.json"):
+        content = json.loads(path.read_text())
+        del content["splits"]["test"]
+        path.write_text(json.dumps(content))
+    assert row(build(project), "rte")[3:6] == ["50.0", "accuracy", "dev"]
 
 
 def test_a_comparison_that_was_taken_out_of_the_params_is_not_read(project):
     whole = build(project)
     score(project, "gone", "gpt", 1, 0.999)
     score(project, "book", "gpt", 9, 0.999)
-    (project / "curves/pretrain/gone.csv").write_text("not a curve")
+    put(project, "curves/pretrain/gone.csv", "not a curve")
     assert build(project, "again") == whole
 
 
 def test_two_reports_have_the_same_bytes(project):
+    ask(project, **EVERYTHING)
     build(project)
     build(project, "again")
     names = sorted(path.name for path in (project / "report").iterdir())
-    assert names == ["index.html", "loss.png", "report.md"]
+    figures = ["layers.png", "loss.png", "scaling.png", "zero_shot.png"]
+    assert names == sorted(["index.html", "report.md", *figures])
     for name in names:
         first, second = project / "report" / name, project / "again" / name
         assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_model_without_pretraining_is_named_and_not_drawn(project):
-    assert "`scratch` was trained for no update." in build(project)
+def test_a_model_that_was_not_trained_is_in_the_table_and_not_drawn(project):
+    found = build(project)
+    assert row(found, "scratch")[0] == "scratch"
+    assert "scratch: from" not in found
 
 
-@pytest.mark.parametrize("name", ["metrics/evaluate/book-gpt-2.json", "curves/pretrain/gpt.csv"])
+def test_what_was_not_asked_for_is_named(project):
+    found = build(project)
+    for title in ("Layers transferred", "Zero-shot behaviours", "Scaling"):
+        assert f"{title}: not asked for" in found
+    ask(project, **EVERYTHING)
+    assert "not asked for" not in build(project)
+
+
+def test_each_question_has_its_effect_and_a_verdict(project):
+    ask(project, **EVERYTHING)
+    found = build(project)
+    helped = row(found, "Does pretraining help?")
+    assert helped[1].startswith("+10.0 ± 0.0")
+    assert helped[3:] == ["+2.2", "agrees"]  # RTE alone is in Table 5
+    assert row(found, "Does the auxiliary language-model loss help?")[1].startswith("+30.0")
+    assert row(found, "Do the transferred layers help?")[1].startswith("-20.0")
+    assert row(found, "Do the transferred layers help?")[-1] == "disagrees"
+    structure = row(found, "Does long-range structure matter?")
+    assert structure[1].startswith("+0.750")
+    books = row(found, "Does the loss fall with the share of the books?")
+    assert books[1].startswith("-0.")
+    assert "Does lstm learn tasks while it learns language?" in found
+
+
+def test_params_that_differ_from_the_paper_are_listed(project):
+    found = build(project)
+    assert row(found, "models.gpt.layers")[1:] == ["4", "12"]
+    assert "models.gpt.dropout" not in found
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "metrics/evaluate/book-gpt-2.json",
+        "metrics/pretrain/gpt.json",
+        "curves/pretrain/gpt.csv",
+        "metrics/zero_shot/race-gpt.json",
+        "curves/zero_shot/race-gpt.csv",
+    ],
+)
 @pytest.mark.parametrize("harm", ["missing", "cut short", "empty"])
 def test_a_file_that_cannot_be_read_is_one_line_that_names_it(project, name, harm):
-    build(project)
-    before = (project / "report/report.md").read_bytes()
+    ask(project, **EVERYTHING)
+    put(project, "report/report.md", "of before")
     path = project / name
     text = path.read_text()
     path.unlink()
@@ -91,10 +191,6 @@ def test_a_file_that_cannot_be_read_is_one_line_that_names_it(project, name, har
     with pytest.raises(UserError, match=path.name) as error:
         build(project)
     assert "\n" not in str(error.value)
-    assert (project / "report/report.md").read_bytes() == before
-    assert {path.name for path in project.iterdir()} == {
-        "metrics",
-        "curves",
-        "params.yaml",
-        "report",
-    }
+    assert (project / "report/report.md").read_text() == "of before"
+    left = {path.name for path in project.iterdir()}
+    assert left == {"metrics", "curves", "params.yaml", "report"}

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from gpt1.model.transformer import GPT
 
-TOKENS_AT_ONCE = 4096
-LOGITS_AT_ONCE = 1024
+TOKENS_AT_ONCE = 1024
+LOGITS_AT_ONCE = 128  # the logits of the paper's vocabulary then stay in a cache of 20 MB
 
 
 @dataclass(frozen=True)

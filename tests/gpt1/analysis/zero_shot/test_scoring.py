@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from gpt1.analysis import scoring
-from gpt1.analysis.scoring import Question, log_probabilities
+from gpt1.analysis.zero_shot import scoring
+from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
 from gpt1.model.transformer import GPT, GPTConfig
 
 VOCABULARY, CONTEXT = 50, 24

@@ -13,19 +13,20 @@ Verdict = Literal["agrees", "disagrees", "inconclusive at this scale"]
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval by Student's t; one seed alone has no interval."""
+    """A mean with its 95 % interval by Student's t; one value alone has no interval."""
 
     mean: float
     half_width: float | None
-    seeds: int
+    count: int
 
-    def __str__(self) -> str:
-        spread = "" if self.half_width is None else f" ± {self.half_width:.1f}"
-        return f"{self.mean:.1f}{spread}"
+    def __format__(self, style: str) -> str:
+        """Both numbers in `style`, such as `.1f`, or `+.1f` for a difference."""
+        width = self.half_width
+        return f"{self.mean:{style}}" + ("" if width is None else f" ± {width:{style.lstrip('+')}}")
 
 
 def estimate(values: Sequence[float]) -> Estimate:
-    """The mean over seeds of `values`."""
+    """The mean of `values`, of one for each seed."""
     count = len(values)
     if count < 2:
         return Estimate(float(np.mean(values)), None, count)
@@ -36,6 +37,20 @@ def estimate(values: Sequence[float]) -> Estimate:
 def difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
     """The mean of `ours - theirs`, both keyed by seed and paired by it."""
     return estimate([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
+
+
+def power_law(x: Sequence[float], y: Sequence[float]) -> Estimate:
+    """The exponent b of the fit y = a x^b, by least squares between the logarithms.
+
+    Three points or more give an interval.
+    """
+    across, up = np.log(x), np.log(y)
+    exponent, constant = np.polyfit(across, up, 1)
+    if len(x) < 3:
+        return Estimate(float(exponent), None, len(x))
+    residual = float(np.sum((up - constant - exponent * across) ** 2)) / (len(x) - 2)
+    error = math.sqrt(residual / float(np.sum((across - across.mean()) ** 2)))
+    return Estimate(float(exponent), float(stats.t.ppf(0.975, len(x) - 2)) * error, len(x))
 
 
 def verdict(effect: Estimate, expected: float) -> Verdict:

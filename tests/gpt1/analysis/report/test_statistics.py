@@ -1,11 +1,12 @@
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gpt1.analysis.statistics import Estimate, difference, estimate, verdict
+from gpt1.analysis.report.statistics import Estimate, difference, estimate, power_law, verdict
 
 SCORES = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 
@@ -20,13 +21,13 @@ def test_the_interval_is_the_one_of_a_one_sample_t_test(values):
 
 def test_one_seed_has_no_interval():
     assert estimate([71.25]) == Estimate(71.25, None, 1)
-    assert str(estimate([71.25])) == "71.2"
+    assert f"{estimate([71.25]):.1f}" == "71.2"
 
 
 def test_a_difference_is_paired_by_seed():
     ours, theirs = {1: 60.0, 2: 70.0, 3: 50.0}, {3: 49.0, 2: 69.0, 1: 59.0, 4: 0.0}
     found = difference(ours, theirs)
-    assert (found.mean, found.half_width, found.seeds) == (1.0, 0.0, 3)
+    assert (found.mean, found.half_width, found.count) == (1.0, 0.0, 3)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +43,17 @@ def test_a_difference_is_paired_by_seed():
 )
 def test_only_an_interval_that_leaves_zero_out_decides(effect, expected, said):
     assert verdict(effect, expected) == said
+
+
+@given(st.floats(-1, 1), st.floats(0.5, 5))
+def test_a_power_law_is_found_again(exponent, factor):
+    x = [1.0, 2.0, 4.0, 8.0]
+    found = power_law(x, [factor * value**exponent for value in x])
+    assert found.mean == pytest.approx(exponent, abs=1e-9)
+    assert found.half_width == pytest.approx(0, abs=1e-6)
+    noisy = [1.0, 0.8, 0.7, 0.5]
+    fit = stats.linregress(np.log(x), np.log(noisy))
+    width = stats.t.ppf(0.975, 2) * fit.stderr
+    assert power_law(x, noisy) == Estimate(pytest.approx(fit.slope), pytest.approx(width), 4)
+    two = power_law(x[:2], [factor, factor * 2**exponent])
+    assert (two.mean, two.half_width) == (pytest.approx(exponent, abs=1e-9), None)

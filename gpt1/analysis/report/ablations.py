@@ -1,0 +1,108 @@
+"""Does pretraining help, and what else does? (Table 5 of the paper)"""
+
+from collections.abc import Mapping, Sequence
+
+from gpt1.analysis.report import paper
+from gpt1.analysis.report.answers import Answer
+from gpt1.analysis.report.document import Section, Table
+from gpt1.analysis.report.results import Cell, Results
+from gpt1.analysis.report.statistics import difference, estimate
+from gpt1.params import Compare, NoAuxiliary
+
+FULL, NO_AUXILIARY = "gpt", "no_auxiliary"
+QUESTIONS = {
+    "scratch": "Does pretraining help?",
+    "lstm": "Does the Transformer help, against an LSTM?",
+    NO_AUXILIARY: "Does the auxiliary language-model loss help?",
+}
+
+Grid = dict[str, dict[str, Cell]]
+"""model -> task -> cell."""
+
+
+def section(
+    results: Results, compare: Compare, no_auxiliary: NoAuxiliary
+) -> tuple[Section | None, list[Answer]]:
+    """Table 5 over the tasks and seeds that the models share; nothing without two of its rows."""
+    if FULL not in compare.models:
+        return None, []
+    grid: Grid = {
+        model: {task: results.cell(task, model, compare.seeds) for task in compare.tasks}
+        for model in (FULL, "scratch", "lstm")
+        if model in compare.models
+    }
+    without = [task for task in no_auxiliary.tasks if task in compare.tasks]
+    seeds = [seed for seed in no_auxiliary.seeds if seed in compare.seeds]
+    if without and seeds:
+        grid[NO_AUXILIARY] = {task: results.cell(task, NO_AUXILIARY, seeds) for task in without}
+    if len(grid) == 1:
+        return None, []
+    answers = [answer(grid, model) for model in grid if model != FULL]
+    return Section("Ablations", [ours(grid), differences(grid), theirs(list(grid))]), answers
+
+
+def ours(grid: Grid) -> Table:
+    tasks = list(grid[FULL])
+    rows = [
+        [
+            model,
+            f"{average(cells):.1f}",
+            *(f"{cells[task].mean:.1f}" if task in cells else "-" for task in tasks),
+        ]
+        for model, cells in grid.items()
+    ]
+    return Table(
+        "Measured here, in per cent. The average is the plain mean over the tasks of a row, as in "
+        "the paper; rows over fewer tasks do not compare by it.",
+        ["model", "average", *(f"{task} ({grid[FULL][task].split})" for task in tasks)],
+        rows,
+    )
+
+
+def differences(grid: Grid) -> Table:
+    tasks = list(grid[FULL])
+    rows = []
+    for model, cells in grid.items():
+        if model != FULL:
+            each = [
+                f"{difference(grid[FULL][t].values, cells[t].values):+.1f}" if t in cells else "-"
+                for t in tasks
+            ]
+            rows.append([f"{FULL} - {model}", f"{answer(grid, model).effect:+.1f}", *each])
+    caption = "Differences, paired by seed, with their 95 % intervals over seeds."
+    return Table(caption, ["difference", "average", *tasks], rows)
+
+
+def theirs(models: Sequence[str]) -> Table:
+    tasks = list(paper.ABLATIONS[FULL])
+    rows = [
+        [
+            model,
+            f"{sum(paper.ABLATIONS[model].values()) / len(tasks):.1f}",
+            *(f"{paper.ABLATIONS[model][task]:.1f}" for task in tasks),
+        ]
+        for model in models
+    ]
+    caption = "Table 5 of the paper: scores of the GLUE test server."
+    return Table(caption, ["model", "average", *tasks], rows)
+
+
+def answer(grid: Grid, model: str) -> Answer:
+    """The gain of the full model, averaged over the shared tasks, seed by seed."""
+    full, other = grid[FULL], grid[model]
+    tasks = list(other)
+    seeds = other[tasks[0]].values
+    gains = [
+        sum(full[task].values[seed] - other[task].values[seed] for task in tasks) / len(tasks)
+        for seed in seeds
+    ]
+    return Answer(
+        QUESTIONS[model],
+        estimate(gains),
+        f"average score of {FULL} minus {model}, {len(tasks)} tasks, over {len(gains)} seeds",
+        paper.ablation_gain(model, tasks),
+    )
+
+
+def average(cells: Mapping[str, Cell]) -> float:
+    return sum(cell.mean.mean for cell in cells.values()) / len(cells)

@@ -1,0 +1,107 @@
+"""The report: what was asked for and what was found, beside the paper."""
+
+from collections.abc import Iterable
+from itertools import chain
+from pathlib import Path
+
+from gpt1 import params
+from gpt1.analysis.report import (
+    ablations,
+    answers,
+    behaviours,
+    comparison,
+    corpora,
+    layers,
+    pretraining,
+)
+from gpt1.analysis.report.document import Document, Section, Table
+from gpt1.analysis.report.results import Results
+from gpt1.params import Experiment
+
+ASKED_BY = {
+    "Ablations": "compare.models with gpt and scratch or lstm, or no_auxiliary",
+    "Layers transferred": "transfer",
+    "Zero-shot behaviours": "zero_shot",
+    "Contiguous and shuffled": "shuffling",
+    "Scaling": "scaling",
+}
+"""Sections that stand in the report when these params list something."""
+
+
+def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
+    """The document for what `experiment` lists, and nothing else that may lie in the folders.
+
+    Raises UserError when a listed file is missing or cut short.
+    """
+    results = Results(metrics, curves)
+    analyses = [
+        ablations.section(results, experiment.compare, experiment.no_auxiliary),
+        layers.section(results, experiment.transfer),
+        behaviours.section(results, experiment.zero_shot),
+        corpora.shuffling(results, experiment.shuffling),
+        corpora.scaling(results, experiment.scaling, experiment.models),
+    ]
+    found = list(chain.from_iterable(of_section for _, of_section in analyses))
+    names = reported_models(experiment)
+    sections = [
+        Section("Answers", [answers.table(found)]) if found else None,
+        comparison.section(results, experiment.compare),
+        *(section for section, _ in analyses),
+        pretraining.section(results, names, experiment.models),
+        departures(experiment, names),
+        missing(section.title for section, _ in analyses if section),
+    ]
+    return Document(
+        title="Does generative pre-training help?",
+        summary=scale(results, experiment),
+        sections=[section for section in sections if section],
+    )
+
+
+def scale(results: Results, experiment: Experiment) -> str:
+    """At which scale the numbers were made."""
+    compare = experiment.compare
+    sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
+    return (
+        f"{len(compare.tasks)} tasks, {len(compare.models)} models, {len(compare.seeds)} seeds. "
+        f"The largest model has {max(sizes, default=0):,} parameters, the paper's 116,534,784: "
+        "what is said here is said at this scale."
+    )
+
+
+def reported_models(experiment: Experiment) -> list[str]:
+    """Every pretrained model that some section speaks of."""
+    return list(
+        dict.fromkeys(
+            chain(
+                experiment.compare.models,
+                experiment.zero_shot.models,
+                experiment.shuffling.contiguous,
+                experiment.shuffling.shuffled,
+                experiment.scaling.models,
+            )
+        )
+    )
+
+
+def departures(experiment: Experiment, models: Iterable[str]) -> Section:
+    """Where the params differ from the paper's."""
+    sections: dict[str, object] = {f"models.{name}": experiment.models[name] for name in models}
+    tasks = [*experiment.compare.tasks, *experiment.no_auxiliary.tasks, *experiment.transfer.tasks]
+    sections |= {f"finetune.{task}": experiment.finetune[task] for task in dict.fromkeys(tasks)}
+    rows = [
+        [f"{name}.{key}", str(ours), str(theirs)]
+        for name, section in sections.items()
+        for key, (theirs, ours) in params.differences(section).items()
+    ]
+    caption = "Params that differ from the paper's; all others are as published."
+    return Section("Departures from the paper", [Table(caption, ["key", "here", "paper"], rows)])
+
+
+def missing(present: Iterable[str]) -> Section | None:
+    """What this experiment did not ask for."""
+    here = set(present)
+    lines = [
+        f"{title}: not asked for ({by})." for title, by in ASKED_BY.items() if title not in here
+    ]
+    return Section("Not in this report", lines) if lines else None

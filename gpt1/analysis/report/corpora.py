@@ -1,0 +1,85 @@
+"""Does long-range structure matter, and does it grow with the data and the model?"""
+
+from collections.abc import Mapping
+
+from gpt1.analysis.report import figures
+from gpt1.analysis.report.answers import Answer
+from gpt1.analysis.report.document import Block, Figure, Section, Table
+from gpt1.analysis.report.results import Results
+from gpt1.analysis.report.statistics import estimate, power_law
+from gpt1.params import Model, Scaling, Shuffling
+
+
+def shuffling(results: Results, shuffling: Shuffling) -> tuple[Section | None, list[Answer]]:
+    """Held-out loss of models trained on the same books, in order and shuffled by sentence."""
+    pairs = list(zip(shuffling.contiguous, shuffling.shuffled, strict=True))
+    if not pairs:
+        return None, []
+    losses = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
+    rows = [
+        [model, order, f"{found['loss']:.3f}", f"{found['perplexity']:.1f}"]
+        for pair, of_pair in zip(pairs, losses, strict=True)
+        for model, order, found in zip(pair, ("contiguous", "shuffled"), of_pair, strict=True)
+    ]
+    caption = "Loss (nats a token) and perplexity on the held-out books, which are in order."
+    table = Table(caption, ["model", "trained on", "loss", "perplexity"], rows)
+    answer = Answer(
+        "Does long-range structure matter?",
+        estimate([other["loss"] - own["loss"] for own, other in losses]),
+        f"held-out loss of shuffled minus contiguous, nats a token, over {len(pairs)} pairs",
+        1,
+        "+.3f",
+    )
+    return Section("Contiguous and shuffled", [table]), [answer]
+
+
+def scaling(
+    results: Results, scaling: Scaling, models: Mapping[str, Model]
+) -> tuple[Section | None, list[Answer]]:
+    """Held-out loss over books (at the largest size) and over size (with all the books)."""
+    if len(scaling.models) < 2:
+        return None, []
+    found = {name: results.pretraining(name) for name in scaling.models}
+    losses = {name: summary["valid"]["loss"] for name, summary in found.items()}
+    sizes = {name: summary["parameters"] for name, summary in found.items()}
+    books = {name: models[name].books for name in found}
+    rows = [
+        [
+            name,
+            f"{sizes[name]:,}",
+            f"{books[name]:g}",
+            f"{found[name]['updates']:,}",
+            f"{losses[name]:.3f}",
+        ]
+        for name in found
+    ]
+    blocks: list[Block] = [
+        Table(
+            "Held-out loss (nats a token).",
+            ["model", "parameters", "share of the books", "updates", "loss"],
+            rows,
+        )
+    ]
+    largest, whole = max(sizes.values()), max(books.values())
+    axes = {
+        "share of the books": {n: books[n] for n in found if sizes[n] == largest},
+        "parameters": {n: float(sizes[n]) for n in found if books[n] == whole},
+    }
+    answers, drawn = [], {}
+    for axis, of_axis in axes.items():
+        points = sorted((x, losses[name]) for name, x in of_axis.items())
+        if len({x for x, _ in points}) > 1:
+            x, y = [list(each) for each in zip(*points, strict=True)]
+            exponent = power_law(x, y)
+            drawn[axis] = (x, y)
+            what = f"exponent of held-out loss in the {axis}, {len(x)} models"
+            question = f"Does the loss fall with the {axis}?"
+            answers.append(Answer(question, exponent, what, -1, "+.3f"))
+    if drawn:
+        alternative = "; ".join(
+            f"over the {axis}: " + ", ".join(f"{b:.3f} at {a:g}" for a, b in zip(x, y, strict=True))
+            for axis, (x, y) in drawn.items()
+        )
+        caption = "Held-out loss over books and size, both axes logarithmic, with the fitted slope."
+        blocks.insert(0, Figure("scaling", figures.scaling(drawn), caption, alternative))
+    return Section("Scaling", blocks), answers

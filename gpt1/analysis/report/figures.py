@@ -1,0 +1,109 @@
+"""Figures as PNG bytes that are the same for the same numbers: no date and no version inside.
+
+Lines differ in more than colour: by marker or by stroke.
+"""
+
+import io
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import FuncFormatter
+
+from gpt1.analysis.report.results import ZeroShotCurve
+from gpt1.analysis.report.statistics import Estimate
+
+WIDTH, HEIGHT, DPI = 7.0, 3.6, 120  # inches, and dots per inch
+STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
+
+
+def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
+    """Training loss over updates for each model."""
+    canvas, axes = _canvas("update", "training loss (nats a token)")
+    for index, (name, curve) in enumerate(curves.items()):
+        stroke = STROKES[index % len(STROKES)]
+        axes.plot(curve["update"], curve["loss"], stroke, linewidth=1.2, label=name)
+    return _finished(canvas, axes)
+
+
+def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> bytes:
+    """Scores over the number of transferred layers, with their intervals."""
+    canvas, axes = _canvas("layers transferred", "score (%)")
+    for index, (task, estimates) in enumerate(tasks.items()):
+        axes.errorbar(
+            numbers,
+            [e.mean for e in estimates],
+            [e.half_width or 0.0 for e in estimates],
+            marker=MARKERS[index % len(MARKERS)],
+            capsize=3,
+            label=task,
+        )
+    axes.set_xticks(numbers)
+    return _finished(canvas, axes)
+
+
+def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
+    """Normalised scores over updates: a colour and marker a task, a stroke a model."""
+    canvas, axes = _canvas("pretraining updates", "0: chance, 1: ceiling")
+    tasks = list(dict.fromkeys(curve.task for curve in curves))
+    for curve in curves:
+        index = tasks.index(curve.task)
+        axes.plot(
+            curve.curve["update"],
+            curve.curve["normalised"],
+            STROKES[list(models).index(curve.model) % len(STROKES)],
+            color=f"C{index}",
+            marker=MARKERS[index % len(MARKERS)],
+            markersize=4,
+            linewidth=1.2,
+            label=f"{curve.task}, {curve.model}",
+        )
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    return _finished(canvas, axes, outside=True)
+
+
+def scaling(axes_: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
+    """Held-out loss over each axis, and the power law fitted to it."""
+    canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
+    panels = canvas.subplots(1, len(axes_), sharey=True, squeeze=False)[0]
+    for panel, (name, (x, y)) in zip(panels, axes_.items(), strict=True):
+        panel.plot(x, y, "o", color="C0")
+        slope, constant = np.polyfit(np.log(x), np.log(y), 1)
+        panel.plot(x, np.exp(constant) * np.power(x, slope), "--", color="C0")
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_xlabel(name)
+        panel.set_xticks(sorted(set(x)), minor=False)
+        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+        panel.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
+        panel.minorticks_off()
+        panel.set_yticks(sorted(set(y)))
+        panel.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("held-out loss (nats a token)")
+    return png(canvas)
+
+
+def png(canvas: Canvas) -> bytes:
+    buffer = io.BytesIO()
+    canvas.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def _canvas(x: str, y: str) -> tuple[Canvas, Axes]:
+    canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
+    axes = canvas.subplots()
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.spines[["top", "right"]].set_visible(False)
+    return canvas, axes
+
+
+def _finished(canvas: Canvas, axes: Axes, outside: bool = False) -> bytes:
+    if outside:
+        canvas.legend(loc="outside right upper", frameon=False, fontsize="small")
+    else:
+        axes.legend(frameon=False, fontsize="small")
+    return png(canvas)

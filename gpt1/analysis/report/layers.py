@@ -1,0 +1,49 @@
+"""Does every layer help? (Figure 2, left)"""
+
+from gpt1.analysis.report import figures
+from gpt1.analysis.report.answers import Answer
+from gpt1.analysis.report.document import Figure, Section, Table
+from gpt1.analysis.report.results import Results
+from gpt1.analysis.report.statistics import estimate
+from gpt1.params import Transfer
+
+
+def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[Answer]]:
+    """Scores over the number of layers that were transferred; nothing without two numbers."""
+    layers = sorted(transfer.layers)
+    if len(layers) < 2 or not transfer.tasks or not transfer.seeds:
+        return None, []
+    cells = {
+        task: [results.cell(task, f"transfer_{k}", transfer.seeds) for k in layers]
+        for task in transfer.tasks
+    }
+    gains = [
+        sum(row[-1].values[seed] - row[0].values[seed] for row in cells.values()) / len(cells)
+        for seed in transfer.seeds
+    ]
+    means = {task: [cell.mean for cell in row] for task, row in cells.items()}
+    table = Table(
+        "Scores in per cent by the number of layers transferred (0: the embeddings alone).",
+        ["task", "metric", "split", *(f"{k} layers" for k in layers)],
+        [
+            [task, row[0].metric, row[0].split, *(f"{cell.mean:.1f}" for cell in row)]
+            for task, row in cells.items()
+        ],
+    )
+    alternative = "; ".join(
+        f"{task}: " + ", ".join(f"{m.mean:.1f} with {k}" for k, m in zip(layers, row, strict=True))
+        for task, row in means.items()
+    )
+    figure = Figure(
+        "layers",
+        figures.layers(layers, means),
+        "Score over the number of transferred layers, with 95 % intervals over seeds.",
+        f"Score in per cent by layers transferred. {alternative}.",
+    )
+    effect = Answer(
+        "Do the transferred layers help?",
+        estimate(gains),
+        f"average score with {layers[-1]} layers minus {layers[0]}, over {len(gains)} seeds",
+        1,
+    )
+    return Section("Layers transferred", [figure, table]), [effect]

@@ -1,0 +1,133 @@
+"""What the stages measured, read from exactly the files that the params ask for.
+
+A comparison that was taken out of the params leaves its files behind; nothing here lists a folder.
+"""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from gpt1.analysis.report.statistics import Estimate, estimate
+from gpt1.errors import UserError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The main metric of one model on one task and split, in per cent."""
+
+    task: str
+    model: str
+    split: str
+    metric: str
+    n: int
+    baseline: float
+    values: dict[int, float]
+    """By seed."""
+
+    @property
+    def mean(self) -> Estimate:
+        return estimate(list(self.values.values()))
+
+
+@dataclass(frozen=True)
+class ZeroShotCurve:
+    """Scores over pretraining updates, chance and ceiling in per cent."""
+
+    task: str
+    model: str
+    metric: str
+    split: str
+    n: int
+    chance: float
+    ceiling: float
+    curve: pd.DataFrame
+    """Columns update, score, normalised."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The folders of metrics and curves. Every read raises UserError for a harmed file."""
+
+    metrics: Path
+    curves: Path
+
+    def cell(self, task: str, model: str, seeds: Sequence[int]) -> Cell:
+        """The scores of all seeds on the split to report: test, or dev where test has no labels."""
+        contents = {seed: self._evaluation(task, model, seed) for seed in seeds}
+        first = next(iter(contents.values()))
+        split = reported_split(list(first["splits"]))
+        metric = first["metric"]
+        return Cell(
+            task,
+            model,
+            split,
+            metric,
+            first["splits"][split]["n"],
+            100 * first["baseline"][split],
+            {seed: 100 * each["splits"][split][metric] for seed, each in contents.items()},
+        )
+
+    def pretraining(self, model: str) -> dict[str, Any]:
+        """Parameters, updates, and losses on the training and the held-out books."""
+        path = self.metrics / "pretrain" / f"{model}.json"
+        return _read(path, f"pretrain@{model}", _json("parameters", "updates", "valid"))
+
+    def loss_curve(self, model: str) -> pd.DataFrame:
+        path = self.curves / "pretrain" / f"{model}.csv"
+        return _read(path, f"pretrain@{model}", _csv("update", "loss"))
+
+    def zero_shot(self, task: str, model: str) -> ZeroShotCurve:
+        stage, name = f"zero_shot@{task}-{model}", f"{task}-{model}"
+        columns = ("metric", "split", "n", "chance", "ceiling")
+        about = _read(self.metrics / "zero_shot" / f"{name}.json", stage, _json(*columns))
+        path = self.curves / "zero_shot" / f"{name}.csv"
+        curve = _read(path, stage, _csv("update", "score", "normalised"))
+        return ZeroShotCurve(task, model, **{key: about[key] for key in columns}, curve=curve)
+
+    def _evaluation(self, task: str, model: str, seed: int) -> dict[str, Any]:
+        path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
+        stage = f"evaluate@{task}-{model}-{seed}"
+        return _read(path, stage, _json("metric", "splits", "baseline"))
+
+
+def reported_split(splits: Sequence[str]) -> str:
+    """The first test split that was scored, else the first other one."""
+    return next((split for split in splits if split.startswith("test")), splits[0])
+
+
+def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:
+    try:
+        return parse(path)
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing; `dvc repro {stage}` writes it") from None
+    except ValueError as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path} is cut short ({reason}); `dvc repro -f {stage}`") from None
+
+
+def _json(*keys: str) -> Callable[[Path], dict[str, Any]]:
+    def parse(path: Path) -> dict[str, Any]:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        absent = [key for key in keys if not isinstance(content, dict) or key not in content]
+        if absent:
+            raise ValueError(f"{absent[0]} is not in it")
+        return content
+
+    return parse
+
+
+def _csv(*columns: str) -> Callable[[Path], pd.DataFrame]:
+    def parse(path: Path) -> pd.DataFrame:
+        content = pd.read_csv(path)
+        absent = [column for column in columns if column not in content]
+        if absent:
+            raise ValueError(f"it has no column {absent[0]}")
+        return content
+
+    return parse

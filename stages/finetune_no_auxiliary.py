@@ -1,0 +1,19 @@
+"""`finetune_no_auxiliary@TASK-SEED`: fine-tuning with the language-model loss left out."""
+
+import dataclasses
+from pathlib import Path
+
+from gpt1.params import Finetune
+from stages import entry, finetune
+
+
+def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
+    """As `finetune`, its recipe's auxiliary weight replaced by 0."""
+    recipe = entry.section(Finetune, f"finetune.{task.stem}")
+    without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
+    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
+    finetune.run(without, "no_auxiliary", seed, **paths)
+
+
+if __name__ == "__main__":
+    entry.run(main)

@@ -1,0 +1,48 @@
+"""What a language model knows of a task as its pretraining goes on."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+from tqdm import tqdm
+
+from gpt1.analysis.zero_shot.heuristics import ZeroShotTask
+from gpt1.files import publish
+from gpt1.model import files
+from gpt1.params import ZeroShot
+from gpt1.tasks import table
+from gpt1.tokens.bpe import BPETokenizer
+from stages import entry, tracking
+
+
+def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Path) -> None:
+    """Answer `task` with every checkpoint of `model` and with the model itself."""
+    torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
+    described, examples = table.read(task)
+    asked = ZeroShotTask(described, examples, BPETokenizer.load(model))
+    rows = []
+    with tracking.run() as run:
+        run.params({"task": task.stem, "model": model.name, "split": asked.split})
+        updates = json.loads(pretraining.read_text())["updates"]
+        for update, directory in tqdm(list(checkpoints(model, updates)), unit="checkpoint"):
+            score = asked.score(files.load(directory))
+            rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
+            run.metrics({"score": score}, step=update)
+    with publish(curve) as beside:
+        pd.DataFrame(rows).to_csv(beside, index=False)
+    with publish(metrics) as beside:
+        beside.write_text(json.dumps(asked.describe() | rows[-1], indent=2) + "\n")
+
+
+def checkpoints(model: Path, updates: int) -> Iterator[tuple[int, Path]]:
+    """The checkpoints of `model` by their update, and the model after all `updates`."""
+    for directory in sorted((model / "checkpoints").glob("*")):
+        if int(directory.name) < updates:
+            yield int(directory.name), directory
+    yield updates, model
+
+
+if __name__ == "__main__":
+    entry.run(main)

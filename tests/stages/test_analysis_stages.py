@@ -1,0 +1,113 @@
+"""Transfer, zero-shot and no auxiliary loss, each stage as DVC calls it."""
+
+import contextlib
+import json
+from pathlib import Path
+from unittest.mock import Mock
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from ruamel.yaml import YAML
+from safetensors.torch import load_file
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks import predictions, table
+from gpt1.tasks.table import Example, Task
+from gpt1.tokens.bpe import BPETokenizer
+from stages import finetune, finetune_no_auxiliary, tracking, transfer, zero_shot
+
+SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+UPDATES = 30
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A task, and a small model with two checkpoints on the way."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(tracking, "run", lambda: contextlib.nullcontext(Mock()))
+    recipe = SHIPPED["finetune"]["next_sentence"] | {"epochs": 1, "micro_batch": 8, "batch": 8}
+    params = {"models": {"gpt": SHIPPED["models"]["gpt"]}, "finetune": {"ends": recipe}}
+    YAML().dump(params | {"zero_shot": SHIPPED["zero_shot"]}, tmp_path / "params.yaml")
+    words = ["the", "old", "king", "went", "home", ".", "and", "then", "slept", "well"]
+    random = np.random.default_rng(0)
+
+    def text(count):
+        return " ".join(random.choice(words, count))
+
+    examples = [
+        Example(split, str(i), text(6), None, (text(3), text(4)), float(i % 2))
+        for split in ("train", "dev", "test")
+        for i in range(24)
+    ]
+    table.write(Task("ends", "multiple_choice", ("accuracy",)), examples, Path("ends.parquet"))
+    tokenizer = BPETokenizer.train([" ".join(words)] * 3, merges=5)
+    config = GPTConfig(vocab=len(tokenizer), layers=3, width=16, heads=2, context=32, dropout=0.1)
+    for seed, folder in enumerate(["checkpoints/0000000", "checkpoints/0000010", "."]):
+        torch.manual_seed(seed)
+        GPT(config).save(Path("models/gpt") / folder)
+    tokenizer.save(Path("models/gpt"))
+    Path("pretrained.json").write_text(json.dumps({"updates": UPDATES}))
+    return tmp_path
+
+
+def tune(stage, name):
+    stage.main(
+        task=Path("ends.parquet"),
+        model=Path("models/gpt"),
+        seed=1,
+        out=Path(name),
+        predictions=Path(f"{name}.parquet"),
+        curve=Path(f"{name}.csv"),
+    )
+    return predictions.read(Path(f"{name}.parquet"))
+
+
+def test_no_auxiliary_is_the_same_recipe_with_weight_0(project):
+    without = tune(finetune_no_auxiliary, "without")
+    values = YAML(typ="safe").load(Path("params.yaml"))
+    values["finetune"]["ends"]["auxiliary"] = 0.0
+    YAML().dump(values, Path("params.yaml"))
+    declared = tune(finetune, "declared")
+    np.testing.assert_array_equal(without.scores, declared.scores)
+    assert (without.model, declared.model) == ("no_auxiliary", "gpt")
+
+
+@pytest.mark.parametrize("layers", [0, 2, 3])
+def test_transfer_keeps_the_embeddings_and_the_first_layers_alone(project, layers):
+    transfer.main(model=Path("models/gpt"), layers=layers, out=Path("models/transfer"))
+    kept = load_file("models/gpt/model.safetensors")
+    found = load_file("models/transfer/model.safetensors")
+    assert kept.keys() == found.keys()
+    for name, tensor in kept.items():
+        is_matrix = tensor.ndim == 2 and tensor.shape[0] > 1
+        if not name.startswith("h.") or int(name.split(".")[1]) < layers:
+            assert torch.equal(found[name], tensor)
+        elif is_matrix:
+            assert not torch.equal(found[name], tensor)
+            assert found[name].std() == pytest.approx(0.02, rel=0.2)
+    assert BPETokenizer.load("models/transfer").vocab == BPETokenizer.load("models/gpt").vocab
+
+
+def test_more_layers_than_there_are_is_one_clear_line(project):
+    with pytest.raises(UserError, match=r"transfer\.layers = 4, but the model has 3"):
+        transfer.main(model=Path("models/gpt"), layers=4, out=Path("models/transfer"))
+    assert not Path("models/transfer").exists()
+
+
+def test_the_zero_shot_curve_has_every_checkpoint_and_the_model_itself(project):
+    zero_shot.main(
+        task=Path("ends.parquet"),
+        model=Path("models/gpt"),
+        pretraining=Path("pretrained.json"),
+        curve=Path("curve.csv"),
+        metrics=Path("metrics.json"),
+    )
+    curve = pd.read_csv("curve.csv")
+    about = json.loads(Path("metrics.json").read_text())
+    assert list(curve["update"]) == [0, 10, UPDATES]
+    assert (about["split"], about["n"], about["chance"]) == ("test", 24, 50.0)
+    assert about["score"] == pytest.approx(curve["score"].iloc[-1])
+    assert about["normalised"] == pytest.approx((about["score"] - 50) / 50)
