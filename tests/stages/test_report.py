@@ -1,10 +1,12 @@
 import json
+import shutil
 from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 from ruamel.yaml import YAML
+from selenium import webdriver
 
 from gpt1.errors import UserError
 from stages import report, tracking
@@ -194,3 +196,63 @@ def test_a_file_that_cannot_be_read_is_one_line_that_names_it(project, name, har
     assert (project / "report/report.md").read_text() == "of before"
     left = {path.name for path in project.iterdir()}
     assert left == {"metrics", "curves", "params.yaml", "report"}
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        pytest.skip("needs chromium and chromedriver (apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
+        options.add_argument(flag)
+    options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture
+def page(project, browser):
+    """The page of a whole report, moved away from the files that were made with it."""
+    ask(project, **EVERYTHING)
+    build(project)
+    alone = project / "alone"
+    alone.mkdir()
+    shutil.move(project / "report/index.html", alone)
+    browser.get((alone / "index.html").as_uri())
+    return browser
+
+
+def test_the_page_opens_on_its_own_with_all_figures_and_no_error(page):
+    assert page.get_log("browser") == []
+    images = page.find_elements("css selector", "figure img")
+    assert len(images) == 4
+    for image in images:
+        assert int(image.get_property("naturalWidth")) > 300
+        assert len(image.get_attribute("alt")) > 30
+
+
+def test_a_click_on_a_column_sorts_the_table_by_its_numbers(page):
+    head = page.find_element("xpath", "//h2[@id='scaling']/following::table[1]//th[button='loss']")
+
+    def column():
+        cells = "./ancestor::table/tbody/tr/td[5]"
+        return [float(cell.text) for cell in head.find_elements("xpath", cells)]
+
+    before = column()
+    for order, state in ((sorted(before), "ascending"), (sorted(before)[::-1], "descending")):
+        head.find_element("tag name", "button").click()
+        assert column() == order
+        assert head.get_attribute("aria-sort") == state
+
+
+def test_the_page_fits_a_phone(page):
+    emulated = {"width": 390, "height": 844, "deviceScaleFactor": 2, "mobile": True}
+    page.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", emulated)
+    try:
+        page.refresh()
+        width = page.execute_script("return document.documentElement.scrollWidth")
+    finally:
+        page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    assert width <= 390

@@ -78,7 +78,7 @@ def theirs(models: Sequence[str]) -> Table:
     rows = [
         [
             model,
-            f"{sum(paper.ABLATIONS[model].values()) / len(tasks):.1f}",
+            f"{paper.AVERAGES[model]:.1f}",
             *(f"{paper.ABLATIONS[model][task]:.1f}" for task in tasks),
         ]
         for model in models

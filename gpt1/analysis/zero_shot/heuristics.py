@@ -52,16 +52,7 @@ class ZeroShotTask:
     def __init__(self, task: Task, examples: Sequence[Example], tokenizer: Tokenizer) -> None:
         self.task = task
         self.heuristic = heuristic_of(task)
-        self.split = next(
-            (
-                split
-                for split in ("test", "dev")
-                if any(e.split == split and e.target is not None for e in examples)
-            ),
-            "",
-        )
-        if not self.split:
-            raise UserError(f"task {task.name}: neither test nor dev has labels to score against")
+        self.split = self._scored_split(examples)
         self.examples = [
             example
             for example in examples
@@ -71,6 +62,14 @@ class ZeroShotTask:
         texts = sorted({text for e in self.examples for text in self.heuristic.texts(e)})
         encoded = dict(zip(texts, tokenizer.encode_batch(texts), strict=True))
         self.questions = [self.heuristic.questions(e, encoded) for e in self.examples]
+
+    def _scored_split(self, examples: Sequence[Example]) -> str:
+        """The first of test, dev and, where nothing is chosen on it, train that has labels."""
+        labelled = {example.split for example in examples if example.target is not None}
+        for split in ("test", "dev") if self.has_threshold else ("test", "dev", "train"):
+            if split in labelled:
+                return split
+        raise UserError(f"task {self.task.name}: no split has labels to score against")
 
     @property
     def has_threshold(self) -> bool:
