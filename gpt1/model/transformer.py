@@ -18,7 +18,7 @@ from gpt1.model import files
 from gpt1.model.cross_entropy import linear_cross_entropy
 
 INITIAL_DEVIATION = 0.02
-QUERY_BLOCK = 128
+QUERY_BLOCK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,12 +157,13 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     if not dropout:
         return F.scaled_dot_product_attention(q, k, v, is_causal=True)
     T, D = q.shape[-2:]
+    q = q / math.sqrt(D)
     mixed = []
     for start in range(0, T, QUERY_BLOCK):
         end = min(start + QUERY_BLOCK, T)
-        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-2, -1) / math.sqrt(D)
+        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-2, -1)
         later = torch.ones(end - start, end, dtype=torch.bool, device=q.device).triu(start + 1)
-        probabilities = scores.masked_fill(later, -torch.inf).softmax(-1)  # (B, H, block, end)
+        probabilities = scores.masked_fill_(later, -torch.inf).softmax(-1)  # (B, H, block, end)
         mixed.append(F.dropout(probabilities, dropout) @ v[:, :, :end])
     return torch.cat(mixed, dim=2)
 

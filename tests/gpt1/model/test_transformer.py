@@ -4,13 +4,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpt1.errors import UserError
+from gpt1.model import files
 from gpt1.model.transformer import GPT, GPTConfig
 
 TINY = GPTConfig(vocab=97, layers=2, width=32, heads=4, context=24, dropout=0.1)
+FULL = GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1)
 
 
 @pytest.fixture
@@ -39,6 +42,53 @@ def test_we_open_a_directory_of_transformers_and_give_the_same_logits(
     theirs = OpenAIGPTLMHeadModel(config).eval()
     theirs.save_pretrained(tmp_path)
     torch.testing.assert_close(GPT.load(tmp_path)(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)
+
+
+def compare_training(config: GPTConfig, batch: int, directory: Path) -> None:
+    """Logits, loss and every gradient, ours and theirs, from the same weights."""
+    ours = GPT(config).eval()
+    ours.save(directory)
+    theirs = OpenAIGPTLMHeadModel.from_pretrained(directory).eval()
+    tokens = torch.randint(config.vocab, (batch, config.context), generator=torch.manual_seed(1))
+    output = theirs(tokens, labels=tokens)
+    torch.testing.assert_close(ours(tokens), output.logits, atol=1e-5, rtol=0)
+    loss = ours.loss(ours.states(tokens)[:, :-1], tokens[:, 1:])
+    torch.testing.assert_close(loss, output.loss, atol=1e-5, rtol=0)
+    loss.backward()
+    output.loss.backward()
+    gradients = {name: p.grad for name, p in ours.named_parameters() if p.grad is not None}
+    files.save_transformer(directory / "gradients", vars(config), gradients)
+    found = load_file(directory / "gradients" / "model.safetensors")
+    expected = {name: p.grad for name, p in theirs.transformer.named_parameters()}
+    assert found.keys() == expected.keys()
+    for name, gradient in expected.items():
+        assert gradient.abs().max() > 0
+        torch.testing.assert_close(found[name], gradient, atol=1e-5, rtol=0, msg=name)
+
+
+def test_loss_and_every_gradient_are_those_of_transformers(tmp_path: Path) -> None:
+    compare_training(TINY, 3, tmp_path)
+
+
+@pytest.mark.slow
+def test_at_full_size_too_where_there_are_116_534_784_parameters(tmp_path: Path) -> None:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        assert sum(p.numel() for p in GPT(FULL).parameters()) == 116_534_784
+        compare_training(FULL, 1, tmp_path)
+
+
+def test_weights_start_as_the_paper_says() -> None:
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab=2000, layers=1, width=128, heads=2, context=64, dropout=0.1))
+    for name, value in model.named_parameters():
+        if "norm" in name:
+            assert (value == (1 if name.endswith("weight") else 0)).all(), name
+        elif name.endswith("bias"):
+            assert (value == 0).all(), name
+        else:
+            assert value.std().item() == pytest.approx(0.02, rel=0.03), name
+            assert value.mean().item() == pytest.approx(0, abs=0.001), name
 
 
 def test_loss_is_the_cross_entropy_of_the_logits(model: GPT, tokens: Tensor) -> None:
