@@ -1,0 +1,34 @@
+"""The whole way at a tiny size: real git, real DVC, real Prefect, every stage."""
+
+import re
+import shutil
+
+import pytest
+
+pytestmark = pytest.mark.slow
+TASK = "next_sentence"
+CELLS = {
+    f"{stage}@{TASK}-{model}-1"
+    for stage in ("finetune", "evaluate")
+    for model in ("gpt", "scratch")
+}
+
+
+def test_two_clean_builds_and_the_flow_write_the_same_lock_and_a_change_reruns_what_it_should(
+    workspace,
+):
+    workspace.dvc("repro")
+    first = workspace.lock
+    for name in ("dvc.lock", ".dvc/cache"):  # nothing to restore from
+        path = workspace.root / name
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = workspace.gpt1("run")
+    assert workspace.lock == first
+    assert "next_sentence" in done.stdout
+    assert "report" in done.stdout
+
+    params = workspace.read("params.yaml")
+    params["finetune"][TASK]["learning_rate"] *= 2
+    workspace.dump(params, "params.yaml")
+    again = workspace.dvc("repro").stdout
+    assert set(re.findall(r"Running stage '(.+?)'", again)) == CELLS | {"report"}
