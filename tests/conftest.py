@@ -108,7 +108,7 @@ def workspace(project):
 def shrink(params):
     """The same sections and names, at a size that takes seconds."""
     params["raw"]["path"] = "books"
-    params["bpe"]["merges"] = 150
+    params["bpe"]["merges"] = 100
     for model in params["models"].values():
         model |= {"layers": 1, "width": 16, "heads": 2, "context": 32, "batch": 8, "micro_batch": 8}
         model |= {"epochs": min(model["epochs"], 1), "warmup": 2, "threads": 1}
@@ -116,7 +116,9 @@ def shrink(params):
         task |= {"train": 16, "dev": 8, "test": 8}
     for task in params["finetune"].values():
         task |= {"epochs": 1, "batch": 8, "micro_batch": 8, "threads": 1}
-    params["compare"] |= {"tasks": ["book", "next_sentence"], "seeds": [1]}
+    tasks = ["book", "next_sentence"]
+    params["derived_tasks"] = {name: params["derived_tasks"][name] for name in tasks}
+    params["compare"] |= {"tasks": tasks, "seeds": [1]}
     return params
 
 

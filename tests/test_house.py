@@ -8,7 +8,8 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-STAGES = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
+HELPERS = {"entry", "tracking", "work"}
+STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
 
 
 def load(name: str) -> dict:
