@@ -97,6 +97,33 @@ class DerivedTask:
 
 
 @section
+class OfficialTask:
+    """One of the paper's tasks, by its name in `gpt1.tasks.registry`."""
+
+    path: str = key()
+    """Its folder or archive, or a source file (`.yaml`) that names addresses."""
+
+
+@section
+class OwnTask:
+    """A task of one's own, which these lines declare in full."""
+
+    path: str = key()
+    """A folder or archive, or a source file (`.yaml`)."""
+    shape: Literal[
+        "classification", "entailment", "similarity", "regression", "multiple_choice"
+    ] = key()
+    labels: list[str] = key()
+    """As the files write them; in multiple choice the names of the places; else none."""
+    metrics: list[str] = key()
+    """The first is the main one."""
+    files: dict[str, str] = key()
+    """Split -> a file in the folder; `train`, and one or more of `dev` and `test`."""
+    columns: dict[str, str | list[str]] = key()
+    """text, text_pair, choices, target, id, group -> a column of the files."""
+
+
+@section
 class Finetune:
     """Section 4.1 of the paper, "Fine-tuning details"."""
 

@@ -83,13 +83,11 @@ class Example:
 def write(task: Task, examples: Sequence[Example], path: Path) -> None:
     """Check and write a task's table.
 
-    Raises UserError when training examples are missing or lack their target, and when an example
-    does not have the shape's columns.
+    Raises UserError for an example that does not have its shape's columns, or whose target is no
+    label; in training it must have one.
     """
     for example in examples:
         _check(task, example)
-    if not any(example.split == "train" for example in examples):
-        raise UserError(f"task {task.name}: there is no training example")
     columns = {name: [getattr(example, name) for example in examples] for name in Example.__slots__}
     table = pa.table(columns, schema=SCHEMA).replace_schema_metadata({"task": task.to_json()})
     with publish(path) as beside:

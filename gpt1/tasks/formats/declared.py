@@ -1,0 +1,102 @@
+"""Tables of any kind, where somebody says which column is what: one's own task, or a hub's files.
+
+A source file (`.yaml`) gives `files`, whose addresses are those of fsspec, and `columns`:
+
+    files:
+      train: hf://datasets/OWNER/NAME@REVISION/rte/train-00000-of-00001.parquet
+    columns: {text: sentence1, text_pair: sentence2, target: label}
+    labels: ["0", "1"]  # how these files write the task's labels, where it is another way
+"""
+
+import difflib
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gpt1.errors import UserError
+from gpt1.tasks.formats import rows
+from gpt1.tasks.formats.reading import Columns, Reading
+
+UNKNOWN = ("-1", "None", "")
+"""What stands for a label that is kept back, in every row of a split."""
+
+
+@dataclass(frozen=True)
+class Source:
+    files: Mapping[str, str]
+    columns: Mapping[str, Any]
+    labels: Sequence[str] = ()
+
+
+def source(path: Path) -> Source:
+    """Read a source file; raises UserError that names a key which is wrong or missing."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        values = YAML(typ="safe").load(path)
+    except YAMLError as error:
+        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    for key in ("files", "columns"):
+        if not isinstance(values, dict) or not isinstance(values.get(key), dict):
+            raise UserError(f"{path}: the section {key} is missing")
+    _check_keys(values, [field.name for field in fields(Source)], str(path))
+    for split, address in values["files"].items():
+        if "hf://" in str(address) and "@" not in str(address):
+            raise UserError(
+                f"{path}: files.{split} names no revision; pin one: hf://datasets/OWNER/NAME@REV/..."
+            )
+    return Source(**values)
+
+
+def declared(found: Source, root: Path, reading: Reading) -> None:
+    """Read the files of every split; names that are no addresses are looked for below `root`."""
+    _check_keys(found.columns, [field.name for field in fields(Columns)], "columns")
+    if "text" not in found.columns:
+        raise UserError(f"task {reading.task.name}: columns.text is missing")
+    if "train" not in found.files or len(found.files) < 2:
+        raise UserError(f"task {reading.task.name}: files needs train, and dev or test")
+    columns = Columns(**found.columns)
+    for split, address in found.files.items():
+        with _local(address, root) as path:
+            lines = list(rows.read(path))
+            targets = {str(line.values.get(columns.target)) for line in lines}
+            if split == "train":
+                labelled = True
+            else:
+                labelled = bool(columns.target) and not targets <= set(UNKNOWN)
+            reading.table(split, path, lines, columns, labelled=labelled, no_gold=("-1", "None"))
+
+
+@contextmanager
+def _local(address: str, root: Path) -> Iterator[Path]:
+    if "://" not in address:
+        path = root / address
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{address}: lies outside {root}; files are named within their folder")
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; check files in params.yaml")
+        yield path
+        return
+    import fsspec
+
+    with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
+        path = Path(folder) / address.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
+        try:
+            with fsspec.open(address, "rb") as remote, path.open("wb") as local:
+                shutil.copyfileobj(remote, local)
+        except Exception as error:  # every protocol raises its own
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{address}: cannot be read ({reason})") from None
+        yield path
+
+
+def _check_keys(values: Mapping[str, Any], known: Sequence[str], where: str) -> None:
+    for unknown in sorted(set(values) - set(known)):
+        near = difflib.get_close_matches(unknown, known, n=1)
+        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
+        raise UserError(f"{where}: {unknown} is no key here; {hint}")

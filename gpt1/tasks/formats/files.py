@@ -1,0 +1,89 @@
+"""Official files as they are distributed: a folder, or the archive itself."""
+
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path, PurePosixPath
+
+from gpt1.errors import UserError
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Path]:
+    """The folder at `path`; an archive (`.zip`, `.tar`, `.tar.gz`) is unpacked for a while.
+
+    Raises UserError when there is neither, and for an archive that would write outside its folder
+    or fill the disk; then nothing of it is left.
+    """
+    if path.is_dir():
+        yield path
+    elif not path.is_file():
+        raise UserError(f"{path}: no such folder or archive; put the task's files there")
+    else:
+        with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
+            if zipfile.is_zipfile(path):
+                _unzip(path, Path(folder))
+            elif tarfile.is_tarfile(path):
+                _untar(path, Path(folder))
+            else:
+                raise UserError(f"{path}: neither a folder nor a .zip or .tar.gz archive")
+            yield Path(folder)
+
+
+def find(root: Path, *patterns: str) -> Path | None:
+    """The file below `root` whose last path parts match the first pattern that any file matches.
+
+    Of several the one nearest to `root`, then the first by name. Case does not count.
+    """
+    files = sorted(
+        (path for path in root.rglob("*") if path.is_file()),
+        key=lambda path: (len(path.parts), str(path)),
+    )
+    for pattern in patterns:
+        depth = len(PurePosixPath(pattern).parts)
+        for path in files:
+            tail = "/".join(path.relative_to(root).parts[-depth:])
+            if "__MACOSX" not in path.parts and fnmatch(tail.lower(), pattern.lower()):
+                return path
+    return None
+
+
+def subfolder(root: Path, *names: str) -> Path:
+    """The folder below `root` with one of these names, in lower case; `root` if there is none."""
+    found = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in names]
+    return min(found, key=lambda path: (len(path.parts), str(path)), default=root)
+
+
+def _unzip(path: Path, folder: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in archive.namelist():
+                if PurePosixPath(name).is_absolute() or ".." in PurePosixPath(name).parts:
+                    raise UserError(
+                        f"{path}: the entry {name} would be written outside the folder; "
+                        "do not trust this archive"
+                    )
+            _check_room(path, sum(entry.file_size for entry in archive.infolist()), folder)
+            archive.extractall(folder)
+    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+        raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
+
+
+def _untar(path: Path, folder: Path) -> None:
+    try:
+        with tarfile.open(path) as archive:
+            _check_room(path, sum(entry.size for entry in archive), folder)
+            archive.extractall(folder, filter="data")
+    except tarfile.FilterError as error:
+        raise UserError(f"{path}: {error}; do not trust this archive") from None
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
+
+
+def _check_room(path: Path, size: int, folder: Path) -> None:
+    if size > shutil.disk_usage(folder).free:
+        raise UserError(f"{path}: unpacks to {size:,} bytes, more than the disk has free")

@@ -1,0 +1,73 @@
+"""A task's examples from its files: the paper's, from official files or a hub, or one's own."""
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpt1.errors import UserError
+from gpt1.params import OwnTask
+from gpt1.tasks import registry, table
+from gpt1.tasks.formats.declared import Source, declared, source
+from gpt1.tasks.formats.files import opened
+from gpt1.tasks.formats.reading import Reading
+from gpt1.tasks.metrics import METRICS
+from gpt1.tasks.table import Example, Task
+
+
+@dataclass(frozen=True)
+class Loaded:
+    task: Task
+    examples: list[Example]
+    warnings: Sequence[str]
+
+
+def official(name: str, path: Path) -> Loaded:
+    """The paper's task `name`; `path` is a folder, an archive, or a source file (`.yaml`).
+
+    A split of another size than its authors publish is a warning that names the file. Raises
+    UserError for files that are not the task's.
+    """
+    if name not in registry.TASKS:
+        raise UserError(
+            f"params.yaml: tasks.{name} is no task of the paper ({', '.join(registry.TASKS)}); for "
+            "your own give shape, labels, metrics, files and columns too: docs/tasks.md"
+        )
+    entry = registry.TASKS[name]
+    reading = Reading(entry.task, entry.spellings or entry.task.labels)
+    if path.suffix == ".yaml":
+        found = source(path)
+        reading.spellings = found.labels or reading.spellings
+        declared(found, path.parent, reading)
+    else:
+        with opened(path) as root:
+            entry.read(root, reading)
+    sizes = table.sizes(reading.examples)
+    for split, count in entry.counts.items():
+        if split in reading.files and sizes.get(split) != count:
+            reading.warn(
+                f"{reading.files[split]}: {sizes.get(split, 0):,} examples of {split}, where the "
+                f"authors publish {count:,}"
+            )
+    return _loaded(reading)
+
+
+def own(name: str, path: Path, params: OwnTask) -> Loaded:
+    """A task that its params declare in full."""
+    for metric in params.metrics or [""]:
+        if metric not in METRICS:
+            known = ", ".join(METRICS)
+            raise UserError(f"params.yaml: tasks.{name}.metrics: {metric!r} is none of {known}")
+    task = Task(name, params.shape, tuple(params.metrics), tuple(params.labels))
+    reading = Reading(task, task.labels)
+    if path.suffix == ".yaml":
+        declared(source(path), path.parent, reading)
+    else:
+        with opened(path) as root:
+            declared(Source(params.files, params.columns), root, reading)
+    return _loaded(reading)
+
+
+def _loaded(reading: Reading) -> Loaded:
+    task = dataclasses.replace(reading.task, dropped=dict(reading.dropped))
+    return Loaded(task, reading.examples, reading.warnings)

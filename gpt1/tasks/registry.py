@@ -1,0 +1,222 @@
+"""The tasks of the paper: what each is, where it comes from, how many examples it has."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gpt1.tasks.formats import glue, inference, pronouns, quora, race, story_cloze
+from gpt1.tasks.formats.reading import Columns, Reading
+from gpt1.tasks.table import Task
+
+
+@dataclass(frozen=True)
+class Official:
+    task: Task
+    read: Callable[[Path, Reading], None]
+    counts: dict[str, int]
+    """Examples of each split as its authors publish them; only other sources have other counts."""
+    spellings: Sequence[str] = ()
+    """How the files write the labels, where it is not as the task names them."""
+
+
+THREE_WAY = ("entailment", "neutral", "contradiction")
+TWO_WAY = ("entailment", "not_entailment")
+SAME = ("different", "same")
+ZERO_ONE = ("0", "1")
+PAIR = Columns(text="sentence1", text_pair="sentence2", target="label", id="index")
+
+_ALL = (
+    Official(
+        Task(
+            "cola",
+            "classification",
+            ("matthews", "accuracy"),
+            ("unacceptable", "acceptable"),
+            licence="not stated; fair use of published examples",
+            citation="Warstadt et al. (2018), Neural Network Acceptability Judgments",
+        ),
+        glue.Cola("CoLA", PAIR),
+        {"train": 8551, "dev": 1043, "test": 1063},
+        ZERO_ONE,
+    ),
+    Official(
+        Task(
+            "sst2",
+            "classification",
+            ("accuracy",),
+            ("negative", "positive"),
+            licence="not stated",
+            citation="Socher et al. (2013), Recursive Deep Models for Semantic Compositionality",
+        ),
+        glue.Glue("SST-2", Columns(text="sentence", target="label")),
+        {"train": 67349, "dev": 872, "test": 1821},
+        ZERO_ONE,
+    ),
+    Official(
+        Task(
+            "mrpc",
+            "similarity",
+            ("f1", "accuracy"),
+            SAME,
+            licence="Microsoft Research data licence",
+            citation="Dolan and Brockett (2005), Constructing a Corpus of Sentential Paraphrases",
+        ),
+        glue.Mrpc("MRPC", Columns(text="#1 String", text_pair="#2 String", target="Quality")),
+        {"train": 3668, "dev": 408, "test": 1725},
+        ZERO_ONE,
+    ),
+    Official(
+        Task(
+            "qqp",
+            "similarity",
+            ("f1", "accuracy"),
+            SAME,
+            licence="Quora's terms of service",
+            citation="Iyer et al. (2017), First Quora Dataset Release: Question Pairs",
+        ),
+        quora.quora,
+        {"train": 363846, "dev": 40430, "test": 390965},
+        ZERO_ONE,
+    ),
+    Official(
+        Task(
+            "stsb",
+            "regression",
+            ("pearson", "spearman"),
+            licence="mixed; see the LICENSE.txt that comes with it",
+            citation="Cer et al. (2017), SemEval-2017 Task 1: Semantic Textual Similarity",
+        ),
+        glue.Glue(
+            "STS-B", Columns(text="sentence1", text_pair="sentence2", target="score", id="index")
+        ),
+        {"train": 5749, "dev": 1500, "test": 1379},
+    ),
+    Official(
+        Task(
+            "mnli",
+            "entailment",
+            ("accuracy",),
+            THREE_WAY,
+            licence="OANC, CC BY-SA 3.0 and CC BY 3.0 by genre",
+            citation="Williams et al. (2018), A Broad-Coverage Challenge Corpus",
+        ),
+        inference.mnli,
+        {
+            "train": 392702,
+            "dev_matched": 9815,
+            "dev_mismatched": 9832,
+            "test_matched": 9796,
+            "test_mismatched": 9847,
+        },
+    ),
+    Official(
+        Task(
+            "snli",
+            "entailment",
+            ("accuracy",),
+            THREE_WAY,
+            licence="CC BY-SA 4.0",
+            citation="Bowman et al. (2015), A Large Annotated Corpus",
+        ),
+        inference.snli,
+        {"train": 549367, "dev": 9842, "test": 9824},
+    ),
+    Official(
+        Task(
+            "scitail",
+            "entailment",
+            ("accuracy",),
+            ("entails", "neutral"),
+            licence="Apache 2.0",
+            citation="Khot et al. (2018), SciTail: A Textual Entailment Dataset from Science",
+        ),
+        inference.scitail,
+        {"train": 23596, "dev": 1304, "test": 2126},
+    ),
+    Official(
+        Task(
+            "qnli",
+            "entailment",
+            ("accuracy",),
+            TWO_WAY,
+            licence="CC BY-SA 4.0",
+            citation="Wang et al. (2019), GLUE, from Rajpurkar et al. (2016), SQuAD; version 2",
+        ),
+        glue.Glue(
+            "QNLI", Columns(text="question", text_pair="sentence", target="label", id="index")
+        ),
+        {"train": 104743, "dev": 5463, "test": 5463},
+    ),
+    Official(
+        Task(
+            "rte",
+            "entailment",
+            ("accuracy",),
+            TWO_WAY,
+            licence="not stated",
+            citation="Bentivogli et al. (2009), The Fifth PASCAL RTE Challenge, and before",
+        ),
+        glue.Glue("RTE", PAIR),
+        {"train": 2490, "dev": 277, "test": 3000},
+    ),
+    Official(
+        Task(
+            "wnli",
+            "entailment",
+            ("accuracy",),
+            ("not_entailment", "entailment"),
+            licence="CC BY 4.0",
+            citation="Levesque et al. (2012), The Winograd Schema Challenge, recast by GLUE",
+        ),
+        glue.Glue("WNLI", PAIR),
+        {"train": 635, "dev": 71, "test": 146},
+        ZERO_ONE,
+    ),
+    Official(
+        Task(
+            "race",
+            "multiple_choice",
+            ("accuracy",),
+            licence="non-commercial research only",
+            citation="Lai et al. (2017), RACE: Large-scale Reading Comprehension Dataset",
+        ),
+        race.race,
+        {"train": 87866, "dev": 4887, "test": 4934},
+        ("A", "B", "C", "D"),
+    ),
+    Official(
+        Task(
+            "story_cloze",
+            "multiple_choice",
+            ("accuracy",),
+            licence="on request from its authors",
+            citation="Mostafazadeh et al. (2016), A Corpus and Cloze Evaluation",
+        ),
+        story_cloze.story_cloze,
+        {"train": 1497, "dev": 374, "test": 1871},
+        ("1", "2"),
+    ),
+    Official(
+        Task(
+            "dprd",
+            "multiple_choice",
+            ("accuracy",),
+            licence="not stated",
+            citation="Rahman and Ng (2012), Resolving Complex Cases of Definite Pronouns",
+        ),
+        pronouns.dprd,
+        {"train": 1322, "test": 564},
+    ),
+    Official(
+        Task(
+            "winograd",
+            "multiple_choice",
+            ("accuracy",),
+            licence="CC BY 4.0",
+            citation="Levesque et al. (2012), The Winograd Schema Challenge",
+        ),
+        pronouns.winograd,
+        {"test": 285},
+    ),
+)
+TASKS = {official.task.name: official for official in _ALL}

@@ -1,0 +1,29 @@
+"""`task@NAME`: one of the paper's tasks, or of one's own, from its files."""
+
+import sys
+from pathlib import Path
+
+from gpt1.params import OfficialTask, OwnTask
+from gpt1.tasks import load, registry, table
+from stages import entry, tracking
+
+
+def main(task: str, path: Path, out: Path) -> None:
+    """Read the files at `path` and write the task's table."""
+    if task in registry.TASKS:
+        params: OfficialTask | OwnTask = entry.section(OfficialTask, f"tasks.{task}")
+        loaded = load.official(task, path)
+    else:
+        params = entry.section(OwnTask, f"tasks.{task}")
+        loaded = load.own(task, path, params)
+    for warning in loaded.warnings:
+        print(f"warning: {task}: {warning}", file=sys.stderr)
+    table.write(loaded.task, loaded.examples, out)
+    with tracking.run() as run:
+        run.params(params)
+        run.metrics({f"{split}_examples": n for split, n in table.sizes(loaded.examples).items()})
+        run.metrics({f"dropped/{reason}": n for reason, n in loaded.task.dropped.items()})
+
+
+if __name__ == "__main__":
+    entry.run(main)
