@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from gpt1.errors import UserError
 from gpt1.params import Finetune
 from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
 from gpt1.tasks.model import TaskModel
@@ -23,8 +24,13 @@ def finetune(
 ) -> list[dict[str, float]]:
     """Train `model` in place on encoded training examples; its curve, one row an update.
 
-    The last epoch is the result. `state`, `title` and `after` are those of `fit`.
+    The last epoch is the result. `state`, `title` and `after` are those of `fit`. Raises UserError
+    when there is no training example.
     """
+    if not inputs.sequences:
+        raise UserError(
+            f"task {model.task.name} has no training examples; take it out of compare.tasks"
+        )
     batches = LengthBatches(inputs.lengths, recipe.batch, seed)
     updates = recipe.epochs * batches.in_epoch
     warmup = round(recipe.warmup * updates)

@@ -4,10 +4,13 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from ruamel.yaml import YAML
 from torch import nn
 
+from gpt1 import params
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks.finetuning import finetune
 from gpt1.tasks.inputs import Inputs, collate
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.table import Example, Shape, Task
@@ -191,3 +194,13 @@ def test_a_row_without_what_the_task_needs_is_named(tokenizer: BPETokenizer) -> 
 def test_a_model_directory_without_a_head_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no fine-tuned model: task\.json is missing"):
         TaskModel.load(tmp_path)
+
+
+def test_a_task_without_training_examples_cannot_be_fine_tuned(
+    tokenizer: BPETokenizer, tmp_path: Path
+) -> None:
+    model = task_model(tokenizer, "multiple_choice")
+    shipped = YAML(typ="safe").load(Path(__file__).parents[3] / "params.yaml")
+    recipe = params.parse(params.Finetune, shipped["finetune"]["book"], "finetune.book")
+    with pytest.raises(UserError, match="task t has no training examples"):
+        finetune(model, model.encode([]), recipe, seed=1, state=tmp_path / "state", title="t")

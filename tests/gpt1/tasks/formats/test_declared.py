@@ -1,0 +1,155 @@
+"""Tasks that params or a source file declare: one's own files, a hub's, any address's."""
+
+import functools
+import http.server
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from gpt1 import params
+from gpt1.errors import UserError
+from gpt1.tasks import load
+from gpt1.tasks.table import Example
+
+OWN: dict[str, Any] = {
+    "path": "reviews",
+    "shape": "classification",
+    "labels": ["bad", "good"],
+    "metrics": ["f1_macro", "accuracy"],
+    "files": {"train": "train.csv", "test": "test.jsonl"},
+    "columns": {"text": "review", "target": "stars"},
+}
+
+
+def own(root: Path, **changed: Any) -> load.Loaded:
+    return load.own("reviews", root, params.parse(params.OwnTask, OWN | changed, "tasks.reviews"))
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Path:
+    (tmp_path / "train.csv").write_text('review,stars\n"Good, really.",good\nNo.,bad\n')
+    (tmp_path / "test.jsonl").write_text('{"review": "Fine.", "stars": "good"}\n')
+    return tmp_path
+
+
+def test_a_task_of_ones_own_is_read_as_its_params_say(reviews: Path) -> None:
+    found = own(reviews)
+    assert found.examples == [
+        Example("train", "0", "Good, really.", target=1.0),
+        Example("train", "1", "No.", target=0.0),
+        Example("test", "0", "Fine.", target=1.0),
+    ]
+    assert (found.task.shape, found.task.metrics) == ("classification", ("f1_macro", "accuracy"))
+
+
+def test_choices_come_from_columns_of_their_own_or_from_a_list(tmp_path: Path) -> None:
+    (tmp_path / "train.tsv").write_text("story\tq\ta\tb\tright\nOnce.\tAnd?\tX.\tY.\tb\n")
+    (tmp_path / "dev.jsonl").write_text(
+        '{"story": "Once.", "q": "And?", "list": ["X.", "Y."], "right": "b"}\n'
+    )
+    shared = {"shape": "multiple_choice", "labels": ["a", "b"], "metrics": ["accuracy"]}
+    columns = {"text": "story", "text_pair": "q", "choices": ["a", "b"], "target": "right"}
+    for file, chosen in (("train.tsv", ["a", "b"]), ("dev.jsonl", "list")):
+        found = own(
+            tmp_path,
+            **shared,
+            files={"train": file, "dev": file},
+            columns=columns | {"choices": chosen},
+        )
+        assert found.examples[0] == Example("train", "0", "Once.", "And?", ("X.", "Y."), 1.0)
+
+
+def test_a_split_whose_labels_are_all_kept_back_has_no_targets(reviews: Path) -> None:
+    (reviews / "test.jsonl").write_text('{"review": "Fine."}\n{"review": "Well."}\n')
+    assert [e.target for e in own(reviews).examples] == [1.0, 0.0, None, None]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"labels": ["bad", "fine"]}, r"train\.csv, line 2: the label 'good' is none of bad, fine"),
+        ({"metrics": ["f2"]}, r"tasks\.reviews\.metrics: 'f2' is none of accuracy, f1"),
+        ({"columns": {"txt": "review"}}, r"columns: txt is no key here; did you mean text\?"),
+        ({"columns": {"text": "body", "target": "stars"}}, r"no column body .* review, stars"),
+        ({"files": {"train": "train.csv"}}, "files needs train, and dev or test"),
+        ({"files": {"train": "a.csv", "dev": "b.csv"}}, r"a\.csv: no such file"),
+        ({"files": {"train": "../x.csv", "dev": "b.csv"}}, r"\.\./x\.csv: lies outside"),
+        ({"labels": ["good"]}, "classification needs two labels or more"),
+        ({"shape": "ranking"}, r"tasks\.reviews\.shape = 'ranking'"),
+    ],
+)
+def test_a_wrong_declaration_is_one_clear_line(
+    reviews: Path, changed: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(UserError, match=message) as error:
+        own(reviews, **changed)
+    assert "\n" not in str(error.value)
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[str]:
+    """A local mirror in the hub's layout; its address."""
+    folder = tmp_path / "datasets/nyu-mll/glue/resolve/bcdcba79/rte"
+    folder.mkdir(parents=True)
+    for split, labels in (("train", [0, 1]), ("validation", [1, 0]), ("test", [-1, -1])):
+        columns = {
+            "sentence1": ["A.", "C."],
+            "sentence2": ["B.", "D."],
+            "label": labels,
+            "idx": [0, 1],
+        }
+        pq.write_table(pa.table(columns), folder / f"{split}-00000-of-00001.parquet")
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/datasets/nyu-mll/glue/resolve/bcdcba79/rte"
+    server.shutdown()
+    server.server_close()
+
+
+class _Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def source_file(folder: Path, address: str) -> Path:
+    path = folder / "rte.yaml"
+    path.write_text(
+        f"""files:
+  train: {address}/train-00000-of-00001.parquet
+  dev: {address}/validation-00000-of-00001.parquet
+  test: {address}/test-00000-of-00001.parquet
+columns: {{text: sentence1, text_pair: sentence2, target: label, id: idx}}
+labels: ["0", "1"]
+"""
+    )
+    return path
+
+
+def test_a_task_of_the_paper_is_read_from_addresses(hub: str, tmp_path: Path) -> None:
+    found = load.official("rte", source_file(tmp_path, hub))
+    assert found.examples == [
+        Example("train", "0", "A.", "B.", target=0.0),
+        Example("train", "1", "C.", "D.", target=1.0),
+        Example("dev", "0", "A.", "B.", target=1.0),
+        Example("dev", "1", "C.", "D.", target=0.0),
+        Example("test", "0", "A.", "B."),
+        Example("test", "1", "C.", "D."),
+    ]
+    assert found.task.labels == ("entailment", "not_entailment")
+
+
+def test_an_address_that_cannot_be_read_is_named(hub: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"http://.*/gone/train-.*: cannot be read"):
+        load.official("rte", source_file(tmp_path, f"{hub}/gone"))
+
+
+def test_a_hub_address_without_a_revision_is_refused(tmp_path: Path) -> None:
+    path = source_file(tmp_path, "hf://datasets/nyu-mll/glue/rte")
+    with pytest.raises(UserError, match=r"rte\.yaml: files\.train names no revision; pin one"):
+        load.official("rte", path)

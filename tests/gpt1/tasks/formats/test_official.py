@@ -1,0 +1,431 @@
+"""Every official layout: first small files made here, then the real ones."""
+
+import io
+import json
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gpt1.errors import UserError
+from gpt1.tasks import load, registry, table
+from gpt1.tasks.load import Loaded
+from gpt1.tasks.table import Example
+
+MNLI_DEV = "index promptID pairID genre a b c d sentence1 sentence2 l1 l2 l3 l4 l5 gold_label"
+NLI = "gold_label sentence1_binary_parse sentence1 sentence2 captionID pairID label1"
+
+
+def tsv(*rows: str) -> str:
+    """Lines whose columns are written with ` | ` between them."""
+    return "".join(row.replace(" | ", "\t") + "\n" for row in rows)
+
+
+def header(names: str) -> str:
+    return names.replace(" ", "\t") + "\n"
+
+
+def folder(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return root
+
+
+def read(name: str, root: Path, files: dict[str, str]) -> Loaded:
+    return load.official(name, folder(root, files))
+
+
+def of_split(loaded: Loaded, split: str) -> list[Example]:
+    return [example for example in loaded.examples if example.split == split]
+
+
+RTE = {
+    "train.tsv": tsv("index | sentence1 | sentence2 | label", "0 | A. | B. | not_entailment"),
+    "dev.tsv": tsv("index | sentence1 | sentence2 | label", "0 | C. | D. | entailment"),
+    "test.tsv": tsv("index | sentence1 | sentence2", "0 | E. | F."),
+}
+
+
+def test_glue_reads_every_split_and_test_rows_have_no_target(tmp_path: Path) -> None:
+    assert read("rte", tmp_path, RTE).examples == [
+        Example("train", "0", "A.", "B.", target=1.0),
+        Example("dev", "0", "C.", "D.", target=0.0),
+        Example("test", "0", "E.", "F."),
+    ]
+
+
+def test_the_folder_of_all_glue_tasks_will_do(tmp_path: Path) -> None:
+    all_of_them = {f"glue_data/RTE/{name}": text for name, text in RTE.items()}
+    others = {"glue_data/QNLI/train.tsv": "of another task\n"}
+    assert len(read("rte", tmp_path, all_of_them | others).examples) == 3
+
+
+def test_quotes_in_glue_are_letters(tmp_path: Path) -> None:
+    row = tsv("index | sentence1 | sentence2 | label", '0 | "A | ""B" c. | entailment')
+    found = read("rte", tmp_path, RTE | {"train.tsv": row})
+    assert (found.examples[0].text, found.examples[0].text_pair) == ('"A', '""B" c.')
+
+
+def test_cola_has_no_header_in_train_and_dev(tmp_path: Path) -> None:
+    files = {
+        "CoLA/train.tsv": tsv("gj04 | 1 |  | They drank."),
+        "CoLA/dev.tsv": tsv("gj04 | 0 | * | They drank pub."),
+        "CoLA/test.tsv": tsv("index | sentence", "7 | Bill whistled."),
+        "CoLA/original/raw/in_domain_train.tsv": tsv("gj04 | 1 |  | Not this one."),
+    }
+    assert read("cola", tmp_path, files).examples == [
+        Example("train", "0", "They drank.", target=1.0),
+        Example("dev", "0", "They drank pub.", target=0.0),
+        Example("test", "7", "Bill whistled."),
+    ]
+
+
+MSR = "\ufeffQuality | #1 ID | #2 ID | #1 String | #2 String"
+MICROSOFT = {
+    "msr_paraphrase_train.txt": tsv(MSR, "1 | 10 | 11 | A | B", "0 | 12 | 13 | C | D"),
+    "msr_paraphrase_test.txt": tsv(MSR, "1 | 14 | 15 | E | F"),
+    "dev_ids.tsv": tsv("12 | 13"),
+}
+
+
+def test_mrpc_is_put_together_from_microsofts_files_and_the_dev_ids(tmp_path: Path) -> None:
+    assert read("mrpc", tmp_path, MICROSOFT).examples == [
+        Example("train", "0", "A", "B", target=1.0),
+        Example("dev", "0", "C", "D", target=0.0),
+        Example("test", "0", "E", "F", target=1.0),
+    ]
+
+
+def test_mrpc_reads_glues_files_with_their_byte_order_mark(tmp_path: Path) -> None:
+    files = {"train.tsv": tsv(MSR, "1 | 1 | 2 | A | B"), "dev.tsv": tsv(MSR, "0 | 3 | 4 | C | D")}
+    assert [e.target for e in read("mrpc", tmp_path, files).examples] == [1.0, 0.0]
+
+
+def test_mnli_takes_gold_labels_from_the_many_columns_and_adds_the_diagnostic(
+    tmp_path: Path,
+) -> None:
+    train = header(MNLI_DEV.replace(" l2 l3 l4 l5", "")) + tsv(
+        "0 | 0 | 0e | na |  |  |  |  | A. | B. | neutral | neutral"
+    )
+    dev = header(MNLI_DEV) + tsv(
+        "0 | 0 | 0e | na |  |  |  |  | C. | D. | neutral | x | x | x | x | contradiction",
+        "1 | 0 | 1e | na |  |  |  |  | E. | F. | neutral | x | x | x | x | -",
+    )
+    diagnostic = tsv("index | sentence1 | sentence2", "0 | G. | H.")
+    files = {
+        "MNLI/train.tsv": train,
+        "MNLI/dev_matched.tsv": dev,
+        "MNLI/dev_mismatched.tsv": dev,
+        "diagnostic/diagnostic.tsv": diagnostic,
+    }
+    found = read("mnli", tmp_path, files)
+    assert table.sizes(found.examples) == {
+        "train": 1,
+        "dev_matched": 1,
+        "dev_mismatched": 1,
+        "diagnostic": 1,
+    }
+    assert of_split(found, "dev_matched")[0].target == 2.0
+    assert of_split(found, "diagnostic")[0].target is None
+    assert found.task.dropped == {"no gold label": 2}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "txt"])
+@pytest.mark.parametrize(("name", "dev"), [("snli", "dev"), ("mnli", "dev_matched")])
+def test_pairs_without_a_gold_label_are_dropped_and_counted(
+    tmp_path: Path, name: str, dev: str, ending: str
+) -> None:
+    rows = [("neutral", "A.", "B.", "p1"), ("-", "C.", "D.", "p2")]
+    if ending == "jsonl":
+        keys = ("gold_label", "sentence1", "sentence2", "pairID")
+        text = "".join(json.dumps(dict(zip(keys, row, strict=True))) + "\n" for row in rows)
+    else:
+        text = header(NLI) + "".join(
+            "\t".join([label, "( A )", one, two, "", pair, ""]) + "\n"
+            for label, one, two, pair in rows
+        )
+    prefix = "snli_1.0" if name == "snli" else "multinli_1.0"
+    files = {f"{prefix}/{prefix}_{split}.{ending}": text for split in ("train", dev)}
+    found = read(name, tmp_path, files)
+    assert found.examples == [
+        Example("train", "p1", "A.", "B.", target=1.0),
+        Example(dev, "p1", "A.", "B.", target=1.0),
+    ]
+    assert found.task.dropped == {"no gold label": 2}
+
+
+def test_scitail_is_the_same_in_both_its_layouts(tmp_path: Path) -> None:
+    one = {
+        f"tsv_format/scitail_1.0_{split}.tsv": tsv("A. | B. | entails", '"C | D. | neutral')
+        for split in ("train", "dev", "test")
+    }
+    keys = ("sentence1", "sentence2", "gold_label")
+    lines = "".join(
+        json.dumps(dict(zip(keys, row, strict=True))) + "\n"
+        for row in [("A.", "B.", "entailment"), ('"C', "D.", "neutral")]
+    )
+    other = {f"snli_format/scitail_1.0_{s}.txt": lines for s in ("train", "dev", "test")}
+    found = [
+        read("scitail", tmp_path / name, files).examples
+        for name, files in (("one", one), ("other", other))
+    ]
+    assert found[0] == found[1]
+    assert [example.target for example in found[0][:2]] == [0.0, 1.0]
+
+
+def article(answers: str = "B") -> str:
+    return json.dumps(
+        {
+            "article": "Text.",
+            "questions": ["Which?", "What is _ ?"],
+            "options": [["a", "b", "c", "d"], ["e", "f", "g", "h"]],
+            "answers": [answers, "D"],
+        }
+    )
+
+
+RACE = {f"RACE/{split}/{level}/7.txt": article() for split in ("train", "dev", "test")
+        for level in ("middle", "high")}  # fmt: skip
+
+
+def test_race_has_an_example_for_each_question_grouped_by_level(tmp_path: Path) -> None:
+    found = read("race", tmp_path, RACE)
+    assert table.sizes(found.examples) == {"train": 4, "dev": 4, "test": 4}
+    assert found.examples[0] == Example(
+        "train", "middle/7/0", "Text.", "Which?", ("a", "b", "c", "d"), 1.0, "middle"
+    )
+    assert found.examples[3].target == 3.0
+
+
+STORY = (
+    "InputStoryid,InputSentence1,InputSentence2,InputSentence3,InputSentence4,"
+    "RandomFifthSentenceQuiz1,RandomFifthSentenceQuiz2"
+)
+
+
+@pytest.mark.parametrize("year", ["spring2016", "winter2018"])
+def test_story_cloze_trains_on_four_fifths_of_the_validation_file(
+    tmp_path: Path, year: str
+) -> None:
+    rows = "".join(f'id{n},One.,"Two, too.",Three.,Four.,Bad.,Good.,2\n' for n in range(10))
+    files = {
+        f"cloze_test_val__{year} - cloze_test_ALL_val.csv": STORY + ",AnswerRightEnding\n" + rows,
+        f"cloze_test_test__{year} - cloze_test_ALL_test.csv": STORY
+        + "\nid,One.,Two.,Three.,Four.,Bad.,Good.\n",
+    }
+    found = read("story_cloze", tmp_path, files)
+    assert table.sizes(found.examples)["train"] == 8
+    assert len(of_split(found, "dev")) == 2
+    first = found.examples[0]
+    assert first.text == "One. Two, too. Three. Four."
+    assert (first.choices, first.target) == (("Bad.", "Good."), 1.0)
+    assert [example.target for example in of_split(found, "test")] == [None]
+
+
+def test_quoras_own_file_is_read_as_a_spreadsheet_and_split_here(tmp_path: Path) -> None:
+    rows = "".join(f'"{n}"\t"1"\t"2"\t"Why ""x""\nor y?"\t"B{n}?"\t"{n % 2}"\n' for n in range(20))
+    files = {"quora_duplicate_questions.tsv": header("id qid1 qid2 question1 question2 is_duplicate") + rows}  # fmt: skip  # noqa: E501
+    found = read("qqp", tmp_path, files)
+    assert table.sizes(found.examples) == {"train": 18, "dev": 2}
+    assert found.examples[0].text == 'Why "x"\nor y?'
+    assert any("splits" in warning for warning in found.warnings)
+
+
+def test_dprd_is_cut_at_the_pronoun_that_follows_both_candidates(tmp_path: Path) -> None:
+    text = (
+        "It was known that the bee saw the flower because it had pollen.\nit\n"
+        "the bee,the flower\nThe flower\n\n"
+        "When Ann hit Sue, she cried.\r\nshe\r\nAnn, Sue\r\nSue\n"
+    )
+    assert read("dprd", tmp_path, {"train.c.txt": text, "test.c.txt": text}).examples[:2] == [
+        Example(
+            "train",
+            "0",
+            "It was known that the bee saw the flower because",
+            "had pollen.",
+            ("the bee", "the flower"),
+            1.0,
+        ),
+        Example("train", "1", "When Ann hit Sue,", "cried.", ("Ann", "Sue"), 1.0),
+    ]
+
+
+def test_winograd_schemas_are_cut_at_the_pronoun(tmp_path: Path) -> None:
+    text = (
+        "<collection><schema><text><txt1>The councilmen refused because</txt1><pron>they</pron>"
+        "<txt2>feared\n violence.</txt2></text><quote><quote1/></quote><answers>"
+        "<answer>the councilmen</answer><answer> the demonstrators</answer></answers>"
+        "<correctAnswer> A. </correctAnswer></schema></collection>"
+    )
+    assert read("winograd", tmp_path, {"WSCollection.xml": text}).examples == [
+        Example(
+            "test",
+            "0",
+            "The councilmen refused because",
+            "feared violence.",
+            ("the councilmen", "the demonstrators"),
+            0.0,
+        )
+    ]
+
+
+def archive(path: Path, files: dict[str, str]) -> Path:
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as opened:
+            for name, text in files.items():
+                opened.writestr(name, text)
+    else:
+        with tarfile.open(path, "w:gz") as opened_tar:
+            for name, text in files.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(text.encode())
+                opened_tar.addfile(entry, io.BytesIO(text.encode()))
+    return path
+
+
+@pytest.mark.parametrize("name", ["RTE.zip", "RTE.tar.gz"])
+def test_an_archive_is_read_as_its_folder_would_be(tmp_path: Path, name: str) -> None:
+    path = archive(tmp_path / name, {f"RTE/{file}": text for file, text in RTE.items()})
+    assert load.official("rte", path).examples == read("rte", tmp_path / "f", RTE).examples
+
+
+@pytest.mark.parametrize("name", ["bad.zip", "bad.tar.gz"])
+@pytest.mark.parametrize("climber", ["../climbed.tsv", "/tmp/climbed-gpt1.tsv"])
+def test_an_archive_that_climbs_out_of_its_folder_is_refused(
+    tmp_path: Path, name: str, climber: str
+) -> None:
+    path = archive(tmp_path / name, RTE | {climber: "x"})
+    if name.endswith("gz") and climber.startswith("/"):  # the leading slash is taken away
+        load.official("rte", path)
+    else:
+        with pytest.raises(UserError, match=r"outside .*do not trust this archive"):
+            load.official("rte", path)
+    assert not list(tmp_path.rglob("climbed*"))
+    assert not Path("/tmp/climbed-gpt1.tsv").exists()
+
+
+def test_an_archive_that_is_cut_short_is_one_clear_line(tmp_path: Path) -> None:
+    path = archive(tmp_path / "RTE.tar.gz", {"RTE/train.tsv": "x" * 100_000})
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(UserError, match=r"RTE\.tar\.gz: the archive is damaged"):
+        load.official("rte", path)
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"train.tsv": None}, r"no train\.tsv here, so rte has no train split"),
+        ({"dev.tsv": None}, r"no dev\.tsv here, so rte has no dev split"),
+        (
+            {"train.tsv": tsv("sentence | label", "A. | 1")},
+            r"train\.tsv, line 2: there is no column sentence1 for the task rte, only sentence, "
+            r"label; is it another task's file\?",
+        ),
+        (
+            {"dev.tsv": tsv("index | sentence1 | sentence2 | label", "0 | A | B | maybe")},
+            r"dev\.tsv, line 2: the label 'maybe' is none of entailment, not_entailment",
+        ),
+        (
+            {"train.tsv": tsv("index | sentence1 | sentence2", "0 | A | B")},
+            r"train\.tsv, line 2: there is no column label",
+        ),
+    ],
+)
+def test_wrong_files_are_one_clear_line(
+    tmp_path: Path, files: dict[str, str | None], message: str
+) -> None:
+    chosen = {name: text for name, text in (RTE | files).items() if text is not None}
+    with pytest.raises(UserError, match=message) as error:
+        read("rte", tmp_path, chosen)
+    assert "\n" not in str(error.value)
+
+
+def test_rows_with_too_few_columns_are_dropped_counted_and_the_first_is_named(
+    tmp_path: Path,
+) -> None:
+    rows = tsv("index | sentence1 | sentence2 | label", "0 | A | B | entailment", "1 | A", "2 | C")
+    found = read("rte", tmp_path, RTE | {"train.tsv": rows})
+    assert found.task.dropped == {"too few columns": 2}
+    assert found.warnings[0] == (
+        "train.tsv, line 3: there is no sentence2; dropped, as are all such rows"
+    )
+
+
+def test_an_empty_text_is_dropped_from_training_and_kept_where_it_is_scored(
+    tmp_path: Path,
+) -> None:
+    rows = tsv("index | sentence1 | sentence2 | label", "0 | A | B | entailment", "1 |   | B | entailment")  # fmt: skip  # noqa: E501
+    found = read("rte", tmp_path, RTE | {"train.tsv": rows, "dev.tsv": rows})
+    assert table.sizes(found.examples) == {"train": 1, "dev": 2, "test": 1}
+    assert found.task.dropped == {"empty text": 1}
+
+
+def test_bytes_that_are_no_text_are_named_by_line(tmp_path: Path) -> None:
+    folder(tmp_path, RTE)
+    (tmp_path / "dev.tsv").write_bytes(b"index\tsentence1\tsentence2\tlabel\n0\t\xff\tB\tx\n")
+    with pytest.raises(UserError, match=r"dev\.tsv, line 2: not UTF-8"):
+        load.official("rte", tmp_path)
+
+
+def test_a_split_that_is_short_is_a_warning_that_names_its_file(tmp_path: Path) -> None:
+    assert (
+        "train.tsv: 1 examples of train, where the authors publish 2,490"
+        in read("rte", tmp_path, RTE).warnings
+    )
+
+
+def test_an_unknown_task_is_refused_with_the_way_to_declare_it(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"tasks\.imdb is no task of the paper .*docs/tasks\.md"):
+        load.official("imdb", tmp_path)
+
+
+def test_labels_without_a_spelling_of_their_own_are_as_many_as_the_files_write() -> None:
+    for official in registry.TASKS.values():
+        if official.task.labels and official.spellings:
+            assert len(official.task.labels) == len(official.spellings)
+
+
+REAL = os.environ.get("GPT1_REAL_DATA")
+SHORT = {
+    "mrpc": {"train": 3667},
+    "qqp": {"train": 8999, "dev": 1000},
+    "mnli": {"train": 8999, "dev_matched": 1000, "diagnostic": 1104},
+    "qnli": {"train": 8999},
+    "snli": {"train": 8999, "dev": 1000},
+    "race": {"train": 784, "dev": 119, "test": 97},
+}
+"""The files at hand are subsets here; their README says so."""
+GLUE = ["cola", "sst2", "mrpc", "qqp", "stsb", "mnli", "qnli", "rte", "wnli"]
+PLACES = {
+    "snli": "snli_1.0",
+    "race": "RACE",
+    "story_cloze": "storycloze",
+    "dprd": "dprd",
+} | dict.fromkeys(GLUE, "glue_data")
+
+
+@pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
+@pytest.mark.parametrize("name", PLACES)
+def test_the_real_files_have_the_official_counts_or_their_known_ones(name: str) -> None:
+    found = load.official(name, Path(REAL or "") / "tasks" / PLACES[name])
+    expected = registry.TASKS[name].counts | SHORT.get(name, {})
+    sizes = table.sizes(found.examples)
+    assert sizes == {split: expected[split] for split in sizes}
+    assert {"train"} < set(sizes) or name == "dprd"
+    labelled = [e for e in found.examples if e.split != "test" and e.target is not None]
+    assert len(labelled) == sum(
+        count for split, count in sizes.items() if split not in ("test", "diagnostic")
+    )
+
+
+@pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
+def test_microsofts_files_hold_the_row_that_glues_lack(tmp_path: Path) -> None:
+    real = Path(REAL or "") / "tasks/glue_data/MRPC"
+    for name in ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt", "dev_ids.tsv"):
+        (tmp_path / name).write_bytes((real / name).read_bytes())
+    found = load.official("mrpc", tmp_path)
+    assert table.sizes(found.examples) == registry.TASKS["mrpc"].counts
