@@ -184,6 +184,8 @@ class ZeroShot:
 class Shuffling:
     """Models in pairs that differ only in their shards: contiguous, and shuffled by sentence."""
 
+    seeds: list[int] = key()
+    """Each gives shards `shards_shuffled_SEED`."""
     contiguous: list[str] = key()
     shuffled: list[str] = key()
     """In the order of their counterparts: several pairs, of other seeds, give an interval."""

@@ -19,7 +19,11 @@ EVERYTHING = {
     "no_auxiliary": {"tasks": TASKS, "seeds": SEEDS},
     "transfer": {"layers": [0, 2, 4], "tasks": ["rte"], "seeds": SEEDS},
     "zero_shot": {"tasks": ["race", "cola"], "models": ["gpt", "lstm"], "threads": 1},
-    "shuffling": {"contiguous": ["gpt", "gpt_2"], "shuffled": ["shuffled", "shuffled_2"]},
+    "shuffling": {
+        "seeds": [1],
+        "contiguous": ["gpt", "gpt_2"],
+        "shuffled": ["shuffled", "shuffled_2"],
+    },
     "scaling": {"models": ["gpt", "half", "quarter", "narrow", "narrower"]},
 }
 
