@@ -7,6 +7,7 @@ Shapes: B sequences, T tokens each, C = width, H heads of size D = C / H, V = vo
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from gpt1.model.cross_entropy import linear_cross_entropy
 
 INITIAL_DEVIATION = 0.02
 QUERY_BLOCK = 64
+Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,20 +52,34 @@ class GPT(nn.Module):
         return F.linear(self.states(tokens), self.tokens.weight)
 
     def states(
-        self, tokens: Tensor, positions: Tensor | None = None, visible: Tensor | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        visible: Tensor | None = None,
+        cache: "Cache | None" = None,
     ) -> Tensor:
         """The last block's output for every token: (B, T) to (B, T, C).
 
         A row may hold several texts that share their beginning: `positions`, int64 (B, T), then
         says where each token stands in its text, and `visible`, bool (B, 1, T, T), which tokens it
         sees. By default a row is one text, and a token sees itself and those before it.
+        With a cache, `tokens` follow those that it has seen: a whole prompt first, then one by one.
         """
         if positions is None:
-            positions = torch.arange(tokens.shape[1], device=tokens.device)  # (T,)
+            start = cache.length if cache else 0
+            positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)  # (T,)
         x = self.dropout(self.tokens(tokens) + self.positions(positions))  # (B, T, C)
-        for block in self.blocks:
-            x = block(x, visible)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, visible, cache.layer(layer) if cache else None)
+        if cache:
+            cache.length += tokens.shape[1]
         return x
+
+    def new_cache(self, batch: int) -> "Cache":
+        """An empty cache for `batch` sequences, as long as the context."""
+        weight, size = self.tokens.weight, self.config.width // self.config.heads
+        shape = (self.config.layers, 2, batch, self.config.heads, self.config.context, size)
+        return Cache(torch.empty(shape, device=weight.device, dtype=weight.dtype))
 
     def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
         """Cross-entropy, in nats, of the language model on `targets` (B, T) after `states`.
@@ -108,8 +124,10 @@ class Block(nn.Module):
         self.feed_forward = FeedForward(config)
         self.feed_forward_norm = nn.LayerNorm(config.width, eps=1e-5)
 
-    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:  # (B, T, C), and back
-        x = self.attention_norm(x + self.attention(x, visible))
+    def forward(  # (B, T, C) to (B, T, C)
+        self, x: Tensor, visible: Tensor | None = None, extend: "Extend | None" = None
+    ) -> Tensor:
+        x = self.attention_norm(x + self.attention(x, visible, extend))
         return self.feed_forward_norm(x + self.feed_forward(x))
 
 
@@ -123,10 +141,14 @@ class Attention(nn.Module):
         self.output = nn.Linear(config.width, config.width)
         self.dropout = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, visible: Tensor | None = None) -> Tensor:  # (B, T, C), and back
+    def forward(  # (B, T, C) to (B, T, C)
+        self, x: Tensor, visible: Tensor | None = None, extend: "Extend | None" = None
+    ) -> Tensor:
         B, T, C = x.shape
         split = self.queries_keys_values(x).view(B, T, 3, self.heads, C // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
+        if extend:
+            k, v = extend(k, v)  # those of the whole sequence so far
         dropout = self.dropout.p if self.training else 0.0
         if visible is None:
             mixed = causal_attention(q, k, v, dropout)  # (B, H, T, D)
@@ -151,11 +173,12 @@ class FeedForward(nn.Module):
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     """softmax(q k' / sqrt(D)) v, each of (B, H, T, D), where a query sees no later key.
 
+    A single query is the last one, and sees all keys.
     Dropout of the probabilities takes PyTorch's own kernel off its fast path on the CPU, so with
     dropout a block of queries at a time meets the keys up to its end: half the work of a mask.
     """
     if not dropout:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
     T, D = q.shape[-2:]
     q = q / math.sqrt(D)
     mixed = []
@@ -166,6 +189,24 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
         probabilities = scores.masked_fill_(later, -torch.inf).softmax(-1)  # (B, H, block, end)
         mixed.append(F.dropout(probabilities, dropout) @ v[:, :, :end])
     return torch.cat(mixed, dim=2)
+
+
+class Cache:
+    """The keys and values of the tokens seen so far: `length` of them, for each layer."""
+
+    def __init__(self, room: Tensor) -> None:
+        self.room = room  # (layers, 2, B, H, context, D)
+        self.length = 0
+
+    def layer(self, index: int) -> "Extend":
+        """What takes a layer's new keys and values, (B, H, T, D), and gives back all of them."""
+
+        def extend(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+            keys, values = self.room[index, :, :, :, : self.length + k.shape[2]]
+            keys[:, :, self.length :], values[:, :, self.length :] = k, v
+            return keys, values
+
+        return extend
 
 
 def initialise(module: nn.Module) -> None:

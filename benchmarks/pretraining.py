@@ -1,0 +1,127 @@
+"""Tokens a second and peak memory of pretraining, against `transformers`' OpenAI GPT.
+
+    python benchmarks/pretraining.py [paper | demo] [bf16 | fp32]
+
+Same weights, same batches, every dropout of the paper on, AdamW fused, both cores. `transformers`
+runs as its users run it, under autocast. Sides are interleaved step by step and the machine's
+matrix-product rate is measured between them, for its speed drifts: only the ratios mean anything.
+Peak memory is that of a process of its own for each side.
+"""
+
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from transformers import OpenAIGPTLMHeadModel
+
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.training.compilation import compile_blocks
+from gpt1.training.cost import product_rate, training_operations
+from gpt1.training.optimizer import adamw
+
+SIZES = {
+    "paper": (GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1), 4),
+    "demo": (GPTConfig(vocab=2_100, layers=4, width=192, heads=6, context=128, dropout=0.1), 32),
+}
+SIDES = ["transformers", "gpt1", "gpt1, compiled"]
+ROUNDS = 4
+THREADS = 2
+Step = Callable[[], None]
+
+
+def main(size: str, precision: str) -> None:
+    config, batch = SIZES[size]
+    peak = product_rate(torch.device("cpu"), dtype_of(precision), seconds=1)
+    steps = {side: step_of(side, size, precision) for side in SIDES}
+    for step in steps.values():
+        step()
+        step()
+    seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+    peaks = [peak]
+    for _ in range(ROUNDS):
+        for side, step in steps.items():
+            peaks.append(product_rate(torch.device("cpu"), dtype_of(precision)))
+            start = time.perf_counter()
+            step()
+            seconds[side].append(time.perf_counter() - start)
+    memory = {side: memory_of(side, size, precision) for side in SIDES}
+    rate = statistics.median(peaks)
+    floor = training_operations(config) * batch * config.context / rate
+    print(
+        f"{size}, {precision}, {batch} x {config.context} tokens a step; the matrix product ran at"
+    )
+    print(f"{rate / 1e9:.0f} GFLOP/s ({min(peaks) / 1e9:.0f} to {max(peaks) / 1e9:.0f}):", end=" ")
+    print(f"no step could take less than {floor:.3f} s\n")
+    print("| side | s a step | tokens/s | ratio | of the product's rate | peak MB | ratio |")
+    print("|---|---|---|---|---|---|---|")
+    for side in SIDES:
+        paired = [a / b for a, b in zip(seconds[SIDES[0]], seconds[side], strict=True)]
+        middle = statistics.median(seconds[side])
+        print(
+            f"| {side} | {middle:.3f} | {batch * config.context / middle:.0f} "
+            f"| {statistics.median(paired):.2f} | {floor / middle:.2f} "
+            f"| {memory[side]:.0f} | {memory[side] / memory[SIDES[0]]:.2f} |"
+        )
+
+
+def step_of(side: str, size: str, precision: str) -> Step:
+    """One update of `side`: forward, backward, AdamW."""
+    config, batch = SIZES[size]
+    torch.set_num_threads(THREADS)
+    torch.manual_seed(0)
+    ours = GPT(config).train()
+    tokens = torch.randint(config.vocab, (batch, config.context + 1))
+    if side == "transformers":
+        with tempfile.TemporaryDirectory() as folder:
+            ours.save(Path(folder))
+            model: nn.Module = OpenAIGPTLMHeadModel.from_pretrained(folder).train()
+        optimizer = torch.optim.AdamW(model.parameters(), lr=2.5e-4, weight_decay=0.01, fused=True)
+
+        def loss() -> Tensor:
+            return model(tokens[:, :-1], labels=tokens[:, :-1]).loss
+    else:
+        model = ours
+        if side == "gpt1, compiled":
+            compile_blocks(ours)
+        optimizer = adamw(ours, weight_decay=0.01)
+
+        def loss() -> Tensor:
+            return ours.loss(ours.states(tokens[:, :-1]), tokens[:, 1:])
+
+    def step() -> None:
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
+            value = loss()
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def memory_of(side: str, size: str, precision: str) -> float:
+    """Peak resident megabytes of a process that takes two steps."""
+    command = [sys.executable, __file__, size, precision, side]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    return float(done.stdout.split()[-1])
+
+
+def dtype_of(precision: str) -> torch.dtype:
+    return torch.bfloat16 if precision == "bf16" else torch.float32
+
+
+if __name__ == "__main__":
+    size, precision, side = [*sys.argv[1:], *["paper", "bf16", ""][len(sys.argv) - 1 :]]
+    if side:
+        step = step_of(side, size, precision)
+        step()
+        step()
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+    else:
+        main(size, precision)
