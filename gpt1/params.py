@@ -84,6 +84,14 @@ class Model:
 
 
 @section
+class Imported:
+    """A model that others trained, under a name of its own beside those of `models`."""
+
+    path: str = key()
+    """A directory of `transformers`, or the folder with the weights released with the paper."""
+
+
+@section
 class DerivedTask:
     """A task made from the held-out books, which pretraining never sees."""
 

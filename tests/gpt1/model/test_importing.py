@@ -1,0 +1,130 @@
+"""Weights of others: directories of `transformers`, and the layout released with the paper."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
+
+from gpt1.errors import UserError
+from gpt1.model.importing import import_model
+from gpt1.model.transformer import GPT
+from gpt1.tokens.bpe import BPETokenizer
+
+VOCABULARY = ["<unk>", "a", "b", "a</w>", "b</w>", "ab</w>", "\n</w>"]
+
+
+def their_model(vocab: int, context: int, width: int, layers: int) -> OpenAIGPTLMHeadModel:
+    torch.manual_seed(0)
+    heads = width // 64
+    model = OpenAIGPTLMHeadModel(
+        OpenAIGPTConfig(
+            vocab_size=vocab, n_positions=context, n_embd=width, n_layer=layers, n_head=heads
+        )
+    )
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.02)  # biases too
+    return model.eval()
+
+
+def write_released(model: OpenAIGPTLMHeadModel, folder: Path) -> None:
+    """As the released files are: ten parts that end anywhere, and the shapes."""
+    weights = dict(model.transformer.named_parameters())
+    arrays = [weights["positions_embed.weight"], weights["tokens_embed.weight"]]
+    for layer in range(model.config.n_layer):
+        for module in ("attn.c_attn", "attn.c_proj", "ln_1", "mlp.c_fc", "mlp.c_proj", "ln_2"):
+            for kind in ("weight", "bias"):
+                array = weights[f"h.{layer}.{module}.{kind}"]
+                arrays.append(array[None] if array.ndim == 2 else array)
+    folder.mkdir()
+    shapes = [list(array.shape) for array in arrays]
+    (folder / "params_shapes.json").write_text(json.dumps(shapes))
+    whole = torch.cat([array.detach().flatten() for array in arrays]).numpy()
+    for part, numbers in enumerate(np.array_split(whole, 10)):
+        np.save(folder / f"params_{part}.npy", numbers)
+
+
+def write_vocabulary(folder: Path, symbols: list[str], names: tuple[str, str]) -> None:
+    (folder / names[0]).write_text(json.dumps({symbol: i for i, symbol in enumerate(symbols)}))
+    (folder / names[1]).write_text("#version: 0.2\na b</w>\n")
+
+
+@pytest.fixture
+def released(tmp_path: Path) -> Path:
+    write_released(their_model(7, 16, 128, 2), tmp_path / "released")
+    names = ("encoder_bpe_40000.json", "vocab_40000.bpe")
+    write_vocabulary(tmp_path / "released", VOCABULARY, names)
+    return tmp_path / "released"
+
+
+def test_the_released_layout_gives_the_logits_of_the_same_weights(
+    released: Path, tmp_path: Path
+) -> None:
+    import_model(released, tmp_path / "out")
+    tokens = torch.randint(7, (2, 16))
+    ours, theirs = GPT.load(tmp_path / "out"), their_model(7, 16, 128, 2)
+    torch.testing.assert_close(ours(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)
+    assert BPETokenizer.load(tmp_path / "out").vocab == BPETokenizer.load(released).vocab
+    opened = OpenAIGPTLMHeadModel.from_pretrained(tmp_path / "out").eval()
+    torch.testing.assert_close(opened(tokens).logits, theirs(tokens).logits)
+
+
+def test_a_directory_of_transformers_gives_the_same_logits(tmp_path: Path) -> None:
+    theirs = their_model(7, 16, 128, 2)
+    theirs.save_pretrained(tmp_path / "theirs")
+    write_vocabulary(tmp_path / "theirs", VOCABULARY, ("vocab.json", "merges.txt"))
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    tokens = torch.randint(7, (2, 16))
+    logits = GPT.load(tmp_path / "out")(tokens)
+    torch.testing.assert_close(logits, theirs(tokens).logits, atol=1e-5, rtol=0)
+
+
+def test_so_does_one_saved_without_its_head(tmp_path: Path) -> None:
+    theirs = their_model(7, 16, 128, 2)
+    theirs.transformer.save_pretrained(tmp_path / "theirs")  # no "transformer." before the names
+    tokens = torch.randint(7, (2, 16))
+    logits = GPT.load(tmp_path / "theirs")(tokens)
+    torch.testing.assert_close(logits, theirs(tokens).logits, atol=1e-5, rtol=0)
+
+
+def test_a_missing_part_is_named_and_nothing_is_written(released: Path, tmp_path: Path) -> None:
+    (released / "params_7.npy").unlink()
+    with pytest.raises(UserError, match=r"params_7\.npy is missing"):
+        import_model(released, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_part_cut_short_is_refused(released: Path, tmp_path: Path) -> None:
+    np.save(released / "params_7.npy", np.load(released / "params_7.npy")[:-1])
+    with pytest.raises(UserError, match="copy all parts again"):
+        import_model(released, tmp_path / "out")
+
+
+def test_weights_of_another_vocabulary_are_refused(released: Path, tmp_path: Path) -> None:
+    names = ("encoder_bpe_40000.json", "vocab_40000.bpe")
+    write_vocabulary(released, [*VOCABULARY, "c"], names)
+    with pytest.raises(UserError, match="7 token rows, the vocabulary 8"):
+        import_model(released, tmp_path / "out")
+
+
+def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
+    write_vocabulary(tmp_path, VOCABULARY, ("vocab.json", "merges.txt"))
+    (tmp_path / "pytorch_model.bin").write_bytes(b"!")
+    with pytest.raises(UserError, match="which is a pickle"):
+        import_model(tmp_path, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_the_released_layout_at_full_shape(tmp_path: Path) -> None:
+    write_released(their_model(40_478, 512, 768, 12), tmp_path / "released")
+    symbols = [*VOCABULARY, *(f"symbol{i}" for i in range(40_478 - 7))]
+    names = ("encoder_bpe_40000.json", "vocab_40000.bpe")
+    write_vocabulary(tmp_path / "released", symbols, names)
+    import_model(tmp_path / "released", tmp_path / "out")
+    model = GPT.load(tmp_path / "out")
+    assert sum(parameter.numel() for parameter in model.parameters()) == 116_534_784
+    tokens = torch.randint(40_478, (1, 32))
+    logits = their_model(40_478, 512, 768, 12)(tokens).logits
+    torch.testing.assert_close(model(tokens), logits, atol=1e-5, rtol=0)
