@@ -50,9 +50,9 @@ def run(
     """Bring everything up to date: only what changed, and what hangs on it."""
     from rich.console import Console
 
-    from pipelines import plan
+    from pipelines import plan, sessions
 
-    with project() as repo:
+    with project() as repo, sessions.only_driver(Path(repo.root_dir)):
         planned = plan.make(repo, targets or [], force)
     if not planned.to_launch():
         print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")
@@ -63,6 +63,9 @@ def run(
 
         state = pipeline(targets or None, workers, keep_going, force, return_state=True)
     if not state.is_completed():
+        error = state.result(raise_on_failure=False)
+        if isinstance(error, UserError):
+            raise error
         sys.exit(130 if state.is_cancelled() else 1)
     _results(Console())
 
@@ -101,8 +104,13 @@ def up(
 
     with project() as repo:
         root = Path(repo.root_dir)
-    for kind, port in (("prefect", prefect_port), ("mlflow", mlflow_port)):
-        print(f"{kind:8} {servers.start(root, kind, port, keep=True).address}")
+    with ThreadPoolExecutor() as pool:  # each takes seconds
+        started = {
+            kind: pool.submit(servers.start, root, kind, port, keep=True)
+            for kind, port in (("prefect", prefect_port), ("mlflow", mlflow_port))
+        }
+    for kind, server in started.items():
+        print(f"{kind:8} {server.result().address}")
 
 
 @app.command()

@@ -1,16 +1,25 @@
 """The Prefect flow: one task for each stage of DVC's graph, and nothing that DVC does not know."""
 
-import fcntl
+import re
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import flow, task
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_progress_artifact,
+    create_table_artifact,
+    update_progress_artifact,
+)
 from prefect.client.orchestration import get_client
 from prefect.futures import PrefectFuture
 from prefect.logging import get_run_logger
@@ -18,13 +27,16 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
 
 from gpt1.errors import UserError
-from pipelines import graph, plan, sessions
+from pipelines import graph, plan, results, servers, sessions
+from pipelines.records import Records
 from pipelines.runner import Outcome, Runner
 from pipelines.schedule import Capacity, run_all
 from pipelines.terminal import Terminal
 from stages import tracking
 
 CANCEL_POLL_SECONDS = 1.0
+PROGRESS_SECONDS = 3.0
+UNCHANGED = "Nothing it depends on changed."
 
 
 @flow(name="gpt1", flow_run_name="pipeline", validate_parameters=False)
@@ -44,85 +56,140 @@ def pipeline(
     """
     repo = graph.open_project()
     root = Path(repo.root_dir)
-    with only_driver(root), Terminal() as terminal:
+    with sessions.only_driver(root), Terminal() as terminal:
         sessions.end_left_over(root)
         planned = plan.make(repo, targets or [], force)
-        parent = tracking.Run("pipeline", {"stage": "pipeline"})
-        runner = Runner(root, {"GPT1_PARENT_RUN": parent.id})
-        futures = {
-            name: _cached.with_options(task_run_name=name).submit() for name in _idle(planned)
-        }
-        with _ends_on_signals(runner), _ends_on_cancel(runner, flow_run.id):
+        driver = Driver(root, terminal, force)
+        driver.show_unchanged(planned)
+        with _ends_on_signals(driver.runner), _ends_on_cancel(driver.runner, flow_run.id):
             outcomes = run_all(
                 planned.graph,
                 planned.to_launch(),
-                _launcher(runner, terminal, futures, force),
+                driver.launch,
                 Capacity.of_this_machine(workers),
                 keep_going=keep_going,
-                stopped=runner.cancelled.is_set,
+                stopped=driver.runner.cancelled.is_set,
             )
-        for future in futures.values():
-            future.wait()
-        terminal.failures(outcomes)
-        state = _ending(outcomes, runner)
-        terminal.console.print(f"{state.name}. {state.message}")
-        parent.end({"COMPLETED": "FINISHED", "CANCELLED": "KILLED"}.get(state.type, "FAILED"))
-    return state
+        return driver.end(outcomes)
 
 
-@contextmanager
-def only_driver(root: Path) -> Iterator[None]:
-    """Hold the workspace; DVC's own locks do not keep two drivers apart. Raises UserError."""
-    path = root / ".work" / "driver.lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another `gpt1 run` is at work here; wait for it, or end it") from None
-        yield
+class Driver:
+    """Plays stages as Prefect tasks, and tells MLflow and the UI what came of them."""
 
+    def __init__(self, root: Path, terminal: Terminal, force: bool) -> None:
+        self.records = Records(root)
+        self.records.end_dead()
+        self.parent = tracking.Run("pipeline", {"stage": "pipeline"})
+        self.runner = Runner(root, {"GPT1_PARENT_RUN": self.parent.id})
+        self._root, self._terminal, self._force = root, terminal, force
+        self._futures: dict[str, PrefectFuture[Any]] = {}
 
-@task(name="cached", task_run_name="cached")
-def _cached() -> State:
-    return Completed(name="Cached", message="Nothing it depends on changed.")
+    def show_unchanged(self, planned: plan.Plan) -> None:
+        """A task that was done before, for each stage that is not launched."""
+        launched = set(planned.to_launch())
+        makers = self.records.makers()
+        for name, stage in planned.graph.stages.items():
+            if name in planned.selected and name not in launched:
+                message = f"{UNCHANGED} {self._made_by(makers.get(name))}"
+                state = partial(Completed, name="Cached", message=message)
+                self._submit(stage, state)
 
+    def launch(self, stage: graph.Stage, done: Callable[[Outcome], None]) -> None:
+        """Start a stage as a Prefect task; `done` hears its outcome, whatever Prefect does."""
+        played: list[Outcome] = []
 
-def _idle(planned: plan.Plan) -> list[str]:
-    launched = set(planned.to_launch())
-    return [n for n in planned.graph.stages if n in planned.selected and n not in launched]
-
-
-def _launcher(
-    runner: Runner, terminal: Terminal, futures: dict[str, PrefectFuture[Any]], force: bool
-) -> Callable[[graph.Stage, Callable[[Outcome], None]], None]:
-    """Starts a stage as a Prefect task that waits for the tasks of the stages it hangs on."""
-
-    def launch(stage: graph.Stage, done: Callable[[Outcome], None]) -> None:
-        @task(name=stage.name, task_run_name=stage.name)
         def body() -> State:
-            listener = Listener(terminal)
-            terminal.started(stage.name)
-            outcome = Outcome("failed")
-            try:
-                outcome = runner.run(stage, listener, force)
-            finally:
-                terminal.ended(stage.name, outcome)
-                done(outcome)
-            return _state(outcome)
+            self._terminal.started(stage.name)
+            played.append(self.runner.run(stage, Listener(self._terminal, stage.name), self._force))
+            if played[0].status == "ran":
+                with _outsiders_may_fail():
+                    self.records.note_stage(stage.name, self.parent.id)
+            return self._state(stage.name, played[0])
 
-        upstream = [futures[name] for name in stage.upstream if name in futures]
-        futures[stage.name] = body.submit(return_state=False, wait_for=upstream)
+        def ended(_: object) -> None:
+            outcome = played[0] if played else Outcome("failed", tail=["Prefect did not start it"])
+            self._terminal.ended(stage.name, outcome)
+            done(outcome)
 
-    return launch
+        self._submit(stage, body).add_done_callback(ended)
+
+    def end(self, outcomes: dict[str, Outcome]) -> State:
+        """The state of the whole run, once all is told to everyone."""
+        for future in self._futures.values():
+            future.wait()
+        self._terminal.failures(outcomes)
+        state = self._whole(outcomes)
+        self._terminal.console.print(f"{state.name}. {state.message}")
+        with _outsiders_may_fail():
+            self._show_results()
+            self.parent.end(
+                {"COMPLETED": "FINISHED", "CANCELLED": "KILLED"}.get(state.type, "FAILED")
+            )
+            self.records.end_dead(self.parent.id)
+        return state
+
+    def _submit(self, stage: graph.Stage, body: Callable[[], State]) -> PrefectFuture[Any]:
+        named = task(name=stage.name, task_run_name=stage.name, description=stage.description)
+        upstream = [self._futures[name] for name in stage.upstream if name in self._futures]
+        future = named(body).submit(return_state=False, wait_for=upstream)
+        self._futures[stage.name] = future
+        return future
+
+    def _state(self, name: str, outcome: Outcome) -> State:
+        told = f"{outcome.seconds:.1f} s; the whole output: {outcome.log}"
+        match outcome.status:
+            case "ran":
+                return Completed(message=told)
+            case "restored" | "unchanged":
+                with _outsiders_may_fail():
+                    told = f"{UNCHANGED} {self._made_by(self.records.makers().get(name))}"
+                return Completed(
+                    name="Restored" if outcome.status == "restored" else "Cached", message=told
+                )
+            case "cancelled":
+                return Cancelled(message=told)
+        return Failed(message="\n".join([*outcome.tail, told]))
+
+    def _made_by(self, run: str | None) -> str:
+        return f"Made by MLflow run {self._link(run)}" if run else ""
+
+    def _link(self, run: str) -> str:
+        """The page of a run where a server shows it, else its id."""
+        server = servers.running(self._root, "mlflow")
+        address = self.records.address or (server.address if server else "")
+        return f"{address}/#/experiments/{self.records.experiment}/runs/{run}" if address else run
+
+    def _whole(self, outcomes: dict[str, Outcome]) -> State:
+        failed = [name for name, outcome in outcomes.items() if outcome.status == "failed"]
+        skipped = sum(outcome.status == "skipped" for outcome in outcomes.values())
+        if self.runner.cancelled.is_set():
+            return Cancelled(message="`gpt1 run` goes on from here.")
+        if failed:
+            return Failed(message=f"{', '.join(failed)}; {skipped} stages skipped.")
+        return Completed(message=f"{len(outcomes)} stages brought up to date.")
+
+    def _show_results(self) -> None:
+        link = self._link(self.parent.id)
+        if "://" in link:
+            create_link_artifact(link, "This run in MLflow", key="mlflow")
+        with suppress(UserError, OSError):
+            table = results.table()
+            rows = [dict(zip(table.columns, row, strict=True)) for row in table.rows]
+            create_table_artifact(rows, key="results", description=table.caption)
+            create_markdown_artifact(
+                results.REPORT.with_name("report.md").read_text(), key="report"
+            )
 
 
 class Listener:
-    """Passes what a stage says to the terminal and to the log of its Prefect task."""
+    """Passes what a stage says to the terminal, the log of its task, and a progress artifact."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, stage: str) -> None:
         self._terminal = terminal
         self._logger = get_run_logger()
+        self._key = "progress-" + re.sub(r"[^a-z0-9]+", "-", stage.lower())
+        self._artifact: UUID | None = None
+        self._due = 0.0
 
     def line(self, stage: str, text: str) -> None:
         self._terminal.line(stage, text)
@@ -130,30 +197,26 @@ class Listener:
 
     def progress(self, stage: str, text: str) -> None:
         self._terminal.progress(stage, text)
+        percent = re.search(r"(\d+)%\|", text)
+        if percent and time.monotonic() >= self._due:
+            self._due = time.monotonic() + PROGRESS_SECONDS
+            with _outsiders_may_fail():
+                self._draw(float(percent[1]), text.strip())
+
+    def _draw(self, percent: float, text: str) -> None:
+        if self._artifact:
+            update_progress_artifact(self._artifact, percent, text)
+        else:
+            self._artifact = cast(UUID, create_progress_artifact(percent, self._key, text))
 
 
-def _state(outcome: Outcome) -> State:
-    told = f"{outcome.seconds:.1f} s; the whole output: {outcome.log}"
-    match outcome.status:
-        case "ran":
-            return Completed(message=told)
-        case "restored":
-            return Completed(name="Restored", message=told)
-        case "unchanged":
-            return Completed(name="Cached", message="Nothing it depends on changed.")
-        case "cancelled":
-            return Cancelled(message=told)
-    return Failed(message="\n".join([*outcome.tail, told]))
-
-
-def _ending(outcomes: dict[str, Outcome], runner: Runner) -> State:
-    failed = [name for name, outcome in outcomes.items() if outcome.status == "failed"]
-    skipped = sum(outcome.status == "skipped" for outcome in outcomes.values())
-    if runner.cancelled.is_set():
-        return Cancelled(message="`gpt1 run` goes on from here.")
-    if failed:
-        return Failed(message=f"Failed: {', '.join(failed)}; {skipped} stages skipped.")
-    return Completed(message=f"{len(outcomes)} stages brought up to date.")
+@contextmanager
+def _outsiders_may_fail() -> Iterator[None]:
+    """A server that is away ends no stage."""
+    try:
+        yield
+    except Exception as error:  # whatever Prefect, MLflow or the network raise
+        get_run_logger().warning(f"{type(error).__name__}: {error}")
 
 
 @contextmanager
@@ -182,13 +245,11 @@ def _ends_on_cancel(runner: Runner, run: str | None) -> Iterator[None]:
     def poll() -> None:
         with get_client(sync_client=True) as client:
             while not over.wait(CANCEL_POLL_SECONDS):
-                try:
+                with suppress(Exception):  # a server that is away for a moment ends nothing
                     state = client.read_flow_run(UUID(run)).state
-                except Exception:  # a server that is away for a moment ends nothing
-                    continue
-                if state and (state.is_cancelling() or state.is_cancelled()):
-                    runner.cancel()
-                    return
+                    if state and (state.is_cancelling() or state.is_cancelled()):
+                        runner.cancel()
+                        return
 
     thread = threading.Thread(target=poll, daemon=True)
     thread.start()

@@ -19,7 +19,7 @@ from pipelines import sessions
 from stages import tracking
 
 HOST = "127.0.0.1"
-START_SECONDS = 90
+START_SECONDS = 180
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Process sessions: each stage and each server runs in its own, so that it can be ended whole."""
 
+import fcntl
 import json
 import os
 import signal
@@ -9,6 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+
+from gpt1.errors import UserError
+
+
+@contextmanager
+def only_driver(root: Path) -> Iterator[None]:
+    """Hold the workspace; DVC's own locks do not keep two drivers apart. Raises UserError."""
+    path = root / ".work" / "driver.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another `gpt1 run` is at work here; wait for it, or end it") from None
+        yield
 
 
 def end(session: int, grace: float) -> None:

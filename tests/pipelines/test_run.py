@@ -1,6 +1,17 @@
 """`gpt1 run` as people start it: a process of its own, real DVC, Prefect and MLflow."""
 
+import json
+import shutil
+import signal
+import time
+
+import psutil
 import pytest
+
+from pipelines import servers, sessions
+from pipelines.records import Records, made, read
+
+pytestmark = pytest.mark.slow
 
 STAGES = {
     "first": {"cmd": "cat in > first; echo said by first", "deps": ["in"], "outs": ["first"]},
@@ -8,6 +19,12 @@ STAGES = {
     "right": {"cmd": "cat first > right", "deps": ["first"], "params": ["a"], "outs": ["right"]},
     "last": {"cmd": "cat left right > last", "deps": ["left", "right"], "outs": ["last"]},
 }
+TRACKED = """
+import shutil
+from stages import tracking
+with tracking.run():
+    shutil.copy("in", "out")
+"""
 
 
 @pytest.fixture
@@ -17,7 +34,47 @@ def small(project):
     return project
 
 
-@pytest.mark.slow
+@pytest.fixture(scope="module")
+def note(tmp_path_factory):
+    """A Prefect server for all tests of this module, as the note that `gpt1 up` leaves."""
+    root = tmp_path_factory.mktemp("server")
+    servers.start(root, "prefect", keep=True)
+    yield root / ".work/servers/prefect.json"
+    servers.stop(root, "prefect")
+
+
+@pytest.fixture
+def server(small, note):
+    (small.root / ".work/servers").mkdir(parents=True)
+    shutil.copy(note, small.root / ".work/servers")
+    return Server(small)
+
+
+class Server:
+    def __init__(self, project):
+        from prefect.client.orchestration import SyncPrefectClient
+
+        note = json.loads((project.root / ".work/servers/prefect.json").read_text())
+        self.client = SyncPrefectClient(f"http://127.0.0.1:{note['port']}/api")
+
+    def last_run(self):
+        runs = self.client.read_flow_runs(limit=1, sort="START_TIME_DESC")
+        return runs[0] if runs else None
+
+    def task_states(self):
+        from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+
+        run = FlowRunFilter(id=FlowRunFilterId(any_=[self.last_run().id]))
+        return {t.name: t.state.name for t in self.client.read_task_runs(flow_run_filter=run)}
+
+
+def wait_for(condition, seconds=90):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
 def test_run_leaves_the_lock_file_of_dvc_repro_and_then_finds_nothing_to_do(small):
     small.gpt1("run", check=False)  # no results to show
     lock = small.lock
@@ -30,13 +87,109 @@ def test_run_leaves_the_lock_file_of_dvc_repro_and_then_finds_nothing_to_do(smal
     assert small.lock == lock
 
 
-@pytest.mark.slow
-def test_a_failed_stage_stops_what_hangs_on_it_and_is_named_with_its_last_lines(small):
+def test_the_ui_shows_what_ran_was_restored_cached_and_failed(small, server):
+    small.gpt1("run", check=False)
+    assert server.task_states() == dict.fromkeys(STAGES, "Completed")
+    (small.root / "right").unlink()  # the cache has it
     stages = STAGES | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}}
     small.write(stages)
     done = small.gpt1("run", check=False)
     assert done.returncode == 1
-    assert "left failed" in done.stdout
-    assert "its last words" in done.stdout
-    assert ".work/logs/left.txt" in done.stdout
-    assert set(small.lock["stages"]) == {"first", "right"}
+    assert server.task_states() == {"first": "Cached", "left": "Failed", "right": "Restored"}
+    assert server.last_run().state.name == "Failed"
+    for part in ("left failed", "its last words", ".work/logs/left.txt", "gpt1 run"):
+        assert part in done.stdout
+
+
+@pytest.mark.parametrize("way", ["Ctrl-C", "SIGTERM", "in the UI"])
+def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server, way):
+    slow = STAGES["right"] | {"cmd": "echo > began; sleep 63 & sleep 63; cat first > right"}
+    small.write(STAGES | {"right": slow})
+    driver = small.start("gpt1", "run")
+    wait_for((small.root / "began").exists)
+    children = psutil.Process(driver.pid).children(recursive=True)
+    assert "sleep" in {child.name() for child in children}
+    second = small.gpt1("run", check=False)
+    assert second.stderr.startswith("error: another `gpt1 run` is at work here")
+    started = time.monotonic()
+    if way == "in the UI":
+        from prefect.states import Cancelling
+
+        server.client.set_flow_run_state(server.last_run().id, Cancelling())
+    else:
+        driver.send_signal(signal.SIGINT if way == "Ctrl-C" else signal.SIGTERM)
+    psutil.wait_procs(children, timeout=30)
+    assert time.monotonic() - started < 8  # 5 s, and some for a machine that is busy
+    assert driver.wait(timeout=60) == 130
+    assert server.last_run().state.name == "Cancelled"
+    assert not any(child.is_running() for child in children)
+    assert set(small.lock["stages"]) == {"first", "left"}
+    assert not (small.root / "right").exists()
+    small.write(STAGES)
+    small.gpt1("run", check=False)
+    assert set(small.lock["stages"]) == set(STAGES)
+
+
+def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(small, server):
+    (small.root / "copies.py").write_text(TRACKED)
+    stage = {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}
+    other = {"cmd": "cat out > end", "deps": ["out"], "params": ["a"], "outs": ["end"]}
+    small.write({"s": stage, "end": other})
+    small.gpt1("run", check=False)
+    [run] = Records(small.root).runs("tags.stage = 's'")
+    lock = small.lock["stages"]["s"]
+    assert read(run) == {"in": lock["deps"][0]["md5"]}
+    assert made(run) == {"out": lock["outs"][0]["md5"]}
+    assert {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs} == read(
+        run
+    ) | made(run)
+    [pipeline] = Records(small.root).runs("tags.stage = 'pipeline'")
+    assert run.data.tags["mlflow.parentRunId"] == pipeline.info.run_id
+    assert pipeline.info.status == "FINISHED"
+    small.write({"s": stage, "end": other}, a=2)
+    small.gpt1("run", check=False)
+    [cached] = [
+        t for t in server.client.read_task_runs(sort="START_TIME_DESC") if t.state.name == "Cached"
+    ]
+    assert run.info.run_id in cached.state.message
+
+
+def test_killed_at_any_moment_one_more_run_ends_in_the_lock_file_of_an_undisturbed_one(small):
+    cells = {
+        f"cell{i}": {
+            "cmd": f"sleep 0.5; cat first > cell{i}",
+            "deps": ["first"],
+            "outs": [f"cell{i}"],
+        }
+        for i in range(6)
+    }
+    small.write(STAGES | cells)
+    small.dvc("repro")
+    undisturbed = small.lock
+    for victim in ("driver", "dvc", "stage", "server"):
+        (small.root / "dvc.lock").unlink(missing_ok=True)
+        small.run("rm", "-rf", ".dvc/cache", *STAGES, *cells)
+        driver = small.start("gpt1", "run")
+        wait_for((small.root / "first").exists)
+        time.sleep(1)
+        killed = find(victim, small, driver)
+        killed.kill()
+        driver.wait(timeout=120)
+        small.gpt1("run", check=False)
+        assert small.lock == undisturbed, victim
+        assert not list((small.root / ".work/sessions").iterdir())
+        assert "up" not in small.gpt1("status").stdout.split()
+
+
+def find(victim, project, driver):
+    if victim == "driver":
+        return psutil.Process(driver.pid)
+    if victim == "server":
+        note = project.root / ".work/servers/prefect.json"
+        return psutil.Process(json.loads(note.read_text())["pid"])
+    found = []
+    while not found:
+        notes = list((project.root / ".work/sessions").iterdir())
+        members = [p for note in notes for p in sessions.members(int(note.name))]
+        found = [p for p in members if (p.pid in {int(n.name) for n in notes}) == (victim == "dvc")]
+    return found[0]

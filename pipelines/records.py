@@ -1,0 +1,132 @@
+"""What MLflow is told beyond what a stage itself says: which content it read, and which it made.
+
+DVC knows the content of an output only after the stage has ended, so this is filled in from
+`dvc.lock`, by the flow or, after plain `dvc repro`, by whoever looks next.
+"""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ruamel.yaml import YAML, YAMLError
+
+from gpt1.environment import Environment
+from stages import tracking
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+ENTRY = "lock.json"
+"""The artifact with the stage's entry of `dvc.lock`."""
+SEARCH_AT_ONCE = 1000
+
+
+class Records:
+    """The MLflow runs of the project at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.address = Environment.read().tracking
+        self.client, self.experiment = tracking.connect(root, self.address)
+
+    def runs(self, filter_string: str = "") -> list["Run"]:
+        """The newest first."""
+        found: list[Run] = []
+        token = None
+        while token != "":
+            page = self.client.search_runs(
+                [self.experiment],
+                filter_string,
+                max_results=SEARCH_AT_ONCE,
+                order_by=["attributes.start_time DESC"],
+                page_token=token,
+            )
+            found += page
+            token = page.token or ""
+        return found
+
+    def note_stage(self, stage: str, parent: str) -> None:
+        """Write down what the run of `stage` below `parent` read and made."""
+        tag = f"tags.stage = '{stage}' and tags.`mlflow.parentRunId` = '{parent}'"
+        for run in self.runs(f"{tag} and attributes.status = 'FINISHED'")[:1]:
+            self.note(run, lock_entries(self.root).get(stage, {}))
+
+    def note(self, run: "Run", entry: dict[str, Any]) -> None:
+        """Tag `run` with the DVC hash of each dep and out, and log its data as data sets."""
+        from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
+
+        inputs, tags = [], []
+        for kind in ("deps", "outs"):
+            for file in entry.get(kind, []):
+                path, digest = file["path"], file.get("md5", "")
+                tags.append(RunTag(tag_name(kind, path), digest))
+                data = Dataset(path, digest, "local", json.dumps({"uri": path}))
+                if kind == "outs" or not _is_code(path):
+                    inputs.append(DatasetInput(data, [InputTag("mlflow.data.context", kind)]))
+        self.client.log_dict(run.info.run_id, entry, ENTRY)
+        self.client.log_batch(run.info.run_id, tags=tags)
+        self.client.log_inputs(run.info.run_id, inputs)
+
+    def fill_in(self) -> None:
+        """For each stage note what its newest run made, unless that is known already."""
+        entries = lock_entries(self.root)
+        seen = set()
+        for run in self.runs("attributes.status = 'FINISHED'"):
+            stage = run.data.tags.get("stage", "")
+            if stage in entries and stage not in seen and not made(run) and entries[stage]["outs"]:
+                self.note(run, entries[stage])
+            seen.add(stage)
+
+    def makers(self) -> dict[str, str]:
+        """For each stage of `dvc.lock` the run that made what it says, where that is known."""
+        entries = lock_entries(self.root)
+        found: dict[str, str] = {}
+        for run in self.runs("attributes.status = 'FINISHED'"):
+            stage = run.data.tags.get("stage", "")
+            entry = entries.get(stage, {})
+            if entry and stage not in found and made(run) == hashes(entry, "outs"):
+                found[stage] = run.info.run_id
+        return found
+
+    def end_dead(self, parent: str = "") -> None:
+        """Runs whose process was killed count as running for ever: end those below `parent`."""
+        below = f" and tags.`mlflow.parentRunId` = '{parent}'" if parent else ""
+        for run in self.runs(f"attributes.status = 'RUNNING'{below}"):
+            self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def lock_entries(root: Path) -> dict[str, dict[str, Any]]:
+    """The stages of `dvc.lock`. DVC writes it in place: for a moment it may be cut short."""
+    for _ in range(40):
+        try:
+            lock = YAML(typ="safe").load(root / "dvc.lock")
+            return dict(lock["stages"])
+        except FileNotFoundError:
+            return {}
+        except (YAMLError, TypeError, KeyError):
+            time.sleep(0.05)
+    return {}
+
+
+def hashes(entry: dict[str, Any], kind: str) -> dict[str, str]:
+    """Path -> DVC hash of the `deps` or `outs` of a stage's entry."""
+    return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
+
+
+def made(run: "Run") -> dict[str, str]:
+    """Path -> DVC hash of what the run made; empty where nobody noted it yet."""
+    return {k.removeprefix("outs:"): v for k, v in run.data.tags.items() if k.startswith("outs:")}
+
+
+def read(run: "Run") -> dict[str, str]:
+    """Path -> DVC hash of what the run read."""
+    return {k.removeprefix("deps:"): v for k, v in run.data.tags.items() if k.startswith("deps:")}
+
+
+def tag_name(kind: str, path: str) -> str:
+    return f"{kind}:{path}"
+
+
+def _is_code(path: str) -> bool:
+    return path.startswith(("gpt1", "stages/"))
