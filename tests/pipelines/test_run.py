@@ -61,11 +61,14 @@ class Server:
         runs = self.client.read_flow_runs(limit=1, sort="START_TIME_DESC")
         return runs[0] if runs else None
 
-    def task_states(self):
+    def tasks(self):
         from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 
         run = FlowRunFilter(id=FlowRunFilterId(any_=[self.last_run().id]))
-        return {t.name: t.state.name for t in self.client.read_task_runs(flow_run_filter=run)}
+        return {t.name: t.state for t in self.client.read_task_runs(flow_run_filter=run)}
+
+    def task_states(self):
+        return {name: state.name for name, state in self.tasks().items()}
 
 
 def wait_for(condition, seconds=90):
@@ -140,18 +143,16 @@ def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(smal
     lock = small.lock["stages"]["s"]
     assert read(run) == {"in": lock["deps"][0]["md5"]}
     assert made(run) == {"out": lock["outs"][0]["md5"]}
-    assert {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs} == read(
-        run
-    ) | made(run)
+    datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
+    assert datasets == read(run) | made(run)
     [pipeline] = Records(small.root).runs("tags.stage = 'pipeline'")
     assert run.data.tags["mlflow.parentRunId"] == pipeline.info.run_id
     assert pipeline.info.status == "FINISHED"
     small.write({"s": stage, "end": other}, a=2)
     small.gpt1("run", check=False)
-    [cached] = [
-        t for t in server.client.read_task_runs(sort="START_TIME_DESC") if t.state.name == "Cached"
-    ]
-    assert run.info.run_id in cached.state.message
+    cached = server.tasks()["s"]
+    assert cached.name == "Cached"
+    assert run.info.run_id in cached.message
 
 
 def test_killed_at_any_moment_one_more_run_ends_in_the_lock_file_of_an_undisturbed_one(small):
