@@ -23,7 +23,7 @@ def main(documents: Path, bpe: Path, out: Path) -> None:
             with ShardWriter(folder, split) as shards, bar:
                 for batch in file.iter_batches(1):
                     for row in batch.to_pylist():
-                        ids = tokenizer.encode(row["text"])
+                        ids = tokenizer.encode_array(row["text"])
                         shards.write(row["book"], ids)
                         tokens += len(ids)
                         bar.update()

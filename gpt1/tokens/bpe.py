@@ -5,19 +5,21 @@ end of a word; then one id for each merge, by rank; last the line end, `\\n</w>`
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import numpy as np
 
 from gpt1.errors import UserError
-from gpt1.tokens.words import words
-
-if TYPE_CHECKING:
-    from tokenizers import Tokenizer
+from gpt1.tokens.words import ChunkTable
 
 UNKNOWN = "<unk>"
 END = "</w>"
 NEWLINE = "\n" + END
+LINE = 1 << 16
+"""Times a word is repeated in one piece of training text."""
 FILES = [("vocab.json", "merges.txt"), ("encoder_bpe_40000.json", "vocab_40000.bpe")]
 """Names of the vocabulary and of the merges: those of a model directory, and those released."""
 
@@ -34,7 +36,7 @@ class BPETokenizer:
         self._model = models.BPE(
             vocab=vocab, merges=merges, unk_token=UNKNOWN, end_of_word_suffix=END
         )
-        self._memo = _Memo(self._split)
+        self._forget()
 
     @classmethod
     def train(cls, texts: Iterable[str], merges: int) -> "BPETokenizer":
@@ -42,35 +44,27 @@ class BPETokenizer:
 
         Raises UserError when the texts run out of pairs.
         """
-        return cls.train_words((words(text) for text in texts), merges)
+        return cls.train_counts(count_words(texts), merges)
 
     @classmethod
-    def train_words(cls, texts: Iterable[list[str]], merges: int) -> "BPETokenizer":
-        """The same, from texts that are split into words already."""
+    def train_counts(cls, counts: Counter[str], merges: int) -> "BPETokenizer":
+        """The same, from how often each word stands in the texts."""
         from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-        seen: set[str] = set()
-
-        def lines() -> Iterator[str]:
-            for text in texts:
-                seen.update(*text)
-                yield " ".join(word for word in text if word != "\n")
-
-        # The library gives base symbols their ids in the order of a hash map, which differs from
-        # run to run, and breaks ties by id. Hence two passes: characters first, then as known ones.
-        spaced = list(lines())
-        characters = sorted(seen - {" ", "\n"})
+        # Left alone, the library numbers the characters in the order of a hash map, other in every
+        # run, and breaks ties by number. As special tokens they keep the order they are given in.
+        characters = sorted(set().union(*counts) - {"\n"})
         base = [UNKNOWN, *characters, *(c + END for c in characters)]
-        tokenizer = Tokenizer(models.BPE())
-        tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
         trainer = trainers.BpeTrainer(
             vocab_size=len(base) + merges,
             special_tokens=base,
             end_of_word_suffix=END,
             show_progress=False,
         )
-        tokenizer.train_from_iterator(spaced, trainer)
-        found = _merges(tokenizer)
+        library = Tokenizer(models.BPE())
+        library.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+        library.train_from_iterator(_repeated(counts), trainer)
+        found = [(a, b) for a, b in json.loads(library.to_str())["model"]["merges"]]
         if len(found) < merges:
             raise UserError(
                 f"params.yaml: bpe.merges = {merges}, but these books have only {len(found)} "
@@ -117,11 +111,29 @@ class BPETokenizer:
 
     def encode(self, text: str) -> list[int]:
         """Ids of raw text, through the whole chain; what the vocabulary lacks is id 0."""
-        return [id for word in words(text) for id in self._memo[word]]
+        return self.encode_array(text).tolist()
 
     def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """Ids of several texts."""
         return [self.encode(text) for text in texts]
+
+    def encode_array(self, text: str) -> np.ndarray:
+        """Ids of raw text, uint16 (tokens,)."""
+        if self._table.full():
+            self._forget()
+        chunks = self._table.chunks(text)
+        self._learn()
+        lengths = self._lengths[chunks]
+        ends = np.cumsum(lengths)
+        if not len(ends):
+            return np.zeros(0, np.uint16)
+        steps = np.ones(
+            ends[-1], np.int64
+        )  # to the next id of the same chunk, or to the next chunk
+        first = self._starts[chunks]
+        steps[0] = first[0]
+        steps[ends[:-1]] = first[1:] - (first + lengths)[:-1] + 1
+        return self._ids[np.cumsum(steps)]
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text with one space between words; line ends are kept, case and spacing are gone.
@@ -134,22 +146,40 @@ class BPETokenizer:
             raise UserError(f"id {error} is not among the {len(self)} of this vocabulary") from None
         return text.replace(END, " ").replace(" \n ", "\n").strip(" ")
 
-    def _split(self, word: str) -> list[int]:
-        # The released code joins a word's pieces by spaces and splits them again, so that a space
-        # inside a word (spaCy keeps some emoticons whole) counts as two unknown symbols.
-        return [token.id for token in self._model.tokenize(word.replace(" ", "  "))]
+    def _forget(self) -> None:
+        self._table = ChunkTable()
+        self._ids = np.zeros(0, np.uint16)
+        self._starts = self._lengths = np.zeros(0, np.int64)
+
+    def _learn(self) -> None:
+        """Work out the ids of the chunks that came up since."""
+        new = self._table.words[len(self._lengths) :]
+        if not new:
+            return
+        ids = [[id for word in chunk for id in self._word(word)] for chunk in new]
+        self._ids = np.concatenate([self._ids, np.fromiter(chain.from_iterable(ids), np.uint16)])
+        self._lengths = np.concatenate([self._lengths, np.fromiter(map(len, ids), np.int64)])
+        self._starts = np.cumsum(self._lengths) - self._lengths
+
+    def _word(self, word: str) -> list[int]:
+        return [token.id for token in self._model.tokenize(word)]
 
 
-class _Memo(dict[str, list[int]]):
-    """Ids by word; most words come again."""
+def count_words(texts: Iterable[str]) -> Counter[str]:
+    """How often each word stands in raw texts."""
+    counts: Counter[str] = Counter()
+    table = ChunkTable()
+    for text in texts:
+        if table.full():
+            table = ChunkTable()
+        table.count(table.chunks(text), counts)
+    return counts
 
-    def __init__(self, split) -> None:  # type: ignore[no-untyped-def]
-        self._split = split
 
-    def __missing__(self, word: str) -> list[int]:
-        ids = self[word] = self._split(word)
-        return ids
-
-
-def _merges(tokenizer: "Tokenizer") -> list[tuple[str, str]]:
-    return [(a, b) for a, b in json.loads(tokenizer.to_str())["model"]["merges"]]
+def _repeated(counts: Counter[str]) -> Iterator[str]:
+    """Each word as often as it was counted, for the library has no other way to be told."""
+    for word, times in sorted(counts.items()):
+        line = (word + " ") * min(times, LINE)
+        for _ in range(times // LINE):
+            yield line
+        yield line[: (len(word) + 1) * (times % LINE)]

@@ -47,7 +47,7 @@ class ShardWriter:
             self._next()
         self._close()
 
-    def write(self, book: str, ids: Sequence[int]) -> None:
+    def write(self, book: str, ids: Sequence[int] | np.ndarray) -> None:
         """Add a whole book."""
         whole = np.asarray(ids, np.uint16)
         rows = [

@@ -9,6 +9,8 @@ import pytest
 from gpt1.errors import UserError
 from gpt1.tokens.bpe import BPETokenizer
 
+REAL_DATA = os.environ.get("GPT1_REAL_DATA")
+needs_real_data = pytest.mark.skipif(not REAL_DATA, reason="GPT1_REAL_DATA is not set")
 TEXT = "The lord said, let us go up; and the people went up with the lord.\nAnd he said: go!\n"
 
 
@@ -72,3 +74,137 @@ def test_a_folder_without_vocabulary_is_refused(tmp_path: Path) -> None:
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
     with pytest.raises(UserError, match="copy both again"):
         BPETokenizer.load(tmp_path)
+
+
+# What the chain is touchy about: spaCy's special cases and their parts, white space of every kind,
+# mojibake, HTML, quotes and dashes, characters that grow or vanish.
+PIECES = [
+    *[":", "-", ")", "(", "'", "\u2019", "''", ".", "P", "D", "o", "3", "<", ">", "=", "_", "^"],
+    *["He", "'s", "O", "\u00b0", "F", "C.", "Mr", "Mr.", "10a.m.", "a.m", "Ph", "D.", "\u2018nuff"],
+    *[
+        " ",
+        "  ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "\t",
+        "\x0b",
+        "\x0c",
+        "\x1c",
+        "\x85",
+        "\xa0",
+        "\u2028",
+    ],
+    *[
+        "\u3000",
+        "\u200b",
+        "\ufeff",
+        "&amp;",
+        "&lt;",
+        "&",
+        "<b>",
+        "\u00c3\u00a9",
+        "\u00e2\u20ac\u2122",
+    ],
+    *[
+        "\u201c",
+        "\u201d",
+        "\u2014",
+        "\u2013",
+        "\u2015",
+        "\u2026",
+        "\u00b4",
+        "\\",
+        "\x00",
+        "\x1b[0m",
+    ],
+    *[
+        "\u00e9",
+        "\u0130",
+        "\u00df",
+        "\ufb01",
+        "\u4e2d",
+        "\U0001f600",
+        "\ud800",
+        "\ue000",
+        "/",
+        "--",
+    ],
+    *[
+        "http://a.b/c",
+        "a@b.co",
+        "1,000",
+        "U.S.",
+        "don't",
+        "O'Neil",
+        "Word",
+        "the",
+        "cannot",
+        "gonna",
+    ],
+]
+
+
+@pytest.fixture(scope="module")
+def released() -> BPETokenizer:
+    if not REAL_DATA:
+        pytest.skip("GPT1_REAL_DATA is not set")
+    return BPETokenizer.load(Path(REAL_DATA) / "openai-bpe")
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[BPETokenizer, Reference]:
+    """A vocabulary of the pieces themselves, so that every one of them counts."""
+    tokenizer = BPETokenizer.train([" ".join(PIECES).replace("\ud800", "") * 3, TEXT * 5], 60)
+    return tokenizer, Reference(tokenizer.vocab, tokenizer.merges)
+
+
+@settings(max_examples=1500, deadline=None)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
+@example("Shei\u00b0F.Sheo.O (o: o.Oi\u00b0F.")
+@example("\u2019 \u2019\u20198p.m who\u2019s")
+@example(":P e:-) :P:P:-):P ")
+def test_adversarial_text_gives_the_ids_of_the_released_way(
+    small: tuple[BPETokenizer, Reference], text: str
+) -> None:
+    tokenizer, reference = small
+    assert tokenizer.encode(text) == reference.encode(text)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_gives_the_ids_of_the_released_way(
+    small: tuple[BPETokenizer, Reference], text: str
+) -> None:
+    tokenizer, reference = small
+    assert tokenizer.encode(text) == reference.encode(text)
+
+
+@pytest.mark.slow
+def test_real_books_give_the_ids_of_the_released_way(released: BPETokenizer) -> None:
+    reference = Reference(released.vocab, released.merges)
+    paths = sorted(Path(REAL_DATA or "").glob("books*/*.txt"))
+    for path in paths[::8]:  # benchmarks/text.py compares all of them
+        text = path.read_bytes().decode("utf-8-sig")
+        assert released.encode(text) == reference.encode(text), path.name
+
+
+def test_a_text_in_pieces_or_after_a_full_table_gives_the_same_ids(
+    small: tuple[BPETokenizer, Reference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tokenizer, reference = small
+    text = " ".join(PIECES * 3)
+    monkeypatch.setattr("gpt1.tokens.words.PIECE", 7)
+    monkeypatch.setattr("gpt1.tokens.words.CAPACITY", 5)
+    for _ in range(2):
+        assert tokenizer.encode(text) == reference.encode(text)
+
+
+def test_the_released_vocabulary_has_40478_ids_and_40000_merges(released: BPETokenizer) -> None:
+    assert (len(released), len(released.merges)) == (40_478, 40_000)
+    assert released.encode("the\nend") == [
+        released.vocab["the</w>"],
+        40_477,
+        released.vocab["end</w>"],
+    ]
