@@ -5,12 +5,14 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from gpt1.errors import UserError
 from gpt1.tokens.bpe import BPETokenizer
+from tests.gpt1.tokens.reference import Reference
 
 REAL_DATA = os.environ.get("GPT1_REAL_DATA")
-needs_real_data = pytest.mark.skipif(not REAL_DATA, reason="GPT1_REAL_DATA is not set")
 TEXT = "The lord said, let us go up; and the people went up with the lord.\nAnd he said: go!\n"
 
 
