@@ -34,6 +34,15 @@ class Clean:
     """Chooses the books that are held out."""
     valid_fraction: float = key(ge=0, lt=1)
     """The share of the books (of the passages, with one or two books) that is held out."""
+    min_words: int = key(ge=0)
+    """Shorter books are dropped; Zhu et al. 2015, who made BookCorpus, took 20,000."""
+    language: str = key()
+    """The ISO 639 code of the language that is kept; empty: every language."""
+    similar_books: float = key(gt=0, le=1)
+    """The Jaccard similarity of runs of 13 words from which the shorter of two books is dropped;
+    Rae et al. 2021, appendix A, took 0.8."""
+    similar_passages: float = key(gt=0, le=1)
+    """The same for passages that two books share; 1: only identical ones are cut."""
 
 
 @section

@@ -9,11 +9,13 @@ from stages import entry, tracking
 
 
 def main(raw: Path, out: Path) -> None:
-    """Write `train.parquet` and `valid.parquet`, one row for each document."""
+    """Write `train.parquet` and `valid.parquet`, what was dropped and removed, the data card."""
     params = entry.section(Clean, "clean")
     with tracking.run() as run, publish(out) as folder:
         run.params(params)
-        run.metrics(dict(clean(raw, folder, params)))
+        card = clean(raw, folder, params)
+        run.metrics(dict(card.metrics()))
+        run.artifact(folder / "card.md")
 
 
 if __name__ == "__main__":

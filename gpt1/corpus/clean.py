@@ -1,43 +1,191 @@
-"""Books to clean documents, split into train and valid."""
+"""Books to clean documents, split into train and valid; what was dropped, and a data card."""
 
 import sys
+from collections.abc import Iterable, Iterator
+from functools import lru_cache, partial
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tqdm import tqdm
 
+from gpt1.corpus.card import Card
+from gpt1.corpus.cleaning import Cleaned, clean_book, passages
+from gpt1.corpus.duplicates import Sketched, duplicates
+from gpt1.corpus.shingles import jaccard, normal_words, shingles
 from gpt1.corpus.split import by_passage, held_out
 from gpt1.errors import UserError
 from gpt1.params import Clean
-from gpt1.tokens.words import fix
+from gpt1.workers import ordered
 
-SCHEMA = pa.schema([("book", pa.string()), ("text", pa.string())])
+DOCUMENTS = pa.schema([("book", pa.string()), ("text", pa.string())])
+DROPPED = pa.schema(
+    [
+        ("book", pa.string()),
+        ("reason", pa.string()),
+        ("words", pa.int64()),
+        ("same_as", pa.string()),
+        ("similarity", pa.float64()),
+    ]
+)
+REMOVED = pa.schema([("book", pa.string()), ("kind", pa.string()), ("text", pa.string())])
 
 
-def clean(raw: Path, out: Path, params: Clean) -> dict[str, int]:
-    """Write `train.parquet` and `valid.parquet` to the folder `out`; count documents and words."""
-    books = {path.stem: path for path in sorted((raw / "books").glob("*.txt"))}
-    if not books:
+def clean(raw: Path, out: Path, params: Clean) -> Card:
+    """Write to the folder `out`:
+
+    `train.parquet` and `valid.parquet` (book, text): a row for each document, a line for each
+    paragraph; `dropped.parquet`: the books that are gone, and why; `removed.parquet`: every span
+    that was taken out of a book; `card.md`, `card.html`, `card.json`: the data card.
+    """
+    paths = sorted((raw / "books").glob("*.txt"))
+    if not paths:
         raise UserError(f"{raw}: no books; `dvc repro raw` brings them")
-    chosen = held_out(books, params.valid_fraction, params.seed) if len(books) > 2 else set()
+    out.mkdir(parents=True, exist_ok=True)
+    card = Card(params)
+    with (
+        pq.ParquetWriter(out / "removed.parquet", REMOVED) as removed,
+        pq.ParquetWriter(out / "dropped.parquet", DROPPED) as dropped,
+    ):
+        books = _clean_each(paths, out / "cleaned.parquet", params, card, removed)
+        texts = _Texts(out / "cleaned.parquet", [book.book for book in books])
+        gone = _drop(books, texts, params, card, dropped)
+        kept = [book for book in books if book.book not in gone]
+        if not kept:
+            raise UserError(f"{raw}: no book is kept ({card.reasons()}); see the section clean")
+        cut = _duplicate_passages(kept, texts, params)
+        with (
+            pq.ParquetWriter(out / "train.parquet", DOCUMENTS) as train,
+            pq.ParquetWriter(out / "valid.parquet", DOCUMENTS) as valid,
+        ):
+            whole = (
+                (book.book, _without(book.book, texts, cut.get(book.book, {}), removed, card))
+                for book in kept
+            )
+            for book, text, held in _split(whole, [book.book for book in kept], params):
+                _write(valid if held else train, DOCUMENTS, [{"book": book, "text": text}])
+                card.document("valid" if held else "train", text)
+    (out / "cleaned.parquet").unlink()
+    card.save(out)
+    return card
+
+
+def _clean_each(
+    paths: list[Path], scratch: Path, params: Clean, card: Card, removed: pq.ParquetWriter
+) -> list[Cleaned]:
+    """The books without their texts, which go to `scratch`, so that memory does not hold them."""
+    found = []
+    work = ordered(
+        partial(clean_book, params=params), paths, sum(path.stat().st_size for path in paths)
+    )
+    with pq.ParquetWriter(scratch, DOCUMENTS) as file:
+        for book in tqdm(work, total=len(paths), desc="clean", unit="books"):
+            _write(file, DOCUMENTS, [{"book": book.book, "text": book.text}])
+            spans = [
+                {"book": book.book, "kind": span.kind, "text": span.text} for span in book.removed
+            ]
+            _write(removed, REMOVED, spans)
+            card.cleaned(book)
+            found.append(book.without_text())
+    return found
+
+
+class _Texts:
+    """The clean texts, read again one by one."""
+
+    def __init__(self, path: Path, books: list[str]) -> None:
+        self._file = pq.ParquetFile(path)
+        self._places = {book: place for place, book in enumerate(books)}
+        self.passages = lru_cache(8)(lambda book: passages(self[book]))
+        self._shingles = lru_cache(64)(self._read_shingles)
+
+    def __getitem__(self, book: str) -> str:
+        return self._file.read_row_group(self._places[book], ["text"])[0][0].as_py()
+
+    def similarity(self, one: tuple[str, int], other: tuple[str, int]) -> float:
+        """The true Jaccard similarity of two books (number -1) or passages."""
+        return jaccard(self._shingles(one), self._shingles(other))
+
+    def _read_shingles(self, key: tuple[str, int]) -> np.ndarray:
+        book, number = key
+        text = self[book] if number < 0 else self.passages(book)[number]
+        return shingles(normal_words(text))
+
+
+def _drop(
+    books: list[Cleaned], texts: _Texts, params: Clean, card: Card, dropped: pq.ParquetWriter
+) -> set[str]:
+    """The ids of the books that are no good or that stand in the corpus already."""
+    good = [book for book in books if not book.reason]
+    sketches = [Sketched((book.book, -1), book.book, book.words, book.signature) for book in good]
+    twins = duplicates(sketches, params.similar_books, texts.similarity)
+    digests = {book.book: book.digest for book in good}
+    rows: list[dict[str, Any]] = []
+    for book in books:
+        row: dict[str, Any] = {"book": book.book, "words": book.words, "reason": book.reason}
+        if (book.book, -1) in twins:
+            (twin, _), similarity = twins[book.book, -1]
+            same = digests[book.book] == digests[twin]
+            row |= {"same_as": twin, "similarity": similarity}
+            row["reason"] = "duplicate" if same else "near duplicate"
+        if row["reason"]:
+            rows.append(row)
+            card.dropped(row)
+    _write(dropped, DROPPED, rows)
+    return {row["book"] for row in rows}
+
+
+def _duplicate_passages(
+    books: list[Cleaned], texts: _Texts, params: Clean
+) -> dict[str, dict[int, str]]:
+    """Book -> the numbers of its passages that stand in a longer book, and in which."""
+    words = {book.book: book.words for book in books}
+    sketches = [
+        # Whole books first, the longest before the others: of a passage, its copy there stays.
+        Sketched((book.book, number), book.book, words[book.book], signature)
+        for book in books
+        for number, signature in book.passages
+    ]
+    cut: dict[str, dict[int, str]] = {}
+    twins = duplicates(sketches, params.similar_passages, texts.similarity)
+    for (book, number), ((twin, _), _) in twins.items():
+        cut.setdefault(book, {})[number] = twin
+    return cut
+
+
+def _split(
+    texts: Iterable[tuple[str, str]], books: list[str], params: Clean
+) -> Iterator[tuple[str, str, bool]]:
+    """Each document (book, text, whether it is held out); the only two books go by passage."""
     if len(books) <= 2 and params.valid_fraction:
         print(f"{len(books)} books only: passages are held out, not books", file=sys.stderr)
-    out.mkdir(parents=True, exist_ok=True)
-    counts = {"train/documents": 0, "train/words": 0, "valid/documents": 0, "valid/words": 0}
-    with (
-        pq.ParquetWriter(out / "train.parquet", SCHEMA) as train,
-        pq.ParquetWriter(out / "valid.parquet", SCHEMA) as valid,
-    ):
-        for book, path in books.items():
-            text = fix(path.read_text("utf-8")).strip()
-            documents = (
-                [(book, text, book in chosen)]
-                if len(books) > 2
-                else by_passage(book, text, params.valid_fraction, params.seed)
-            )
-            for name, content, held in documents:
-                file, split = (valid, "valid") if held else (train, "train")
-                file.write_table(pa.table({"book": [name], "text": [content]}, SCHEMA))
-                counts[f"{split}/documents"] += 1
-                counts[f"{split}/words"] += len(content.split())
-    return counts
+        for book, text in texts:
+            yield from by_passage(book, text, params.valid_fraction, params.seed)
+        return
+    chosen = held_out(books, params.valid_fraction, params.seed)
+    for book, text in texts:
+        if text:
+            yield book, text, book in chosen
+
+
+def _without(
+    book: str, texts: _Texts, cut: dict[int, str], removed: pq.ParquetWriter, card: Card
+) -> str:
+    """The text of a book without the passages that are cut."""
+    if not cut:
+        return texts[book]
+    found = texts.passages(book)
+    rows = [
+        {"book": book, "kind": f"also in {twin}", "text": found[number]}
+        for number, twin in sorted(cut.items())
+    ]
+    _write(removed, REMOVED, rows)
+    card.passages(book, rows)
+    return "".join(text for number, text in enumerate(found) if number not in cut).strip("\n")
+
+
+def _write(file: pq.ParquetWriter, schema: pa.Schema, rows: list[dict]) -> None:
+    if rows:
+        file.write_table(pa.Table.from_pylist(rows, schema))

@@ -1,0 +1,55 @@
+"""Texts as sets of hashed runs of words, and how alike two of them are."""
+
+import re
+import zlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from datasketch import MinHash
+
+LENGTH = 13
+"""Words in a shingle, as Rae et al. 2021 and Brown et al. 2020 (appendix C) take them."""
+PERMUTATIONS = 128
+_WORD = re.compile(r"[^\W_]+")
+_BASE = np.uint64(0x9E3779B97F4A7C15)
+
+
+def normal_words(text: str) -> list[str]:
+    """Lower-cased words without punctuation: what two texts are compared by."""
+    return _WORD.findall(text.lower())
+
+
+def shingles(words: list[str], length: int = LENGTH) -> np.ndarray:
+    """The sorted hashes of all runs of `length` words (of the whole text, where it is shorter)."""
+    if not words:
+        return np.zeros(0, np.uint64)
+    codes = {word: zlib.crc32(word.encode()) | 1 for word in set(words)}
+    hashes = np.fromiter(map(codes.__getitem__, words), np.uint64, len(words))
+    length = min(length, len(words))
+    runs = np.zeros(len(words) - length + 1, np.uint64)
+    for offset in range(length):
+        runs = runs * _BASE + hashes[offset : offset + len(runs)]
+    runs ^= runs >> np.uint64(29)
+    return np.unique(runs * np.uint64(0xBF58476D1CE4E5B9))
+
+
+def jaccard(a: np.ndarray, b: np.ndarray) -> float:
+    """The share of two sets of shingles that is in both."""
+    common = len(np.intersect1d(a, b, assume_unique=True))
+    return common / max(len(a) + len(b) - common, 1)
+
+
+def minhash(runs: np.ndarray) -> np.ndarray:
+    """A signature of `PERMUTATIONS` numbers whose agreement estimates the Jaccard similarity."""
+    sketch = _empty()
+    for start in range(0, len(runs), 10_000):
+        sketch.update_batch((runs[start : start + 10_000] >> np.uint64(32)).tolist())
+    return sketch.digest()
+
+
+def _empty() -> "MinHash":
+    from datasketch import MinHash
+
+    return MinHash(PERMUTATIONS, hashfunc=int, scheme="affine32")

@@ -1,0 +1,62 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from gpt1.corpus.boilerplate import strip
+
+STORY = "\n\n".join(
+    f"Paragraph {n} of the story, long enough to be prose indeed." for n in range(99)
+)
+
+
+def kinds(text: str) -> list[str]:
+    return [span.kind for span in strip(text)[1]]
+
+
+def test_the_gutenberg_header_and_licence_go_and_are_kept_for_audit() -> None:
+    header = "The Project Gutenberg eBook\n\n*** START OF THE PROJECT GUTENBERG EBOOK X ***"
+    licence = "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nSection 1. General Terms"
+    text, removed = strip(f"{header}\n\n{STORY}\n\n{licence}\n")
+    assert text == STORY
+    assert [(span.kind, span.text.strip()) for span in removed] == [
+        ("header", header),
+        ("licence", licence),
+    ]
+
+
+def test_notices_credits_and_other_books_go_at_the_edges_only() -> None:
+    notice = "Copyright (c) 2012 A. Author. All rights reserved.\n\n"
+    also = "Also by A. Author\nThe First One\nThe Second One\n\n"
+    text, removed = strip(notice + also + STORY)
+    assert text == STORY
+    assert [span.kind for span in removed] == ["notice", "other books"]
+    middle = STORY + "\n\n" + notice + also + STORY
+    assert strip(middle) == (middle, [])
+
+
+def test_contents_go_until_the_first_chapter_comes_again() -> None:
+    contents = "Contents\n\nI. The Start\nII. The End\n\n"
+    text, removed = strip(contents + "I. The Start\n\n" + STORY)
+    assert text == "I. The Start\n\n" + STORY
+    assert [span.kind for span in removed] == ["contents"]
+
+
+def test_the_author_goes_from_the_end() -> None:
+    assert strip(STORY + "\n\nAbout the Author\n\nShe lives.")[0].strip() == STORY
+
+
+def test_a_book_without_boilerplate_is_left_alone() -> None:
+    assert strip(STORY) == (STORY, [])
+
+
+def test_three_raw_gutenberg_files_are_stripped() -> None:
+    if not (data := os.environ.get("GPT1_REAL_DATA")):
+        pytest.skip("GPT1_REAL_DATA is not set")
+    paths = sorted(Path(data).glob("books-gutenberg/*.txt"))
+    assert len(paths) == 3
+    for path in paths:
+        text, removed = strip(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+        assert "gutenberg" not in text.lower()
+        assert {"header", "licence", "contents"} <= {span.kind for span in removed}
+        assert len(text) > 0.8 * (path.stat().st_size - 25_000)
