@@ -169,6 +169,14 @@ def test_each_question_has_its_effect_and_a_verdict(project):
     assert "Does lstm learn tasks while it learns language?" in found
 
 
+def test_an_imported_model_is_compared_without_having_been_pretrained_here(project):
+    for task in TASKS:
+        for seed in SEEDS:
+            score(project, task, "released", seed, 0.9)
+    ask(project, compare=COMPARED | {"models": ["released", "gpt"]})
+    assert row(build(project), "rte")[1].startswith("90.0")
+
+
 def test_params_that_differ_from_the_paper_are_listed(project):
     found = build(project)
     assert row(found, "models.gpt.layers")[1:] == ["4", "12"]

@@ -70,18 +70,15 @@ def scale(results: Results, experiment: Experiment) -> str:
 
 
 def reported_models(experiment: Experiment) -> list[str]:
-    """Every pretrained model that some section speaks of."""
-    return list(
-        dict.fromkeys(
-            chain(
-                experiment.compare.models,
-                experiment.zero_shot.models,
-                experiment.shuffling.contiguous,
-                experiment.shuffling.shuffled,
-                experiment.scaling.models,
-            )
-        )
+    """Every model that some section speaks of and that was pretrained here, not imported."""
+    names = chain(
+        experiment.compare.models,
+        experiment.zero_shot.models,
+        experiment.shuffling.contiguous,
+        experiment.shuffling.shuffled,
+        experiment.scaling.models,
     )
+    return [name for name in dict.fromkeys(names) if name in experiment.models]
 
 
 def departures(experiment: Experiment, models: Iterable[str]) -> Section:
