@@ -1,5 +1,6 @@
 """The `gpt1` command. Each command imports what it needs when it runs, for some take seconds."""
 
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -71,16 +72,21 @@ def run(
 
 
 @app.command("plan")
-def plan_(targets: Targets = None) -> None:
+def plan_(
+    targets: Targets = None,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
     """Say what would run, and why."""
     from pipelines import plan
 
     with project() as repo:
         planned = plan.make(repo, targets or [])
-    for name in planned.graph.stages:
-        if name in planned.selected:
-            why = "; ".join(map(str, planned.reasons.get(name, [])))
-            print(f"{planned.state(name):10}  {name}  {why}".rstrip())
+    if as_json:
+        print(json.dumps(planned.as_data(), indent=2))
+        return
+    for stage in planned.as_data():
+        why = "; ".join(map(str, planned.reasons.get(stage["stage"], [])))
+        print(f"{stage['state']:10}  {stage['stage']}  {why}".rstrip())
 
 
 @app.command()
@@ -92,6 +98,36 @@ def results() -> None:
 
     with project():
         results.show(Console())
+
+
+@app.command()
+def lineage(
+    target: Annotated[str, typer.Argument(help="A file, a folder, or an MLflow run.")],
+) -> None:
+    """Walk back to what it was made from, and forward to what was made from it."""
+    from rich.console import Console
+
+    from pipelines.lineage import Lineage
+
+    with project() as repo:
+        known = Lineage(Path(repo.root_dir))
+    making, console = known.find(target), Console(highlight=False)
+    console.print("made from", known.back(making), sep="\n")
+    console.print("used for", known.forward(making), sep="\n")
+
+
+@app.command()
+def checkout(run: Annotated[str, typer.Argument(help="An MLflow run.")]) -> None:
+    """Bring back the data and models of a run, from the cache or the remote."""
+    from pipelines.lineage import Lineage
+
+    with project() as repo:
+        known = Lineage(Path(repo.root_dir))
+    making = known.find(run)
+    for stage in known.checkout(making):
+        print(f"brought back  {stage}")
+    if making.commit:
+        print(f"its params and code: git checkout {making.commit}")
 
 
 @app.command()

@@ -1,7 +1,7 @@
 """What would run, and why: asked of DVC once, before anything is started."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpt1.errors import UserError
@@ -46,6 +46,18 @@ class Plan:
         if name in self.reasons:
             return "will run"
         return "may run" if name in self.to_launch() else "unchanged"
+
+    def as_data(self) -> list[dict[str, Any]]:
+        """For each selected stage its name, its state and its reasons."""
+        return [
+            {
+                "stage": name,
+                "state": self.state(name),
+                "reasons": [asdict(reason) for reason in self.reasons.get(name, [])],
+            }
+            for name in self.graph.stages
+            if name in self.selected
+        ]
 
 
 def make(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan:

@@ -62,7 +62,7 @@ class Records:
                 path, digest = file["path"], file.get("md5", "")
                 tags.append(RunTag(tag_name(kind, path), digest))
                 data = Dataset(path, digest, "local", json.dumps({"uri": path}))
-                if kind == "outs" or not _is_code(path):
+                if kind == "outs" or not is_code(path):
                     inputs.append(DatasetInput(data, [InputTag("mlflow.data.context", kind)]))
         self.client.log_dict(run.info.run_id, entry, ENTRY)
         self.client.log_batch(run.info.run_id, tags=tags)
@@ -128,5 +128,5 @@ def tag_name(kind: str, path: str) -> str:
     return f"{kind}:{path}"
 
 
-def _is_code(path: str) -> bool:
+def is_code(path: str) -> bool:
     return path.startswith(("gpt1", "stages/"))

@@ -12,10 +12,12 @@ stage goes on without it.
 import dataclasses
 import fcntl
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "gpt1"
 FOLDER = ".mlflow"
 FLUSH_SECONDS = 10
+LIBRARIES = ("torch", "numpy", "tokenizers", "spacy", "ftfy", "pyarrow", "pandas")
 
 
 @contextmanager
@@ -36,7 +39,7 @@ def run() -> Iterator["Run"]:
     It ends as FINISHED, as FAILED when the block raises, or as KILLED when it is told to stop.
     """
     stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
-    tags = {"stage": stage, "mlflow.source.name": stage}
+    tags = {"stage": stage, "mlflow.source.name": stage} | _sources()
     if parent := Environment.read().parent_run:
         tags["mlflow.parentRunId"] = parent
     record = Run(stage, tags)
@@ -87,7 +90,13 @@ class Run:
         if not self.id:
             return
         self._try(self._flush)
+        self._try(lambda: self._tag(_resolved()))
         self._try(lambda: self._client.set_terminated(self.id, status))
+
+    def _tag(self, tags: dict[str, str]) -> None:
+        from mlflow.entities import RunTag
+
+        self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def _start(self, name: str, tags: dict[str, str]) -> None:
         self._client, experiment = connect(Path.cwd(), Environment.read().tracking)
@@ -145,6 +154,34 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
         return client, (
             found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts)
         )
+
+
+def _sources() -> dict[str, str]:
+    """The git commit, and whether the files differ from it; nothing where there is no git."""
+    try:
+        commit, changes = (
+            subprocess.run(
+                ["git", *command], capture_output=True, check=True, text=True
+            ).stdout.strip()
+            for command in (
+                ["rev-parse", "HEAD"],
+                ["status", "--porcelain", "--untracked-files=no"],
+            )
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return {}
+    changed = [line for line in changes.splitlines() if not line.endswith("dvc.lock")]
+    return {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
+
+
+def _resolved() -> dict[str, str]:
+    """The device, and the versions of the libraries that the stage did use."""
+    found = {f"version.{name}": version(name) for name in LIBRARIES if name in sys.modules}
+    if "torch" in sys.modules:
+        from gpt1.training.device import device
+
+        found["device"] = str(device())
+    return found
 
 
 def database(root: Path) -> str:

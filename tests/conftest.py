@@ -81,6 +81,12 @@ class Project:
         return self.read("dvc.lock")
 
 
+@pytest.fixture(scope="session")
+def new_project(tmp_path_factory):
+    """Makes an empty project, for fixtures that several tests share."""
+    return lambda: Project(tmp_path_factory.mktemp("project"))
+
+
 @pytest.fixture
 def project(tmp_path, monkeypatch):
     """An empty project; the test is in its folder."""

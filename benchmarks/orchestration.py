@@ -1,0 +1,117 @@
+"""`gpt1 run` beside plain `dvc repro`: when nothing changed, and over a matrix of fine-tunes.
+
+Both sides work on the same clone of this project, one after the other. Printed: seconds of each
+side and their ratio. Usage: python benchmarks/orchestration.py [noop] [matrix]
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[1]
+STAGES, CODE_DEPS, REPEATS = 60, 15, 3
+ENVIRONMENT = os.environ | {
+    "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
+    "DVC_NO_ANALYTICS": "1",
+}
+
+
+def main() -> None:
+    chosen = sys.argv[1:] or ["noop", "matrix"]
+    for name in chosen:
+        with tempfile.TemporaryDirectory() as folder:
+            {"noop": noop, "matrix": matrix}[name](Path(folder))
+
+
+def noop(root: Path) -> None:
+    """60 stages with 15 code deps each, nothing changed; the best of three, side by side."""
+    subprocess.run(["git", "init", "-q", root], check=True)
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc")
+    deps = []
+    for number in range(CODE_DEPS):
+        deps.append(f"code/{number}.py")
+        write(root / deps[-1], "x = 1\n" * 200)
+    stages = {
+        f"s{i}": {"cmd": f"echo > out{i}", "deps": deps, "outs": [f"out{i}"]} for i in range(STAGES)
+    }
+    write(root / "dvc.yaml", {"stages": stages})
+    write(root / "params.yaml", {"compare": {"tasks": ["t"], "models": ["gpt"], "seeds": [1]}})
+    score = {"task": "t", "model": "gpt", "seed": 1, "metric": "accuracy"}
+    score |= {"splits": {"test": {"accuracy": 0.5, "n": 8}}, "baseline": {"test": 0.5}}
+    write(root / "metrics/evaluate/t-gpt-1.json", json.dumps(score))
+    seconds(root, "dvc", "repro", "-q")
+    plain, flow = [], []
+    for _ in range(REPEATS):
+        plain.append(seconds(root, "dvc", "repro"))
+        flow.append(seconds(root, "gpt1", "run"))
+    compare(f"nothing to do in {STAGES} stages", min(plain), min(flow))
+
+
+def matrix(root: Path) -> None:
+    """Eight fine-tunes on two cores: the flow with one thread each, DVC with one and with two."""
+    subprocess.run(["git", "clone", "-q", ROOT, root / "clone"], check=True)
+    root = root / "clone"
+    params = YAML(typ="safe").load(root / "params.yaml")
+    for model in params["models"].values():
+        model |= {"epochs": 0}
+    for task in params["finetune"].values():
+        task |= {"threads": 1}
+    write(root / "params.yaml", params)
+    seconds(root, "dvc", "repro", "-q", "pretrain", "derived_task")
+    fresh = "rm -rf finetuned predictions curves/finetune dvc.lock .dvc/cache/runs"
+    keep = (root / "dvc.lock").read_text()
+    took, locks = {}, {}
+    for name, threads, command in (
+        ("dvc repro, 1 thread", 1, ("dvc", "repro", "finetune")),
+        ("gpt1 run, 1 thread each", 1, ("gpt1", "run", "finetune")),
+        ("dvc repro, 2 threads", 2, ("dvc", "repro", "finetune")),
+    ):
+        subprocess.run(fresh, shell=True, cwd=root, check=True)
+        write(root / "dvc.lock", keep)
+        for task in params["finetune"].values():
+            task |= {"threads": threads}
+        write(root / "params.yaml", params)
+        took[name] = seconds(root, *command)
+        locks[name] = YAML(typ="safe").load(root / "dvc.lock")
+        print(f"  {name}: {took[name]:.1f} s", flush=True)
+    one, flow, two = took
+    assert locks[one] == locks[flow], "the flow left another lock file than dvc repro"
+    compare("eight fine-tunes on two cores", min(took[one], took[two]), took[flow])
+
+
+def seconds(root: Path, *command: str) -> float:
+    start = time.perf_counter()
+    subprocess.run(
+        command,
+        cwd=root,
+        env=ENVIRONMENT,
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    return time.perf_counter() - start
+
+
+def write(path: Path, content: Any) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, str):
+        path.write_text(content)
+    else:
+        YAML(typ="safe").dump(content, path)
+
+
+def compare(what: str, plain: float, flow: float) -> None:
+    print(f"{what}: dvc repro {plain:.1f} s, gpt1 run {flow:.1f} s; ratio {flow / plain:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""From any file or run back to the raw books, and forward to what was made from it."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.tree import Tree
+from ruamel.yaml import YAML
+
+from gpt1.errors import UserError
+from pipelines import records
+from pipelines.records import Records
+
+RUN = re.compile(r"[0-9a-f]{6,32}")
+
+
+@dataclass(frozen=True)
+class Making:
+    """One execution of a stage: the content that it read and made, path -> DVC hash."""
+
+    stage: str
+    run: str | None
+    """The MLflow run, where one is known."""
+    commit: str
+    deps: dict[str, str]
+    outs: dict[str, str]
+
+    @property
+    def title(self) -> str:
+        known = f"  run {self.run[:12]}" if self.run else ""
+        return f"{self.stage}{known}" + (f"  commit {self.commit[:12]}" if self.commit else "")
+
+
+class Lineage:
+    """All that was made here, by the lock file as it stands and by every run that MLflow knows."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._records = Records(root)
+        self._records.fill_in()
+        self._makings = [*self._from_lock(), *self._from_runs()]
+
+    def find(self, target: str) -> Making:
+        """The making of a path, or of a run by (the beginning of) its id. Raises UserError."""
+        path = os.path.normpath(target)
+        for making in self._makings:
+            if any(_inside(path, out) for out in making.outs):
+                return making
+        for making in self._makings:
+            if RUN.fullmatch(target) and (making.run or "").startswith(target):
+                return making
+        raise UserError(f"{target} is no output of a stage, and no run that MLflow knows")
+
+    def back(self, making: Making) -> Tree:
+        """What it was made from, down to what no stage made."""
+        tree = Tree(making.title)
+        for path, digest in making.deps.items():
+            if records.is_code(path):
+                continue
+            branch = tree.add(f"{path}  {digest[:12]}")
+            if source := self._maker(path, digest):
+                branch.children.append(self.back(source))
+        return tree
+
+    def forward(self, making: Making) -> Tree:
+        """What was made from it."""
+        tree = Tree(making.title)
+        for user in self._users(making):
+            tree.children.append(self.forward(user))
+        return tree
+
+    def sources(self, making: Making) -> list[Making]:
+        """`making` and all it was made from."""
+        found = [making]
+        for path, digest in making.deps.items():
+            source = self._maker(path, digest)
+            found += [m for m in self.sources(source) if m not in found] if source else []
+        return found
+
+    def checkout(self, making: Making) -> list[str]:
+        """Bring back the data of a run and of all it was made from; the stages that were touched.
+
+        Raises UserError when a run left no entry, or neither cache nor remote has the content.
+        """
+        lock = YAML(typ="safe").load(self._root / "dvc.lock")
+        stages = []
+        for source in self.sources(making):
+            if source.run:
+                lock["stages"][source.stage] = self._entry(source.run)
+            stages.append(source.stage)
+        (self._root / "dvc.lock").write_text("")
+        YAML(typ="safe").dump(lock, self._root / "dvc.lock")
+        has_remote = (self._root / ".dvc" / "config").read_text().count("['remote")
+        command = ["pull", "--force"] if has_remote else ["checkout", "--force"]
+        done = subprocess.run(
+            [sys.executable, "-m", "dvc", *command, *stages],
+            cwd=self._root,
+            text=True,
+            capture_output=True,
+            check=False,
+        )
+        if done.returncode:
+            raise UserError(f"DVC cannot bring everything back: {done.stderr.strip()}")
+        return stages
+
+    def _entry(self, run: str) -> dict[str, Any]:
+        try:
+            file = self._records.client.download_artifacts(run, records.ENTRY)
+            return dict(json.loads(Path(file).read_text()))
+        except Exception as error:  # whatever MLflow raises
+            raise UserError(f"run {run} left no {records.ENTRY}: {error}") from None
+
+    def _maker(self, path: str, digest: str) -> Making | None:
+        """By content first; a file inside of a folder that a stage made, by its place."""
+        for making in self._makings:
+            if making.outs.get(path) == digest:
+                return making
+        for making in self._makings:
+            if any(_inside(path, out) and path != out for out in making.outs):
+                return making
+        return None
+
+    def _users(self, making: Making) -> Iterator[Making]:
+        seen = set()
+        for user in self._makings:
+            reads = any(self._maker(path, digest) == making for path, digest in user.deps.items())
+            if reads and user.stage not in seen:
+                seen.add(user.stage)
+                yield user
+
+    def _from_lock(self) -> Iterator[Making]:
+        makers = self._records.makers()
+        commits = {run.info.run_id: _commit(run) for run in self._records.runs()}
+        for stage, entry in records.lock_entries(self._root).items():
+            run = makers.get(stage)
+            deps, outs = records.hashes(entry, "deps"), records.hashes(entry, "outs")
+            yield Making(stage, run, commits.get(run or "", ""), deps, outs)
+
+    def _from_runs(self) -> Iterator[Making]:
+        for run in self._records.runs():
+            if outs := records.made(run):
+                stage = run.data.tags["stage"]
+                yield Making(stage, run.info.run_id, _commit(run), records.read(run), outs)
+
+
+def _commit(run: Any) -> str:
+    return str(run.data.tags.get("mlflow.source.git.commit", ""))
+
+
+def _inside(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(f"{folder}/")

@@ -1,0 +1,113 @@
+"""After plain `dvc repro`, with no flow: MLflow and the lock file know where all is from."""
+
+import json
+from itertools import pairwise
+
+import pytest
+
+from gpt1.errors import UserError
+from pipelines import records
+from pipelines.lineage import Lineage
+from pipelines.records import Records
+
+COPIES = """
+import sys
+from stages import tracking
+with tracking.run():
+    open(sys.argv[2], "w").write(open(sys.argv[1]).read() + sys.argv[2])
+"""
+
+
+@pytest.fixture(scope="module")
+def built(new_project):
+    """books -> clean -> model -> score, and an unrelated stage; then the same with other books."""
+    project = new_project()
+    (project.root / "copies.py").write_text(COPIES)
+    chain = ["books", "clean", "model", "score"]
+    stages = {
+        out: {"cmd": f"python copies.py {dep} {out}", "deps": [dep], "outs": [out]}
+        for dep, out in pairwise(chain)
+    }
+    stages["apart"] = {"cmd": "echo > apart", "outs": ["apart"]}
+    project.write(stages)
+    (project.root / "books").write_text("old")
+    project.run("git", "add", "-A")
+    project.run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "first")
+    project.dvc("repro")
+    project.first = project.lock["stages"]
+    Records(project.root).fill_in()
+    (project.root / "books").write_text("new")
+    project.dvc("repro")
+    return project
+
+
+def labels(tree):
+    return [tree.label, *(label for child in tree.children for label in labels(child))]
+
+
+def words(tree):
+    return [label.split()[0] for label in labels(tree)]
+
+
+def test_back_goes_down_to_what_no_stage_made(built):
+    lineage = Lineage(built.root)
+    back = lineage.back(lineage.find("score"))
+    assert words(back) == ["score", "model", "model", "clean", "clean", "books"]
+    hashes = {
+        path: digest
+        for entry in built.lock["stages"].values()
+        for path, digest in records.hashes(entry, "deps").items()
+    }
+    assert all(f"{path}  {hashes[path][:12]}" in labels(back) for path in ("books", "clean"))
+
+
+def test_forward_goes_to_all_that_was_made_from_it(built):
+    lineage = Lineage(built.root)
+    assert words(lineage.forward(lineage.find("clean"))) == ["clean", "model", "score"]
+
+
+def test_each_run_carries_commit_dirty_flag_hashes_versions_and_data_sets(built):
+    Lineage(built.root)
+    newest = Records(built.root).runs("tags.stage = 'model'")[0]
+    entry = built.lock["stages"]["model"]
+    assert records.made(newest) == records.hashes(entry, "outs")
+    assert records.read(newest) == records.hashes(entry, "deps")
+    assert {i.dataset.digest for i in newest.inputs.dataset_inputs} == {
+        *records.hashes(entry, "outs").values(),
+        *records.hashes(entry, "deps").values(),
+    }
+    commit = built.run("git", "rev-parse", "HEAD").stdout.strip()
+    assert newest.data.tags["mlflow.source.git.commit"] == commit
+    assert newest.data.tags["git.dirty"] == "true"
+    assert "version.numpy" in newest.data.tags
+
+
+def test_an_older_run_is_found_by_its_id_with_the_data_of_its_time(built):
+    lineage = Lineage(built.root)
+    older = Records(built.root).runs("tags.stage = 'score'")[-1]
+    making = lineage.find(older.info.run_id[:8])
+    assert making.outs == records.hashes(built.first["score"], "outs")
+    assert f"books  {built.first['clean']['deps'][0]['md5'][:12]}" in labels(lineage.back(making))
+
+
+def test_checkout_brings_back_exactly_the_data_of_a_run(built):
+    older = Records(built.root).runs("tags.stage = 'score'")[-1].info.run_id
+    newer = Records(built.root).runs("tags.stage = 'score'")[0].info.run_id
+    built.gpt1("checkout", older)
+    assert (built.root / "score").read_text() == "oldcleanmodelscore"
+    assert (built.root / "model").read_text() == "oldcleanmodel"
+    assert built.lock["stages"] == built.first
+    built.gpt1("checkout", newer)
+    assert (built.root / "score").read_text() == "newcleanmodelscore"
+
+
+def test_an_unknown_path_or_run_is_one_line(built):
+    with pytest.raises(UserError, match="nowhere is no output of a stage"):
+        Lineage(built.root).find("nowhere")
+
+
+def test_plan_for_programs_is_json_with_old_and_new_values(built):
+    built.dump({"a": 2}, "params.yaml")
+    stages = json.loads(built.gpt1("plan", "--json").stdout)
+    assert {s["stage"] for s in stages} == {"clean", "model", "score", "apart"}
+    assert {s["state"] for s in stages} == {"unchanged"}
