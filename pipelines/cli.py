@@ -173,6 +173,40 @@ def status() -> None:
         print(f"{kind:8} {state} {server.address if server else ''}".rstrip())
 
 
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A folder below finetuned/.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; none: the lines of --file.")
+    ] = None,
+    file: Annotated[
+        typer.FileText, typer.Option(help="Text, or JSON lines; -: standard input.")
+    ] = "-",  # type: ignore[assignment]
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON lines.")] = False,
+) -> None:
+    """Labels and probabilities of a fine-tuned model, in the order of the texts."""
+    import json
+
+    from gpt1 import TaskModel
+    from gpt1.tasks import request
+
+    for answer in request.answers(TaskModel.load(model), texts or file):
+        print(json.dumps(answer, ensure_ascii=False) if as_json else request.written(answer))
+
+
+@app.command()
+def glue(
+    predictions: Annotated[list[Path], typer.Argument(help="One model's predictions/*.parquet.")],
+    out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("glue.zip"),
+) -> None:
+    """The archive that GLUE's server scores, from predictions on its test splits."""
+    from gpt1.tasks.glue import submission
+    from gpt1.tasks.predictions import read
+
+    submission(map(read, predictions), out)
+    print(f"{out}: submit it at gluebenchmark.com")
+
+
 @contextmanager
 def project() -> Iterator["Repo"]:
     """The project around the current folder; work goes on in its root."""

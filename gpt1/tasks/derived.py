@@ -22,7 +22,8 @@ TASKS = {
     "next_sentence": Task("next_sentence", "multiple_choice", ("accuracy",)),
 }
 BOOKS, CHOICES = 8, 4
-SENTENCE_END = re.compile(r"""(?<=[.!?])["'’”)]*\s+|\n+""")
+SENTENCE_END = re.compile(r"""(?<=[.!?;:])["'’”)]*\s+|\n+""")
+"""In old prose a sentence runs on for a page: a clause that ends in a colon or semicolon is one."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from gpt1.tasks.formats.reading import Columns, Reading
 from gpt1.tasks.formats.rows import quoted
 
 COLUMNS = Columns(text="question1", text_pair="question2", target="is_duplicate", id="id")
-TEST = Columns(text="question1", text_pair="question2", id="id")
 HELD_OUT, SEED = 0.1, 1
 
 

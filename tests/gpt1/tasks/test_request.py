@@ -1,0 +1,88 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks import request
+from gpt1.tasks.model import TaskModel
+from gpt1.tasks.table import Shape, Task
+from gpt1.tokens.bpe import BPETokenizer
+
+TEXTS = ["the dog ran.", "a cat sat on the mat.", "the cat."]
+
+
+def model(shape: Shape) -> TaskModel:
+    torch.manual_seed(0)
+    tokenizer = BPETokenizer.train(TEXTS, merges=4)
+    config = GPTConfig(
+        vocab=len(tokenizer) + 3, layers=1, width=8, heads=2, context=32, dropout=0.1
+    )
+    task = Task("t", shape, ("accuracy",), ("no", "yes"))
+    return TaskModel(GPT(config), task, tokenizer).eval()
+
+
+def test_lines_are_answered_in_order_and_blank_ones_are_skipped() -> None:
+    asked = model("classification")
+    lines = [TEXTS[0] + "\n", "\n", json.dumps({"text": TEXTS[1]}) + "\n", TEXTS[2]]
+    assert list(request.answers(asked, lines)) == asked.predict(TEXTS)
+
+
+def test_a_tab_separates_the_texts_of_a_pair_and_the_choices() -> None:
+    pair = model("entailment")
+    assert (
+        next(request.answers(pair, ["the dog\ta cat"]))
+        == pair.predict([{"text": "the dog", "text_pair": "a cat"}])[0]
+    )
+    choice = model("multiple_choice")
+    assert (
+        next(request.answers(choice, ["the dog\tran.\tsat."]))
+        == choice.predict([{"text": "the dog", "choices": ["ran.", "sat."]}])[0]
+    )
+
+
+def test_a_score_has_no_label() -> None:
+    found = next(request.answers(model("regression"), ["the dog\ta cat"]))
+    assert set(found) == {"score"}
+    assert float(request.written(found)) == pytest.approx(found["score"], abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("shape", "line", "message"),
+    [
+        ("classification", '{"text": "a"', "line 1: not JSON"),
+        ("classification", "a\tb", "line 1: t takes one text, and a tab separates two"),
+        ("entailment", "alone", "text_pair is missing or empty"),
+    ],
+)
+def test_a_line_that_does_not_fit_is_named(shape: Shape, line: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        list(request.answers(model(shape), [line]))
+
+
+def test_a_text_of_a_hundred_thousand_words_is_answered() -> None:
+    found = next(request.answers(model("classification"), ["the dog " * 50_000]))
+    assert sum(found["probabilities"].values()) == pytest.approx(1)
+
+
+def test_the_command_line_answers_arguments_files_and_standard_input(tmp_path: Path) -> None:
+    from pipelines.cli import app
+
+    saved = model("classification")
+    saved.save(tmp_path / "m")
+    (tmp_path / "texts.txt").write_text("\n".join(TEXTS))
+    run = CliRunner().invoke
+    given = [str(tmp_path / "m"), "--json"]
+    outputs = [
+        run(app, ["predict", *given, *TEXTS]),
+        run(app, ["predict", *given, "--file", str(tmp_path / "texts.txt")]),
+        run(app, ["predict", *given], input="\n".join(TEXTS)),
+    ]
+    for output in outputs:
+        assert output.exit_code == 0, output.output
+        assert [json.loads(line) for line in output.stdout.splitlines()] == saved.predict(TEXTS)
+    for_the_eye = run(app, ["predict", str(tmp_path / "m"), TEXTS[0]]).stdout
+    assert for_the_eye.split("\t")[0] == saved.predict(TEXTS[:1])[0]["label"]
