@@ -62,10 +62,12 @@ def scale(results: Results, experiment: Experiment) -> str:
     """At which scale the numbers were made."""
     compare = experiment.compare
     sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
+    counts = f"{len(compare.tasks)} tasks, {len(compare.models)} models, {len(compare.seeds)} seeds."
+    if not sizes:
+        return counts
     return (
-        f"{len(compare.tasks)} tasks, {len(compare.models)} models, {len(compare.seeds)} seeds. "
-        f"The largest model has {max(sizes, default=0):,} parameters, the paper's 116,534,784: "
-        "what is said here is said at this scale."
+        f"{counts} The largest model that was pretrained here has {max(sizes):,} parameters, the "
+        "paper's 116,534,784: what is said here is said at this scale."
     )
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from gpt1.model.transformer import GPT
 
 TOKENS_AT_ONCE = 1024
-LOGITS_AT_ONCE = 128  # the logits of the paper's vocabulary then stay in a cache of 20 MB
+LOGITS_AT_ONCE = 1024
 
 
 @dataclass(frozen=True)
