@@ -1,9 +1,9 @@
 """Questions a second of zero-shot scoring, against a plain batched loop over `transformers`.
 
 All sides have the same weights at the paper's size, the same token ids, fp32 and both cores. The
-loop has one padded sequence for each answer and takes the log-softmax over all logits of a batch. It
-runs twice: with the questions as they come, and sorted by length, as evaluation tools do. Rounds are
-interleaved, for the machine's speed drifts.
+loop has one padded sequence for each answer and takes the log-softmax over all logits of a batch.
+It runs twice: with the questions as they come, and sorted by length, as evaluation tools do. Rounds
+are interleaved, for the machine's speed drifts.
 """
 
 import tempfile

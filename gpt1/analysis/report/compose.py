@@ -62,7 +62,8 @@ def scale(results: Results, experiment: Experiment) -> str:
     """At which scale the numbers were made."""
     compare = experiment.compare
     sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
-    counts = f"{len(compare.tasks)} tasks, {len(compare.models)} models, {len(compare.seeds)} seeds."
+    tasks, models, seeds = map(len, (compare.tasks, compare.models, compare.seeds))
+    counts = f"{tasks} tasks, {models} models, {seeds} seeds."
     if not sizes:
         return counts
     return (
