@@ -198,6 +198,20 @@ class ZeroShot:
 
 
 @section
+class Samples:
+    """What every checkpoint of these models writes after a prompt."""
+
+    models: list[str] = key()
+    prompt: str = key(min_length=1)
+    tokens: int = key(ge=1)
+    temperature: float = key(ge=0)
+    """0: always the likeliest token."""
+    top_k: int = key(ge=0)
+    """Draw from that many of the likeliest; 0: from all."""
+    seed: int = key(ge=0)
+
+
+@section
 class Shuffling:
     """Models in pairs that differ only in their shards: contiguous, and shuffled by sentence."""
 
@@ -229,6 +243,7 @@ class Experiment:
     no_auxiliary: NoAuxiliary
     transfer: Transfer
     zero_shot: ZeroShot
+    samples: Samples
     shuffling: Shuffling
     scaling: Scaling
 

@@ -17,6 +17,7 @@ def main(*, metrics: Path, curves: Path, out: Path) -> None:
         no_auxiliary=entry.section(params.NoAuxiliary, "no_auxiliary"),
         transfer=entry.section(params.Transfer, "transfer"),
         zero_shot=entry.section(params.ZeroShot, "zero_shot"),
+        samples=entry.section(params.Samples, "samples"),
         shuffling=entry.section(params.Shuffling, "shuffling"),
         scaling=entry.section(params.Scaling, "scaling"),
     )

@@ -1,7 +1,6 @@
 """What a language model knows of a task as its pretraining goes on."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ from gpt1.params import ZeroShot
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
 from stages import entry, tracking
+from stages.checkpoints import checkpoints
 
 
 def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Path) -> None:
@@ -25,8 +25,7 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
     rows = []
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": asked.split})
-        updates = json.loads(pretraining.read_text())["updates"]
-        for update, directory in tqdm(list(checkpoints(model, updates)), unit="checkpoint"):
+        for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
             score = asked.score(files.load(directory))
             rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
             run.metrics({"score": score}, step=update)
@@ -34,14 +33,6 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
         pd.DataFrame(rows).to_csv(beside, index=False)
     with publish(metrics) as beside:
         beside.write_text(json.dumps(asked.describe() | rows[-1], indent=2) + "\n")
-
-
-def checkpoints(model: Path, updates: int) -> Iterator[tuple[int, Path]]:
-    """The checkpoints of `model` by their update, and the model after all `updates`."""
-    for directory in sorted((model / "checkpoints").glob("*")):
-        if int(directory.name) < updates:
-            yield int(directory.name), directory
-    yield updates, model
 
 
 if __name__ == "__main__":

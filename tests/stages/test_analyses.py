@@ -20,6 +20,7 @@ def ask_everything(values):
         "no_auxiliary": {"tasks": task, "seeds": seeds},
         "transfer": {"layers": [0, 1], "tasks": task, "seeds": seeds},
         "zero_shot": {"tasks": task, "models": ["gpt"], "threads": 1},
+        "samples": values["samples"] | {"models": ["gpt"]},
         "shuffling": {"seeds": [1], "contiguous": ["gpt"], "shuffled": ["shuffled"]},
         "scaling": {"models": ["gpt", "half"]},
     }

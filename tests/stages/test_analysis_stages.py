@@ -17,7 +17,7 @@ from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import predictions, table
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
-from stages import finetune, finetune_no_auxiliary, tracking, transfer, zero_shot
+from stages import finetune, finetune_no_auxiliary, samples, tracking, transfer, zero_shot
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
 UPDATES = 30
@@ -30,7 +30,9 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(tracking, "run", lambda: contextlib.nullcontext(Mock()))
     recipe = SHIPPED["finetune"]["next_sentence"] | {"epochs": 1, "micro_batch": 8, "batch": 8}
     params = {"models": {"gpt": SHIPPED["models"]["gpt"]}, "finetune": {"ends": recipe}}
-    YAML().dump(params | {"zero_shot": SHIPPED["zero_shot"]}, tmp_path / "params.yaml")
+    YAML().dump(
+        params | {k: SHIPPED[k] for k in ("zero_shot", "samples")}, tmp_path / "params.yaml"
+    )
     words = ["the", "old", "king", "went", "home", ".", "and", "then", "slept", "well"]
     random = np.random.default_rng(0)
 
@@ -111,3 +113,12 @@ def test_the_zero_shot_curve_has_every_checkpoint_and_the_model_itself(project):
     assert (about["split"], about["n"], about["chance"]) == ("test", 24, 50.0)
     assert about["score"] == pytest.approx(curve["score"].iloc[-1])
     assert about["normalised"] == pytest.approx((about["score"] - 50) / 50)
+
+
+def test_every_checkpoint_writes_and_writes_the_same_again(project):
+    for name in ("one.json", "two.json"):
+        samples.main(model=Path("models/gpt"), pretraining=Path("pretrained.json"), out=Path(name))
+    found = json.loads(Path("one.json").read_text())
+    assert [sample["update"] for sample in found["samples"]] == [0, 10, UPDATES]
+    assert all(sample["text"] for sample in found["samples"])
+    assert Path("one.json").read_bytes() == Path("two.json").read_bytes()

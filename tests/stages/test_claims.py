@@ -25,6 +25,7 @@ def test_every_section_of_the_profile_is_sound(claims):
         "no_auxiliary": params.NoAuxiliary,
         "transfer": params.Transfer,
         "zero_shot": params.ZeroShot,
+        "samples": params.Samples,
         "shuffling": params.Shuffling,
         "scaling": params.Scaling,
         "compare": params.Compare,
@@ -42,7 +43,14 @@ ORDERS = ("contiguous", "shuffled")
 
 
 def test_the_graph_of_the_profile_has_each_analysis_and_the_demo_has_none(claims, tmp_path):
-    analyses = ("transfer", "zero_shot", "finetune_no_auxiliary", "shards_shuffled", "shuffled")
+    analyses = (
+        "transfer",
+        "zero_shot",
+        "samples",
+        "finetune_no_auxiliary",
+        "shards_shuffled",
+        "shuffled",
+    )
     assert not set(analyses) & groups(ROOT)
     for name in (".dvc/config", ".dvcignore", "dvc.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)

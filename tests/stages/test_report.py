@@ -19,6 +19,7 @@ EVERYTHING = {
     "no_auxiliary": {"tasks": TASKS, "seeds": SEEDS},
     "transfer": {"layers": [0, 2, 4], "tasks": ["rte"], "seeds": SEEDS},
     "zero_shot": {"tasks": ["race", "cola"], "models": ["gpt", "lstm"], "threads": 1},
+    "samples": SHIPPED["samples"] | {"models": ["gpt"]},
     "shuffling": {
         "seeds": [1],
         "contiguous": ["gpt", "gpt_2"],
@@ -46,6 +47,8 @@ def project(tmp_path, monkeypatch):
     for task in ("race", "cola"):
         for model in ("gpt", "lstm"):
             zero_shot(tmp_path, task, model)
+    texts = {"prompt": "The", "samples": [{"update": 20, "text": "the king .\nand he"}]}
+    put(tmp_path, "metrics/samples/gpt.json", json.dumps(texts))
     ask(tmp_path, compare=COMPARED)
     return tmp_path
 
@@ -167,6 +170,11 @@ def test_each_question_has_its_effect_and_a_verdict(project):
     books = row(found, "Does the loss fall with the share of the books?")
     assert books[1].startswith("-0.")
     assert "Does lstm learn tasks while it learns language?" in found
+
+
+def test_samples_stand_beside_their_update(project):
+    ask(project, **EVERYTHING)
+    assert "| gpt | 20 | the king . and he |" in build(project)
 
 
 def test_an_imported_model_is_compared_without_having_been_pretrained_here(project):

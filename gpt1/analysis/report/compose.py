@@ -48,6 +48,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         comparison.section(results, experiment.compare),
         *(section for section, _ in analyses),
         pretraining.section(results, names, experiment.models),
+        pretraining.samples(results, experiment.samples),
         departures(experiment, names),
         missing(section.title for section, _ in analyses if section),
     ]
@@ -62,8 +63,8 @@ def scale(results: Results, experiment: Experiment) -> str:
     """At which scale the numbers were made."""
     compare = experiment.compare
     sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
-    tasks, models, seeds = map(len, (compare.tasks, compare.models, compare.seeds))
-    counts = f"{tasks} tasks, {models} models, {seeds} seeds."
+    models, seeds = len(compare.models), len(compare.seeds)
+    counts = f"{len(compare.tasks)} tasks, {models} models, {seeds} seeds."
     if not sizes:
         return counts
     return (

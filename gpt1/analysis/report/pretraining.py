@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from gpt1.analysis.report import figures, paper
 from gpt1.analysis.report.document import Block, Figure, Section, Table
 from gpt1.analysis.report.results import Results
-from gpt1.params import Model
+from gpt1.params import Model, Samples
 
 
 def section(results: Results, names: Sequence[str], models: Mapping[str, Model]) -> Section:
@@ -45,6 +45,18 @@ def section(results: Results, names: Sequence[str], models: Mapping[str, Model])
     columns = ["model", "parameters", "updates", "loss", "perplexity", "per word"]
     columns += ["operations", "share of the paper's"]
     return Section("Pretraining", [*blocks, Table(caption, columns, rows)])
+
+
+def samples(results: Results, samples: Samples) -> Section | None:
+    """What the models write, checkpoint by checkpoint."""
+    rows = [
+        [model, f"{sample['update']:,}", " ".join(sample["text"].split())]
+        for model in samples.models
+        for sample in results.samples(model)["samples"]
+    ]
+    caption = f'After "{samples.prompt}", drawn at temperature {samples.temperature}.'
+    table = Table(caption, ["model", "update", "text"], rows)
+    return Section("Samples", [table]) if rows else None
 
 
 def operations(model: Model, parameters: int, updates: int) -> float:

@@ -82,6 +82,11 @@ class Results:
         path = self.curves / "pretrain" / f"{model}.csv"
         return _read(path, f"pretrain@{model}", _csv("update", "loss"))
 
+    def samples(self, model: str) -> dict[str, Any]:
+        """The prompt, and what each checkpoint wrote after it."""
+        path = self.metrics / "samples" / f"{model}.json"
+        return _read(path, f"samples@{model}", _json("prompt", "samples"))
+
     def zero_shot(self, task: str, model: str) -> ZeroShotCurve:
         stage, name = f"zero_shot@{task}-{model}", f"{task}-{model}"
         columns = ("metric", "split", "n", "chance", "ceiling")

@@ -1,0 +1,42 @@
+"""What a language model writes as its pretraining goes on."""
+
+import json
+from pathlib import Path
+
+import torch
+
+from gpt1.files import publish
+from gpt1.model import files
+from gpt1.model.sampling import generate
+from gpt1.params import Samples
+from gpt1.tokens.bpe import BPETokenizer
+from stages import entry, tracking
+from stages.checkpoints import checkpoints
+
+
+def main(*, model: Path, pretraining: Path, out: Path) -> None:
+    """Continue the prompt with every checkpoint of `model` and with the model itself."""
+    params = entry.section(Samples, "samples")
+    torch.set_num_threads(1)  # other counts give other bits
+    tokenizer = BPETokenizer.load(model)
+    prompt = torch.tensor([tokenizer.encode(params.prompt)])
+    rows = []
+    with tracking.run() as run:
+        run.params(params)
+        for update, directory in checkpoints(model, pretraining):
+            found = generate(
+                files.load(directory),
+                prompt,
+                params.tokens,
+                temperature=params.temperature,
+                top_k=params.top_k,
+                seed=params.seed,
+            )
+            text = tokenizer.decode([int(token) for token in torch.cat(list(found))])
+            rows.append({"update": update, "text": text})
+    with publish(out) as beside:
+        beside.write_text(json.dumps({"prompt": params.prompt, "samples": rows}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    entry.run(main)
