@@ -1,5 +1,8 @@
 """Documents, cleaned and split by book."""
 
+import hashlib
+import json
+from collections import Counter
 from pathlib import Path
 
 from gpt1.corpus.clean import clean
@@ -8,7 +11,7 @@ from gpt1.params import Clean
 from stages import entry, tracking
 
 
-def main(raw: Path, out: Path) -> None:
+def main(raw: Path, out: Path, metrics: Path) -> None:
     """Write `train.parquet` and `valid.parquet`, what was dropped and removed, the data card."""
     params = entry.section(Clean, "clean")
     with tracking.run() as run, publish(out) as folder:
@@ -16,6 +19,18 @@ def main(raw: Path, out: Path) -> None:
         card = clean(raw, folder, params)
         run.metrics(dict(card.metrics()))
         run.artifact(folder / "card.md")
+        summary = {
+            "steps": card.steps,
+            "dropped": dict(Counter(row["reason"] for row in card.drops)),
+            "sha256": {name: digest(folder / f"{name}.parquet") for name in ("train", "valid")},
+        }
+        with publish(metrics) as beside:
+            beside.write_text(json.dumps(summary, indent=2) + "\n")
+
+
+def digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

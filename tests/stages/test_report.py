@@ -47,6 +47,9 @@ def project(tmp_path, monkeypatch):
     for task in ("race", "cola"):
         for model in ("gpt", "lstm"):
             zero_shot(tmp_path, task, model)
+    counts = {step: {"books": 3, "words": 9000} for step in ("raw", "train", "valid")}
+    card = {"steps": counts, "dropped": {"short": 2}, "sha256": {"train": "abc", "valid": "def"}}
+    put(tmp_path, "metrics/clean.json", json.dumps(card))
     texts = {"prompt": "The", "samples": [{"update": 20, "text": "the king .\nand he"}]}
     put(tmp_path, "metrics/samples/gpt.json", json.dumps(texts))
     ask(tmp_path, compare=COMPARED)
@@ -177,12 +180,21 @@ def test_samples_stand_beside_their_update(project):
     assert "| gpt | 20 | the king . and he |" in build(project)
 
 
+def test_the_corpus_has_its_counts_and_its_bytes(project):
+    found = build(project)
+    assert row(found, "train") == ["train", "3", "9,000", "abc"]
+    assert "Books dropped: 2 short." in found
+
+
 def test_an_imported_model_is_compared_without_having_been_pretrained_here(project):
     for task in TASKS:
         for seed in SEEDS:
             score(project, task, "released", seed, 0.9)
     ask(project, compare=COMPARED | {"models": ["released", "gpt"]})
     assert row(build(project), "rte")[1].startswith("90.0")
+    (project / "metrics/clean.json").unlink()
+    ask(project, compare=COMPARED | {"models": ["released"]})
+    assert "## Corpus" not in build(project)
 
 
 def test_params_that_differ_from_the_paper_are_listed(project):
@@ -195,6 +207,7 @@ def test_params_that_differ_from_the_paper_are_listed(project):
     "name",
     [
         "metrics/evaluate/book-gpt-2.json",
+        "metrics/clean.json",
         "metrics/pretrain/gpt.json",
         "curves/pretrain/gpt.csv",
         "metrics/zero_shot/race-gpt.json",

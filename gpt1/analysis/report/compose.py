@@ -10,9 +10,11 @@ from gpt1.analysis.report import (
     answers,
     behaviours,
     comparison,
-    corpora,
+    corpus,
     layers,
     pretraining,
+    scaling,
+    shuffling,
 )
 from gpt1.analysis.report.document import Document, Section, Table
 from gpt1.analysis.report.results import Results
@@ -38,16 +40,17 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         ablations.section(results, experiment.compare, experiment.no_auxiliary),
         layers.section(results, experiment.transfer),
         behaviours.section(results, experiment.zero_shot),
-        corpora.shuffling(results, experiment.shuffling),
-        corpora.scaling(results, experiment.scaling, experiment.models),
+        shuffling.section(results, experiment.shuffling),
+        scaling.section(results, experiment.scaling, experiment.models),
     ]
     found = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
+    trained = pretraining.section(results, names, experiment.models)
     sections = [
         Section("Answers", [answers.table(found)]) if found else None,
         comparison.section(results, experiment.compare),
         *(section for section, _ in analyses),
-        pretraining.section(results, names, experiment.models),
+        *([corpus.section(results), trained] if names else []),
         pretraining.samples(results, experiment.samples),
         departures(experiment, names),
         missing(section.title for section, _ in analyses if section),

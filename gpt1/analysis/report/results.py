@@ -73,6 +73,10 @@ class Results:
             {seed: 100 * each["splits"][split][metric] for seed, each in contents.items()},
         )
 
+    def corpus(self) -> dict[str, Any]:
+        """The card of the cleaned books."""
+        return _read(self.metrics / "clean.json", "clean", _json("steps", "dropped", "sha256"))
+
     def pretraining(self, model: str) -> dict[str, Any]:
         """Parameters, updates, and losses on the training and the held-out books."""
         path = self.metrics / "pretrain" / f"{model}.json"
