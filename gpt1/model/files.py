@@ -15,9 +15,10 @@ from torch import Tensor
 from gpt1.errors import UserError
 
 if TYPE_CHECKING:
-    from gpt1.model.transformer import GPT
+    from gpt1.model.language_model import LanguageModel
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+LSTM_TYPE = "gpt1-lstm"
 
 # Our name -> theirs; in names of weights, ours stand first.
 _NAMES = [
@@ -49,11 +50,13 @@ _FIXED = {
 }
 
 
-def load(directory: Path) -> "GPT":
+def load(directory: Path) -> "LanguageModel":
     """The language model in `directory`, whatever its kind, in evaluation mode."""
+    from gpt1.model.lstm import LSTM
     from gpt1.model.transformer import GPT
 
-    return GPT.load(directory)
+    kind = LSTM if read_config(directory).get("model_type") == LSTM_TYPE else GPT
+    return kind.load(directory)
 
 
 def save_transformer(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -102,18 +105,25 @@ def write(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -
 
 def read(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What `write` wrote. Raises UserError when either file is missing or cut short."""
-    directory = Path(directory)
-    for name in (CONFIG, WEIGHTS):
-        if not (directory / name).is_file():
-            raise UserError(f"{directory}: no model directory, {name} is missing")
+    config = read_config(directory)
+    weights = Path(directory) / WEIGHTS
+    if not weights.is_file():
+        raise UserError(f"{directory}: no model directory, {WEIGHTS} is missing")
     try:
-        config = json.loads((directory / CONFIG).read_text())
-    except ValueError as error:
-        raise UserError(f"{directory / CONFIG}: not JSON ({error})") from None
-    try:
-        return config, load_file(directory / WEIGHTS)
+        return config, load_file(weights)
     except SafetensorError as error:
-        raise UserError(f"{directory / WEIGHTS}: cut short or damaged ({error})") from None
+        raise UserError(f"{weights}: cut short or damaged ({error})") from None
+
+
+def read_config(directory: Path) -> dict[str, Any]:
+    """`config.json` of a model directory."""
+    file = Path(directory) / CONFIG
+    if not file.is_file():
+        raise UserError(f"{directory}: no model directory, {CONFIG} is missing")
+    try:
+        return json.loads(file.read_text())
+    except ValueError as error:
+        raise UserError(f"{file}: not JSON ({error})") from None
 
 
 def _their_name(name: str) -> str:

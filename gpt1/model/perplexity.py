@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from gpt1.model.transformer import GPT
+    from gpt1.model.language_model import LanguageModel
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class HeldOut:
 
 
 def held_out(
-    model: "GPT", documents: Iterable[np.ndarray], *, ends_word: np.ndarray, batch: int
+    model: "LanguageModel", documents: Iterable[np.ndarray], *, ends_word: np.ndarray, batch: int
 ) -> HeldOut:
     """Score `documents` (token ids each), `batch` windows at a time.
 

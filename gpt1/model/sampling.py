@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gpt1.model.transformer import GPT
+from gpt1.model.language_model import LanguageModel
 
 
 def generate(
-    model: GPT,
+    model: LanguageModel,
     tokens: Tensor,
     count: int,
     *,

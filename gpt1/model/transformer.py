@@ -10,15 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gpt1.model import files
-from gpt1.model.cross_entropy import linear_cross_entropy
+from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
 
-INITIAL_DEVIATION = 0.02
 QUERY_BLOCK = 64
 Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 
@@ -35,7 +35,7 @@ class GPTConfig:
     dropout: float
 
 
-class GPT(nn.Module):
+class GPT(LanguageModel):
     """A language model: token and position embeddings, blocks, and the token embedding again."""
 
     def __init__(self, config: GPTConfig) -> None:
@@ -47,15 +47,12 @@ class GPT(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.apply(initialise)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens, int64 (B, T) with T at most the context, to next-token logits (B, T, V)."""
-        return F.linear(self.states(tokens), self.tokens.weight)
-
     def states(
         self,
         tokens: Tensor,
         positions: Tensor | None = None,
         visible: Tensor | None = None,
+        *,
         cache: "Cache | None" = None,
     ) -> Tensor:
         """The last block's output for every token: (B, T) to (B, T, C).
@@ -81,31 +78,12 @@ class GPT(nn.Module):
         shape = (self.config.layers, 2, batch, self.config.heads, self.config.context, size)
         return Cache(torch.empty(shape, device=weight.device, dtype=weight.dtype))
 
-    def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Cross-entropy, in nats, of the language model on `targets` (B, T) after `states`.
-
-        The mean over all targets; with `weights` (B, T), the sum of each target's loss times its
-        weight. The logits of all the targets are never held at once.
-        """
-        targets = targets.reshape(-1)
-        if weights is None:
-            weights = torch.full(targets.shape, 1 / targets.numel(), device=states.device)
-        states = states.reshape(targets.numel(), -1)
-        return linear_cross_entropy(states, self.tokens.weight, targets, weights.reshape(-1))
-
-    def add_special_tokens(self, count: int) -> None:
-        """Append `count` rows, drawn from N(0, 0.02), to the vocabulary."""
-        rows = torch.randn(count, self.config.width, device=self.tokens.weight.device)
-        weight = torch.cat([self.tokens.weight.detach(), rows * INITIAL_DEVIATION])
-        self.tokens = nn.Embedding.from_pretrained(weight, freeze=False)
-        self.config = GPTConfig(**{**vars(self.config), "vocab": len(weight)})
-
     def save(self, directory: Path) -> None:
         """Write `config.json` and `model.safetensors`, which `transformers` opens too."""
         files.save_transformer(directory, vars(self.config), self.state_dict())
 
     @classmethod
-    def load(cls, directory: Path) -> "GPT":
+    def load(cls, directory: Path) -> Self:
         """Read a model directory, ours or one of `transformers`; in evaluation mode."""
         config, tensors = files.load_transformer(directory)
         with torch.device("meta"):

@@ -12,7 +12,7 @@ from torch import nn
 
 from gpt1.errors import UserError
 from gpt1.model import files
-from gpt1.model.transformer import GPT
+from gpt1.model.language_model import LanguageModel
 from gpt1.tasks.inputs import Batch, Inputs, Specials, collate, encode
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
@@ -24,10 +24,10 @@ class TaskModel(nn.Module):
     """A network whose three last embedding rows are the special tokens, and its head."""
 
     def __init__(
-        self, network: GPT, task: Task, tokenizer: BPETokenizer, dropout: float = 0.1
+        self, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float = 0.1
     ) -> None:
         super().__init__()
-        self.network: GPT = network
+        self.network: LanguageModel = network
         self.task, self.tokenizer = task, tokenizer
         self.dropout: nn.Dropout = nn.Dropout(dropout)
         self.head: nn.Linear = nn.Linear(network.config.width, task.outputs)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from gpt1.errors import UserError
+from gpt1.model.language_model import LanguageModel
+from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Model
 from gpt1.training import schedule
@@ -33,7 +35,7 @@ def pretrain(
     folder: Path,
     title: str,
     after: Callable[[Row], None],
-) -> tuple[GPT, list[Row]]:
+) -> tuple[LanguageModel, list[Row]]:
     """A model trained on the books of `reader`, and its curve, one row an update.
 
     folder: keeps the state of a run that is stopped, and the checkpoints along the way.
@@ -49,7 +51,7 @@ def pretrain(
         model.save(folder / "checkpoints" / f"{0:07d}")
 
     def loss(model: nn.Module, windows: Tensor) -> Tensor:  # windows (micro_batch, context + 1)
-        assert isinstance(model, GPT)
+        assert isinstance(model, LanguageModel)
         windows = windows.to(device)
         mean = model.loss(model.states(windows[:, :-1]), windows[:, 1:])
         return mean * len(windows) / params.batch
@@ -79,19 +81,14 @@ def pretrain(
     return model, curve
 
 
-def new_model(params: Model, vocab: int) -> GPT:
+def new_model(params: Model, vocab: int) -> LanguageModel:
     """An untrained model, drawn from the seed."""
     torch.manual_seed(params.seed)
-    return GPT(
-        GPTConfig(
-            vocab=vocab,
-            layers=params.layers,
-            width=params.width,
-            heads=params.heads,
-            context=params.context,
-            dropout=params.dropout,
-        )
-    )
+    names = ("layers", "width", "context", "dropout")
+    sizes = {name: getattr(params, name) for name in names}
+    if params.kind == "lstm":
+        return LSTM(LSTMConfig(vocab=vocab, **sizes))
+    return GPT(GPTConfig(vocab=vocab, heads=params.heads, **sizes))
 
 
 class Batches:

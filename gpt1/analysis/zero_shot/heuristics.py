@@ -19,7 +19,7 @@ import numpy as np
 
 from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
 from gpt1.errors import UserError
-from gpt1.model.transformer import GPT
+from gpt1.model.language_model import LanguageModel
 from gpt1.tasks.metrics import METRICS
 from gpt1.tasks.table import Example, Task
 
@@ -102,7 +102,7 @@ class ZeroShotTask:
     def ceiling(self) -> float:
         return CEILINGS.get(self.task.name, 100.0)
 
-    def score(self, model: GPT) -> float:
+    def score(self, model: LanguageModel) -> float:
         """The task's main metric on the scored split, in per cent."""
         asked = [question for questions in self.questions for question in questions]
         found = iter(log_probabilities(model, asked))

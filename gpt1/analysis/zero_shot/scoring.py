@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt1.model.language_model import LanguageModel
 from gpt1.model.transformer import GPT
 
 TOKENS_AT_ONCE = 1024
@@ -33,7 +34,9 @@ class Question:
 
 
 @torch.inference_mode()
-def log_probabilities(model: GPT, questions: Sequence[Question]) -> list[list[np.ndarray]]:
+def log_probabilities(
+    model: LanguageModel, questions: Sequence[Question]
+) -> list[list[np.ndarray]]:
     """For each question and continuation, the log-probability of each of its tokens, in nats.
 
     The first token of a continuation is predicted from the last one of the prefix.
@@ -91,7 +94,7 @@ def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def _score(model: GPT, batch: Sequence[_Row]) -> list[np.ndarray]:
+def _score(model: LanguageModel, batch: Sequence[_Row]) -> list[np.ndarray]:
     """The log-probabilities of each row's continuations, one after the other."""
     length = max(row.read for row in batch)
     tokens = np.zeros((len(batch), length), np.int64)
@@ -115,6 +118,7 @@ def _score(model: GPT, batch: Sequence[_Row]) -> list[np.ndarray]:
     if max(len(row.continuations) for row in batch) == 1:
         states = model.states(torch.from_numpy(tokens))
     else:
+        assert isinstance(model, GPT)
         visible = _visible(torch.from_numpy(branch))
         states = model.states(torch.from_numpy(tokens), torch.from_numpy(positions), visible)
     scores = _token_log_probabilities(model, states.flatten(0, 1)[where], torch.tensor(targets))
@@ -129,7 +133,7 @@ def _visible(branch: Tensor) -> Tensor:
     return ((same | (branch == 0)[:, None, :]) & before)[:, None]
 
 
-def _token_log_probabilities(model: GPT, states: Tensor, targets: Tensor) -> Tensor:
+def _token_log_probabilities(model: LanguageModel, states: Tensor, targets: Tensor) -> Tensor:
     """float32 (N,): log p(target) after each of the states (N, C)."""
     parts = []
     for start in range(0, len(targets), LOGITS_AT_ONCE):

@@ -70,7 +70,7 @@ def test_twenty_kills_at_random_moments_change_no_byte(tmp_path: Path) -> None:
         assert len(codes) < 2 * KILLS
         process = start("killed")
         if len(codes) < KILLS:
-            process.join(chance.uniform(0.01, seconds / 14))
+            process.join(chance.uniform(0.01, seconds / 20))
             number = chance.choice([signal.SIGKILL, signal.SIGTERM])
             if process.is_alive() and process.pid:
                 os.kill(process.pid, number)

@@ -1,0 +1,80 @@
+"""The paper's comparison: an LSTM of one layer and 2,048 units, used like the transformer.
+
+Section 5 of the paper names it and says no more. Here the token embedding is as wide as the LSTM
+and is the output matrix too, as in the transformer, and dropout follows the embeddings and each
+layer. The recurrent weights start as PyTorch starts them.
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Self
+
+from torch import Tensor, nn
+
+from gpt1.errors import UserError
+from gpt1.model import files
+from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
+
+Hidden = tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LSTMConfig:
+    """The paper's size is one layer of width 2,048. The context is that of the training windows."""
+
+    vocab: int
+    layers: int
+    width: int
+    context: int
+    dropout: float
+
+
+class LSTM(LanguageModel):
+    """A language model: token embeddings, LSTM layers, and the token embedding again."""
+
+    def __init__(self, config: LSTMConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.tokens = nn.Embedding(config.vocab, config.width)
+        self.dropout = nn.Dropout(config.dropout)
+        self.layers = nn.ModuleList(
+            nn.LSTM(config.width, config.width, batch_first=True) for _ in range(config.layers)
+        )
+        nn.init.normal_(self.tokens.weight, std=INITIAL_DEVIATION)
+
+    def states(self, tokens: Tensor, *, cache: "Cache | None" = None) -> Tensor:
+        """The last layer's output for every token: int64 (B, T) to (B, T, C)."""
+        cache = cache or self.new_cache(len(tokens))
+        x = self.dropout(self.tokens(tokens))  # (B, T, C)
+        for index, layer in enumerate(self.layers):
+            x, cache.hidden[index] = layer(x, cache.hidden.get(index))
+            x = self.dropout(x)
+        cache.length += tokens.shape[1]
+        return x
+
+    def new_cache(self, batch: int) -> "Cache":
+        """Nothing seen yet."""
+        return Cache()
+
+    def save(self, directory: Path) -> None:
+        """Write `config.json` and `model.safetensors`."""
+        config = {"model_type": files.LSTM_TYPE, **asdict(self.config)}
+        files.write(directory, config, self.state_dict())
+
+    @classmethod
+    def load(cls, directory: Path) -> Self:
+        """Read what `save` wrote; in evaluation mode."""
+        config, tensors = files.read(directory)
+        if config.pop("model_type", None) != files.LSTM_TYPE:
+            raise UserError(f"{directory}: no LSTM, see model_type in its config.json")
+        model = cls(LSTMConfig(**config))
+        model.load_state_dict(tensors)
+        return model.eval()
+
+
+@dataclass
+class Cache:
+    """Each layer's last hidden and cell state, after `length` tokens."""
+
+    length: int = 0
+    hidden: dict[int, Hidden] = field(default_factory=dict)
