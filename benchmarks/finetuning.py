@@ -1,0 +1,163 @@
+"""Examples a second of fine-tuning and prediction, against a plain `transformers` loop.
+
+    GPT1_REAL_DATA=FOLDER python benchmarks/finetuning.py [paper | demo] [sst2 | mrpc | race]
+
+Both sides have the same network, inputs and losses under bf16 autocast, and pad to the longest of a
+batch. `same` gives both the very same shuffled batches; `own` lets ours batch by length as it
+really does. Sides are interleaved step by step, for the machine's speed drifts: only ratios count.
+"""
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from transformers import OpenAIGPTModel
+
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks import load
+from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
+from gpt1.tasks.model import TaskModel
+from gpt1.tokens.bpe import BPETokenizer
+from gpt1.training.optimizer import adamw
+
+SIZES = {
+    "paper": {"layers": 12, "width": 768, "heads": 12, "context": 512},
+    "demo": {"layers": 4, "width": 192, "heads": 6, "context": 512},
+}
+PLACES = {"sst2": "glue_data", "mrpc": "glue_data", "race": "RACE"}
+BATCH = {"sst2": 32, "mrpc": 8, "race": 2}
+EXAMPLES, ROUNDS, AUXILIARY, THREADS = 2000, 6, 0.5, 2
+
+
+class Plain(torch.nn.Module):
+    """What one writes in an afternoon: `transformers`' network, full logits, a loss each."""
+
+    def __init__(self, ours: TaskModel) -> None:
+        super().__init__()
+        with tempfile.TemporaryDirectory() as folder:
+            ours.network.save(Path(folder))
+            self.network = OpenAIGPTModel.from_pretrained(folder).train()
+        self.head = torch.nn.Linear(self.network.config.n_embd, ours.task.outputs)
+        self.dropout = torch.nn.Dropout(0.1)
+        self.task = ours.task
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        states = self.network(batch.tokens).last_hidden_state
+        extract = states[torch.arange(len(states)), batch.lengths - 1]
+        if self.task.shape == "multiple_choice":
+            return self.head(self.dropout(extract)).view(len(batch.targets), -1), states
+        if self.task.shape == "similarity":
+            extract = extract.view(len(batch.targets), 2, -1).sum(1)
+        return self.head(self.dropout(extract)), states
+
+    def loss(self, batch: Batch) -> Tensor:
+        scores, states = self(batch)
+        logits = (states[:, :-1] @ self.network.tokens_embed.weight.T).float()
+        losses = F.cross_entropy(logits.transpose(1, 2), batch.tokens[:, 1:], reduction="none")
+        real = torch.arange(1, batch.tokens.shape[1]) < batch.lengths[:, None]
+        language = ((losses * real).sum(1) / real.sum(1)).mean()
+        return F.cross_entropy(scores.float(), batch.targets.long()) + AUXILIARY * language
+
+
+def main(size: str, name: str) -> None:
+    torch.set_num_threads(THREADS)
+    ours, inputs = prepared(size, name)
+    plain = Plain(ours)
+    count, batch = len(inputs.sequences), BATCH[name]
+    shuffled = np.random.default_rng(0).permutation(count)
+    plans: dict[str, Callable[[int], Sequence[int]]] = {
+        "random": lambda update: shuffled[update * batch : (update + 1) * batch],
+        "by length": LengthBatches(inputs.lengths, batch, seed=0),
+    }
+    training = {
+        "transformers": (trainer(plain, plain.loss), "random"),
+        "same": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), "random"),
+        "own": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), "by length"),
+    }
+    report(f"{size}, {name}, training", inputs, training, plans)
+    by_length = np.argsort(inputs.lengths, kind="stable")
+    random = np.random.default_rng(1).permutation(count // batch)
+    plans["sorted"] = lambda update: by_length[
+        random[update] * batch : (random[update] + 1) * batch
+    ]
+    prediction = {
+        "transformers": (predictor(plain), "random"),
+        "same": (predictor(ours), "random"),
+        "own": (predictor(ours), "sorted"),
+    }
+    report(f"{size}, {name}, prediction", inputs, prediction, plans)
+
+
+def prepared(size: str, name: str) -> tuple[TaskModel, Inputs]:
+    real = Path(os.environ["GPT1_REAL_DATA"])
+    tokenizer = BPETokenizer.load(real / "openai-bpe")
+    loaded = load.official(name, real / "tasks" / PLACES[name])
+    torch.manual_seed(0)
+    config = GPTConfig(vocab=len(tokenizer) + 3, dropout=0.1, **SIZES[size])
+    model = TaskModel(GPT(config), loaded.task, tokenizer)
+    train = [example for example in loaded.examples if example.split == "train"]
+    return model, model.encode(train[:EXAMPLES])
+
+
+def trainer(model: torch.nn.Module, loss: Callable[[Batch], Tensor]) -> Callable[[Batch], None]:
+    optimizer = adamw(model, weight_decay=0.01)
+    for group in optimizer.param_groups:
+        group["lr"] = 1e-5
+
+    def step(batch: Batch) -> None:
+        model.train()
+        with torch.autocast("cpu", torch.bfloat16):
+            value = loss(batch)
+        value.backward()
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+
+    return step
+
+
+def predictor(model: torch.nn.Module) -> Callable[[Batch], None]:
+    @torch.inference_mode()
+    def step(batch: Batch) -> None:
+        model.eval()
+        with torch.autocast("cpu", torch.bfloat16):
+            model(batch)
+
+    return step
+
+
+def report(
+    title: str,
+    inputs: Inputs,
+    sides: dict[str, tuple[Callable[[Batch], None], str]],
+    plans: dict[str, Callable[[int], Sequence[int]]],
+) -> None:
+    """Sides step by step in turn; the sums count, for batches differ in length."""
+    seconds: dict[str, list[float]] = {side: [] for side in sides}
+    for update in range(ROUNDS + 1):
+        for side, (step, plan) in sides.items():
+            part = collate(inputs, plans[plan](update))
+            start = time.perf_counter()
+            step(part)
+            seconds[side].append(time.perf_counter() - start)
+    print(f"\n{title}: {len(part.targets)} examples a batch")
+    print("| side | examples/s | ratio |\n|---|---|---|")
+    base = statistics.mean(seconds["transformers"][1:])
+    for side, taken in seconds.items():
+        mean = statistics.mean(taken[1:])
+        print(f"| {side} | {len(part.targets) / mean:.2f} | {base / mean:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    sizes = [each for each in SIZES if each in sys.argv[1:]] or list(SIZES)
+    names = [each for each in PLACES if each in sys.argv[1:]] or list(PLACES)
+    for size in sizes:
+        for name in names:
+            main(size, name)
