@@ -21,7 +21,7 @@ TASKS = {
     "same_book": Task("same_book", "similarity", ("accuracy", "f1"), labels=("no", "yes")),
     "next_sentence": Task("next_sentence", "multiple_choice", ("accuracy",)),
 }
-BOOKS, CHOICES = 8, 4
+BOOKS, CHOICES = 6, 4
 SENTENCE_END = re.compile(r"""(?<=[.!?;:])["'’”)]*\s+|\n+""")
 """In old prose a sentence runs on for a page: a clause that ends in a colon or semicolon is one."""
 
