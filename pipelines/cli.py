@@ -150,6 +150,17 @@ def up(
 
 
 @app.command()
+def serve(
+    cron: Annotated[str | None, typer.Option(help="When to run, such as `0 3 * * *`.")] = None,
+) -> None:
+    """Wait for starts from the Prefect UI, and for those of a schedule; Ctrl-C ends it."""
+    with project(), _prefect():
+        from pipelines.flow import pipeline
+
+        pipeline.serve("gpt1", cron=cron)
+
+
+@app.command()
 def down() -> None:
     """Stop the servers that `gpt1 up` started."""
     from pipelines import servers

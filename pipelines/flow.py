@@ -34,7 +34,7 @@ from pipelines.schedule import Capacity, run_all
 from pipelines.terminal import Terminal
 from stages import tracking
 
-CANCEL_POLL_SECONDS = 1.0
+WATCH_SECONDS = 1.0
 PROGRESS_SECONDS = 3.0
 UNCHANGED = "Nothing it depends on changed."
 
@@ -61,7 +61,7 @@ def pipeline(
         planned = plan.make(repo, targets or [], force)
         driver = Driver(root, terminal, force)
         driver.show_unchanged(planned)
-        with _ends_on_signals(driver.runner), _ends_on_cancel(driver.runner, flow_run.id):
+        with _ends_on_signals(driver.runner), _watched(driver.runner, root, flow_run.id):
             outcomes = run_all(
                 planned.graph,
                 planned.to_launch(),
@@ -238,20 +238,23 @@ def _ends_on_signals(runner: Runner) -> Iterator[None]:
 
 
 @contextmanager
-def _ends_on_cancel(runner: Runner, run: str | None) -> Iterator[None]:
-    """Look whether someone cancelled the run in the UI."""
+def _watched(runner: Runner, root: Path, run: str | None) -> Iterator[None]:
+    """Look whether someone cancelled the run in the UI, and start a server that died again."""
     over = threading.Event()
+    server = servers.running(root, "prefect")
 
-    def poll() -> None:
+    def watch() -> None:
         with get_client(sync_client=True) as client:
-            while not over.wait(CANCEL_POLL_SECONDS):
+            while not over.wait(WATCH_SECONDS):
                 with suppress(Exception):  # a server that is away for a moment ends nothing
+                    if server and not servers.running(root, "prefect"):
+                        servers.start(root, "prefect", server.port, server.keep)
                     state = client.read_flow_run(UUID(run)).state
                     if state and (state.is_cancelling() or state.is_cancelled()):
                         runner.cancel()
                         return
 
-    thread = threading.Thread(target=poll, daemon=True)
+    thread = threading.Thread(target=watch, daemon=True)
     thread.start()
     try:
         yield

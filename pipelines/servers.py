@@ -50,7 +50,9 @@ def running(root: Path, kind: str) -> Server | None:
     """The server that the note speaks of, if its process is still there."""
     try:
         server = Server(**json.loads(_note(root, kind).read_text()))
-        alive = abs(psutil.Process(server.pid).create_time() - server.created) < 1
+        process = psutil.Process(server.pid)
+        alive = abs(process.create_time() - server.created) < 1
+        alive = alive and process.status() != psutil.STATUS_ZOMBIE  # killed, and our own child
     except (OSError, ValueError, TypeError, psutil.NoSuchProcess):
         return None
     return server if alive else None

@@ -66,8 +66,8 @@ class Project:
             cwd=self.root,
             env=self.environment,
             text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
 
     def dvc(self, *arguments, **options):
