@@ -243,12 +243,15 @@ def _watched(runner: Runner, root: Path, run: str | None) -> Iterator[None]:
     over = threading.Event()
     server = servers.running(root, "prefect")
 
+    def revive() -> None:
+        if server and not servers.running(root, "prefect"):
+            servers.start(root, "prefect", server.port, server.keep)
+
     def watch() -> None:
         with get_client(sync_client=True) as client:
             while not over.wait(WATCH_SECONDS):
                 with suppress(Exception):  # a server that is away for a moment ends nothing
-                    if server and not servers.running(root, "prefect"):
-                        servers.start(root, "prefect", server.port, server.keep)
+                    revive()
                     state = client.read_flow_run(UUID(run)).state
                     if state and (state.is_cancelling() or state.is_cancelled()):
                         runner.cancel()
@@ -261,3 +264,4 @@ def _watched(runner: Runner, root: Path, run: str | None) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
+        revive()  # it has yet to hear how the run ended
