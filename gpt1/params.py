@@ -86,7 +86,7 @@ class Model:
     """Updates after which the model is kept, for the zero-shot curve."""
 
     def __post_init__(self) -> None:
-        if self.width % self.heads:
+        if self.kind == "transformer" and self.width % self.heads:
             raise ValueError(f"heads: {self.heads} do not divide width: {self.width}")
         if self.batch % self.micro_batch:
             raise ValueError(f"micro_batch: {self.micro_batch} does not divide batch: {self.batch}")
@@ -268,6 +268,7 @@ def parse(cls: type[T], values: Any, name: str) -> T:
         if first["type"] == "missing":
             raise UserError(f"params.yaml: {where} is missing") from None
         message = first["msg"][0].lower() + first["msg"][1:]
+        message = message.removeprefix("value error, ")
         if not first["loc"]:  # a rule for several keys together
             raise UserError(f"params.yaml: {name}: {message}") from None
         raise UserError(f"params.yaml: {where} = {first['input']!r}: {message}") from None

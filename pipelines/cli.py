@@ -205,6 +205,48 @@ def predict(
         print(json.dumps(answer, ensure_ascii=False) if as_json else request.written(answer))
 
 
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A transformers or a released folder.")],
+    directory: Annotated[Path, typer.Argument(help="The model directory to make.")],
+) -> None:
+    """Make a model directory from weights that others trained, with their vocabulary."""
+    from gpt1.model.importing import import_model
+
+    import_model(source, directory)
+
+
+@app.command()
+def generate(
+    directory: Annotated[Path, typer.Argument(help="A model directory.")],
+    text: Annotated[str, typer.Argument(help="What the model is to go on from.")],
+    *,
+    tokens: Annotated[int, typer.Option(min=1, help="How many to make.")] = 128,
+    temperature: Annotated[float, typer.Option(min=0, help="0: the most probable ones.")] = 0.0,
+    top_k: Annotated[int, typer.Option(min=0, help="Draw from so many; 0: from all.")] = 0,
+    top_p: Annotated[float, typer.Option(min=0, max=1, help="Draw from this share.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of what is drawn.")] = 0,
+) -> None:
+    """Go on with a text, word by word."""
+    import torch
+
+    from gpt1.model import files, sampling
+    from gpt1.tokens.bpe import BPETokenizer
+    from gpt1.tokens.readable import stream
+
+    model, tokenizer = files.load(directory), BPETokenizer.load(directory)
+    prompt = torch.tensor([tokenizer.encode(text)])
+    if not prompt.numel():
+        raise UserError("there is no word to go on from; give a text")
+    made = sampling.generate(
+        model, prompt, tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    print(text, end=" ", flush=True)
+    for word in stream(tokenizer, (int(token) for token in made)):
+        print(word, end="", flush=True)
+    print()
+
+
 @app.command()
 def glue(
     predictions: Annotated[list[Path], typer.Argument(help="One model's predictions/*.parquet.")],
