@@ -1,5 +1,6 @@
 """Books to clean documents, split into train and valid; what was dropped, and a data card."""
 
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
@@ -41,6 +42,8 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
     that was taken out of a book; `card.md`, `card.html`, `card.json`: the data card.
     """
     paths = sorted((raw / "books").glob("*.txt"))
+    with (raw / "manifest.jsonl").open(encoding="utf-8") as lines:
+        unread = [row for row in map(json.loads, lines) if row["fate"] != "kept"]
     if not paths:
         raise UserError(f"{raw}: no books; `dvc repro raw` brings them")
     out.mkdir(parents=True, exist_ok=True)
@@ -51,7 +54,10 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
     ):
         books = _clean_each(paths, out / "cleaned.parquet", params, card, removed)
         texts = _Texts(out / "cleaned.parquet", [book.book for book in books])
-        gone = _drop(books, texts, params, card, dropped)
+        gone = _drop(books, texts, params)
+        for row in [*map(_unread, unread), *gone.values()]:
+            _write(dropped, DROPPED, [row])
+            card.dropped(row)
         kept = [book for book in books if book.book not in gone]
         if not kept:
             raise UserError(f"{raw}: no book is kept ({card.reasons()}); see the section clean")
@@ -114,15 +120,18 @@ class _Texts:
         return shingles(normal_words(text))
 
 
-def _drop(
-    books: list[Cleaned], texts: _Texts, params: Clean, card: Card, dropped: pq.ParquetWriter
-) -> set[str]:
-    """The ids of the books that are no good or that stand in the corpus already."""
+def _unread(row: dict[str, Any]) -> dict[str, Any]:
+    """A book that `raw` could not read, as the manifest has it."""
+    return {"book": row["book"], "words": 0, "reason": row["fate"]}
+
+
+def _drop(books: list[Cleaned], texts: _Texts, params: Clean) -> dict[str, dict[str, Any]]:
+    """The books that are no good or that stand in the corpus already: id -> row of `DROPPED`."""
     good = [book for book in books if not book.reason]
     sketches = [Sketched((book.book, -1), book.book, book.words, book.signature) for book in good]
     twins = duplicates(sketches, params.similar_books, texts.similarity)
     digests = {book.book: book.digest for book in good}
-    rows: list[dict[str, Any]] = []
+    rows: dict[str, dict[str, Any]] = {}
     for book in books:
         row: dict[str, Any] = {"book": book.book, "words": book.words, "reason": book.reason}
         if (book.book, -1) in twins:
@@ -131,10 +140,8 @@ def _drop(
             row |= {"same_as": twin, "similarity": similarity}
             row["reason"] = "duplicate" if same else "near duplicate"
         if row["reason"]:
-            rows.append(row)
-            card.dropped(row)
-    _write(dropped, DROPPED, rows)
-    return {row["book"] for row in rows}
+            rows[book.book] = row
+    return rows
 
 
 def _duplicate_passages(

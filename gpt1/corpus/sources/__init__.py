@@ -2,5 +2,6 @@
 
 from gpt1.corpus.sources.book import Book
 from gpt1.corpus.sources.read import read
+from gpt1.corpus.sources.store import store
 
-__all__ = ["Book", "read"]
+__all__ = ["Book", "read", "store"]

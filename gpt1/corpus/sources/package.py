@@ -1,26 +1,20 @@
 """Books that come with a Python package: JSON lines with `book` and `text`."""
 
-import json
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, distribution
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
+from typing import Any
 
-from ruamel.yaml import YAML
-
+from gpt1.corpus.sources import address
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
 
 
-def read(source: Path) -> Iterator[Book]:
-    """The books of the package that a source file names, one line of text for each row."""
-    place = YAML(typ="safe").load(source)
-    with _locate(place["package"], place["file"], source).open(encoding="utf-8") as lines:
-        for title, rows in groupby(map(json.loads, lines), key=itemgetter("book")):
-            name = title.lower().replace(" ", "-")
-            origin = f"{place['package']}/{place['file']}#{title}"
-            yield Book(name, origin, "\n".join(row["text"] for row in rows) + "\n")
+def read(source: Path, values: dict[str, Any]) -> Iterator[Book]:
+    """The books in the file of the package that a source file names, a line for each row."""
+    found = _locate(str(values["package"]), str(values.get("file")), source)
+    rows = {"address": str(found), "format": "jsonl", "text": "text", "book": "book"}
+    return address.read(source, rows)
 
 
 def _locate(package: str, file: str, source: Path) -> Path:

@@ -1,0 +1,159 @@
+"""Tables and dumps at any address that fsspec knows: a path, https, s3, hf (the Hugging Face hub).
+
+A source file says what is there:
+
+    address: hf://datasets/OWNER/NAME@REVISION/data/*.parquet   # one, or a pattern
+    format: parquet          # or jsonl, csv, lines
+    text: text               # the column; not with lines
+    book: title              # a column whose equal, neighbouring rows make one book; or left out
+    lines: 6700              # only with lines: how many make one document
+
+Nothing is kept on the disk: rows are read as they come.
+"""
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any
+
+from gpt1.corpus.sources.book import Book
+from gpt1.errors import UserError
+
+KEYS = {"address", "format", "text", "book", "lines"}
+
+
+@dataclass(frozen=True)
+class _Place:
+    source: Path
+    address: str
+    text: str
+    book: str
+    lines: int
+
+    def error(self, file: str, what: str) -> UserError:
+        return UserError(f"{self.source}: {file}: {what}")
+
+
+def read(source: Path, values: dict[str, Any]) -> Iterator[Book]:
+    """The books at the address that a source file names.
+
+    Raises UserError where the source file is wrong, or nothing is there.
+    """
+    place = _checked(source, values)
+    rows = _FORMATS[values["format"]]
+    for path, name in _files(place):
+        if values["format"] == "lines":
+            yield from _dump(path, name, place)
+            continue
+        numbered = enumerate(rows(path, name, place))
+        if not place.book:
+            for number, (_, text) in numbered:
+                yield Book(f"{name}-{number:07d}", f"{name}#{number}", text)
+            continue
+        for title, group in groupby(numbered, key=lambda row: row[1][0]):
+            texts = [text for _, (_, text) in group]
+            yield Book(title, f"{name}#{title}", "\n".join(texts))
+
+
+def _checked(source: Path, values: dict[str, Any]) -> _Place:
+    if unknown := sorted(set(values) - KEYS):
+        raise UserError(f"{source}: {unknown[0]} is no key; known: {', '.join(sorted(KEYS))}")
+    address, kind = str(values.get("address", "")), values.get("format")
+    if kind not in _FORMATS:
+        raise UserError(f"{source}: format = {kind!r}; one of {', '.join(_FORMATS)} is needed")
+    if kind != "lines" and not values.get("text"):
+        raise UserError(f"{source}: text is missing: the column that holds the text")
+    if re.match(r"hf://datasets/[^/]+/[^/@]+/", address):
+        raise UserError(f"{source}: {address} names no revision; write OWNER/NAME@REVISION")
+    return _Place(
+        source,
+        address,
+        values.get("text", ""),
+        values.get("book", ""),
+        int(values.get("lines", 6700)),  # 74 million sentences in 11,038 books: Zhu et al. 2015
+    )
+
+
+def _files(place: _Place) -> Iterator[tuple[Any, str]]:
+    """Each file at the address, by name: how to open it, and its name."""
+    import fsspec
+
+    try:
+        files = fsspec.open_files(place.address, "rb", compression="infer")
+        found = [(file, file.path.rsplit("/", 1)[-1]) for file in files]
+    except (OSError, ValueError, ImportError) as error:
+        raise place.error(place.address, str(error)) from None
+    if not found:
+        raise place.error(place.address, "nothing there")
+    yield from found
+
+
+def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = [column for column in (place.book, place.text) if column]
+    try:
+        with path as opened:
+            file = pq.ParquetFile(opened)
+            _present(columns, file.schema_arrow.names, name, place)
+            for batch in file.iter_batches(1000, columns=columns):
+                for row in batch.to_pylist():
+                    yield str(row.get(place.book, "")), row[place.text] or ""
+    except (pa.ArrowException, OSError) as error:
+        raise place.error(name, str(error)) from None
+
+
+def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(_lines(path, name, place), start=1):
+        try:
+            row = json.loads(line)
+        except ValueError as error:
+            raise place.error(name, f"line {number} is no JSON ({error})") from None
+        _present([place.text, *filter(None, [place.book])], row, name, place)
+        yield str(row.get(place.book, "")), row[place.text] or ""
+
+
+def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
+    csv.field_size_limit(sys.maxsize)
+    rows = csv.DictReader(_lines(path, name, place))
+    _present([place.text, *filter(None, [place.book])], rows.fieldnames or [], name, place)
+    for row in rows:
+        yield row.get(place.book, ""), row[place.text] or ""
+
+
+def _dump(path: Any, name: str, place: _Place) -> Iterator[Book]:
+    """A dump with one sentence a line and no book boundaries, in stretches of `lines` lines."""
+    lines = _lines(path, name, place)
+    number = 0
+    while stretch := list(islice(lines, place.lines)):
+        yield Book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
+        number += 1
+
+
+def _lines(path: Any, name: str, place: _Place) -> Iterator[str]:
+    try:
+        with path as opened:
+            for line in opened:
+                yield line.decode("utf-8", "replace")
+    except (OSError, EOFError) as error:
+        raise place.error(name, str(error)) from None
+
+
+def _present(columns: list[str], found: Any, name: str, place: _Place) -> None:
+    for column in columns:
+        if column not in found:
+            raise place.error(name, f"no column {column}; there are {', '.join(sorted(found))}")
+
+
+_FORMATS: dict[str, Callable[[Any, str, _Place], Iterator[Any]]] = {
+    "parquet": _parquet,
+    "jsonl": _jsonl,
+    "csv": _csv,
+    "lines": _dump,
+}

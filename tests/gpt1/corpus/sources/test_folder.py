@@ -1,0 +1,140 @@
+import gzip
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gpt1.corpus.sources import Book, book, read
+from gpt1.errors import UserError
+
+TEXT = "\u201cCaf\u00e9,\u201d he said \u2014 twice.\n" * 9
+
+
+def found(path: Path) -> dict[str, str]:
+    """Name -> the text, or the reason in brackets."""
+    return {b.name: b.text or f"[{b.reason}]" for b in read(path)}
+
+
+def epub(pages: dict[str, str], spine: list[str]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr(
+            "META-INF/container.xml",
+            "<container xmlns='urn:oasis:names:tc:opendocument:xmlns:container'><rootfiles>"
+            "<rootfile full-path='OPS/book.opf'/></rootfiles></container>",
+        )
+        items = "".join(f"<item id='{n}' href='{n}.xhtml'/>" for n in pages)
+        order = "".join(f"<itemref idref='{n}'/>" for n in spine)
+        archive.writestr(
+            "OPS/book.opf",
+            f"<package xmlns='http://www.idpf.org/2007/opf'><manifest>{items}</manifest>"
+            f"<spine>{order}</spine></package>",
+        )
+        for name, page in pages.items():
+            archive.writestr(f"OPS/{name}.xhtml", page)
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"]
+)
+def test_text_in_any_encoding_one_meets_is_decoded(tmp_path: Path, encoding: str) -> None:
+    (tmp_path / "a.txt").write_bytes(TEXT.encode(encoding))
+    assert found(tmp_path) == {"a.txt": TEXT}
+
+
+def test_a_folder_is_read_to_any_depth_by_name(tmp_path: Path) -> None:
+    (tmp_path / "sub/deep").mkdir(parents=True)
+    (tmp_path / "b.txt").write_text("b")
+    (tmp_path / "sub/deep/a.txt.gz").write_bytes(gzip.compress(b"a"))
+    (tmp_path / "notes.md").write_text("no book")
+    assert list(found(tmp_path).items()) == [("b.txt", "b"), ("sub/deep/a.txt.gz", "a")]
+
+
+def test_an_epub_gives_its_text_in_reading_order(tmp_path: Path) -> None:
+    pages = {
+        "two": "<html><head><title>T</title></head><body><p>Second.</p></body></html>",
+        "one": "<html><body><h1>One</h1><p>It <i>is</i>\n so&#160;&amp; well.</p><p>B.<br/>C.</p>"
+        "<script>no</script></body></html>",
+    }
+    (tmp_path / "a.epub").write_bytes(epub(pages, ["one", "two"]))
+    assert found(tmp_path) == {"a.epub": "One\nIt is so & well.\nB.\nC.\n\nSecond."}
+
+
+def test_archives_are_read_and_nothing_leaves_them(tmp_path: Path) -> None:
+    inside = tmp_path / "in"
+    inside.mkdir()
+    with tarfile.open(inside / "a.tar.gz", "w:gz") as archive:
+        for name in ("../../climbs.txt", "/root.txt", "plain.txt"):
+            member = tarfile.TarInfo(name)
+            member.size = 4
+            archive.addfile(member, io.BytesIO(b"text"))
+    with zipfile.ZipFile(inside / "b.zip", "w") as archive:
+        archive.writestr("../climbs.txt", "text")
+    before = sorted(tmp_path.rglob("*"))
+    assert list(found(inside).values()) == ["text"] * 4
+    assert sorted(tmp_path.rglob("*")) == before
+    assert found(inside / "b.zip") == {"b.zip/../climbs.txt": "text"}
+
+
+def test_one_bad_book_never_costs_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(book, "LARGEST", 100_000)
+    for module in ("folder", "archive", "epub"):
+        monkeypatch.setattr(f"gpt1.corpus.sources.{module}.LARGEST", 100_000)
+    (tmp_path / "binary.txt").write_bytes(os.urandom(5000))
+    (tmp_path / "nul.txt").write_bytes(b"text\0\0\0\0text" * 50)
+    (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:-100])
+    (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"a" * 10_000_000))
+    (tmp_path / "line.txt").write_bytes(b"a" * 200_000)
+    (tmp_path / "cut.epub").write_bytes(epub({"a": "<p>a</p>"}, ["a"])[:-30])
+    (tmp_path / "lost.epub").write_bytes(epub({"a": "<p>a</p>"}, ["b"]))
+    (tmp_path / "cut.zip").write_bytes(b"PK no zip")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.txt", b"a" * 10_000_000)
+    (tmp_path / "gone.txt").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "good.txt").write_text("good")
+    reasons = found(tmp_path)
+    assert reasons.pop("good.txt") == "good"
+    assert {name: text.split(";")[0].split(":")[0] for name, text in reasons.items()} == {
+        "binary.txt": "[binary]",
+        "nul.txt": "[binary]",
+        "cut.txt.gz": "[broken gzip",
+        "bomb.txt.gz": "[over 0 MB",
+        "line.txt": "[over 0 MB",
+        "cut.epub": "[broken EPUB",
+        "lost.epub": "[broken EPUB",
+        "cut.zip": "[broken archive",
+        "bomb.zip/a.txt": "[over 0 MB",
+        "gone.txt": "[no file]",
+    }
+
+
+def test_a_few_broken_bytes_leave_the_rest_of_a_text_whole() -> None:
+    found = Book.from_bytes("a", "a", TEXT.encode() + b"\xff\xfe" + TEXT.encode())
+    assert found.text == f"{TEXT}\ufffd\ufffd{TEXT}"
+
+
+def test_links_in_a_ring_end(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.txt").write_text("a")
+    (tmp_path / "sub/up").symlink_to(tmp_path)
+    assert list(found(tmp_path).values()) == ["a"]
+
+
+def test_a_folder_without_books_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no books here"):
+        list(read(tmp_path))
+    with pytest.raises(UserError, match="raw\\.path"):
+        read(tmp_path / "nowhere")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0)
+    with pytest.raises(UserError, match="make it readable"):
+        list(read(tmp_path))
