@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from gpt1.files import publish
 from gpt1.params import BPE
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.encoding import count_documents
 from stages import entry, tracking
 
 
@@ -15,9 +14,7 @@ def main(documents: Path, out: Path) -> None:
     params = entry.section(BPE, "bpe")
     with tracking.run() as run, publish(out) as folder:
         run.params(params)
-        batches = pq.ParquetFile(documents).iter_batches(1, columns=["text"])
-        texts = (text for batch in batches for text in batch["text"].to_pylist())
-        tokenizer = BPETokenizer.train(texts, params.merges)
+        tokenizer = BPETokenizer.train_counts(count_documents(documents), params.merges)
         folder.mkdir()
         tokenizer.save(folder)
         run.metrics({"symbols": len(tokenizer)})

@@ -41,7 +41,7 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
     paragraph; `dropped.parquet`: the books that are gone, and why; `removed.parquet`: every span
     that was taken out of a book; `card.md`, `card.html`, `card.json`: the data card.
     """
-    paths = sorted((raw / "books").glob("*.txt"))
+    paths = sorted((raw.resolve() / "books").glob("*.txt"))
     with (raw / "manifest.jsonl").open(encoding="utf-8") as lines:
         unread = [row for row in map(json.loads, lines) if row["fate"] != "kept"]
     if not paths:

@@ -168,12 +168,20 @@ class BPETokenizer:
 def count_words(texts: Iterable[str]) -> Counter[str]:
     """How often each word stands in raw texts."""
     counts: Counter[str] = Counter()
-    table = ChunkTable()
     for text in texts:
-        if table.full():
-            table = ChunkTable()
+        table = _counting_table()
         table.count(table.chunks(text), counts)
     return counts
+
+
+_tables: list[ChunkTable] = []
+
+
+def _counting_table() -> ChunkTable:
+    """The table of this process: what one text taught serves the next."""
+    if not _tables or _tables[0].full():
+        _tables[:] = [ChunkTable()]
+    return _tables[0]
 
 
 def _repeated(counts: Counter[str]) -> Iterator[str]:
