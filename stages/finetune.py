@@ -8,8 +8,8 @@ import torch
 
 from gpt1.files import publish
 from gpt1.params import Finetune
+from gpt1.tasks import mistakes, table
 from gpt1.tasks import predictions as answers
-from gpt1.tasks import table
 from gpt1.tasks.finetuning import finetune
 from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
@@ -77,6 +77,10 @@ def run(
             seed=seed,
             usual=answers.usual(described, train),
         )
+        for table_name, content in mistakes.tables(answers.read(predictions), rest).items():
+            path = folder / f"{table_name}.json"
+            content.to_json(path, orient="split", index=False, force_ascii=False)
+            record.artifact(path)
 
 
 def warn_of_cuts(part: str, inputs: Inputs) -> None:

@@ -1,0 +1,65 @@
+"""Where a fine-tuned model goes wrong: a confusion matrix, and its worst answers."""
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from gpt1.tasks.predictions import Predictions
+from gpt1.tasks.table import Example
+
+WORST = 50
+
+
+def tables(predictions: Predictions, examples: list[Example]) -> dict[str, pd.DataFrame]:
+    """`worst_SPLIT`, and `confusion_SPLIT` where there are labels, of each split with targets."""
+    found = {}
+    for split in dict.fromkeys(predictions.split[~np.isnan(predictions.target)]):
+        found[f"worst_{split}"] = worst(predictions, examples, split)
+        if predictions.task.outputs > 1:
+            found[f"confusion_{split}"] = confusion(predictions, split).reset_index()
+    return found
+
+
+def confusion(predictions: Predictions, split: str) -> pd.DataFrame:
+    """Counts by label (rows) and answer (columns) of a task with labels."""
+    rows = (predictions.split == split) & ~np.isnan(predictions.target)
+    labels = list(predictions.task.labels)
+    counts = confusion_matrix(
+        predictions.target[rows], predictions.answers[rows], labels=range(len(labels))
+    )
+    return pd.DataFrame(counts, index=pd.Index(labels, name="label"), columns=labels)
+
+
+def worst(predictions: Predictions, examples: list[Example], split: str) -> pd.DataFrame:
+    """The answers that are furthest off, the worst first.
+
+    `examples` are those of the predictions, in their order. `off` is 1 minus the probability of the
+    right answer, or the distance of the score.
+    """
+    known = (predictions.split == split) & ~np.isnan(predictions.target)
+    places = np.flatnonzero(known)
+    if predictions.task.shape == "regression":
+        off = np.abs(predictions.answers - predictions.target)[places]
+    else:
+        off = np.array([1 - predictions.scores[n][int(predictions.target[n])] for n in places])
+    table = []
+    for order in np.argsort(-off, kind="stable")[:WORST]:
+        place = places[order]
+        example = examples[place]
+        if predictions.task.shape == "regression":
+            right, answer = predictions.target[place], predictions.answers[place]
+        else:
+            names = example.choices or predictions.task.labels
+            right = names[int(predictions.target[place])]
+            answer = names[int(predictions.answers[place])]
+        table.append(
+            {
+                "id": example.id,
+                "off": float(off[order]),
+                "right": right,
+                "answer": answer,
+                "text": example.text,
+                "text_pair": example.text_pair,
+            }
+        )
+    return pd.DataFrame(table)
