@@ -4,17 +4,20 @@ import torch
 
 from gpt1.analysis.zero_shot import scoring
 from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
+from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
 
 VOCABULARY, CONTEXT = 50, 24
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture(scope="module", params=["transformer", "lstm"])
+def model(request):
     torch.manual_seed(0)
-    model = GPT(
-        GPTConfig(vocab=VOCABULARY, layers=2, width=16, heads=2, context=CONTEXT, dropout=0.5)
-    )
+    sizes = {"vocab": VOCABULARY, "layers": 2, "width": 16, "context": CONTEXT, "dropout": 0.5}
+    if request.param == "transformer":
+        model = GPT(GPTConfig(heads=2, **sizes))
+    else:
+        model = LSTM(LSTMConfig(**sizes))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.3)  # far from uniform
