@@ -16,12 +16,13 @@ from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests/gpt1/tokens")]
+
+from reference import Reference  # noqa: E402
 
 from gpt1.corpus.sources import read  # noqa: E402
 from gpt1.tokens.bpe import BPETokenizer, count_words  # noqa: E402
 from gpt1.workers import ordered  # noqa: E402
-from tests.gpt1.tokens.reference import Reference  # noqa: E402
 
 SIZE = int(os.environ.get("SIZE", "12_000_000"))
 """Bytes of text."""
