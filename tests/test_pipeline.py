@@ -1,7 +1,9 @@
 """The whole way at a tiny size: real git, real DVC, real Prefect, every stage."""
 
+import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -32,3 +34,19 @@ def test_two_clean_builds_and_the_flow_write_the_same_lock_and_a_change_reruns_w
     workspace.dump(params, "params.yaml")
     again = workspace.dvc("repro").stdout
     assert set(re.findall(r"Running stage '(.+?)'", again)) == CELLS | {"report"}
+
+
+def test_three_real_novels_go_through_every_stage(workspace):
+    if not (data := os.environ.get("GPT1_REAL_DATA")):
+        pytest.skip("GPT1_REAL_DATA is not set: no novels at hand")
+    shutil.rmtree(workspace.root / "books")
+    (workspace.root / "books").mkdir()
+    for novel in sorted(Path(data, "books").glob("*.txt"))[:3]:
+        shutil.copy(novel, workspace.root / "books")
+    params = workspace.read("params.yaml")
+    for model in params["models"].values():
+        model |= {"batch": 64, "micro_batch": 64}
+    workspace.dump(params, "params.yaml")
+    workspace.dvc("repro")
+    assert "next_sentence" in workspace.gpt1("results").stdout
+    assert len(list((workspace.root / "data/raw/books").iterdir())) == 3
