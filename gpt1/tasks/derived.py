@@ -8,7 +8,7 @@ yes-or-no task draw their texts from the same passages, so that neither side giv
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import cycle, islice
+from itertools import cycle, islice, pairwise
 
 import numpy as np
 
@@ -44,12 +44,11 @@ def make(
     """
     if name not in TASKS:
         raise UserError(f"params.yaml: no derived task is called {name}; known: {', '.join(TASKS)}")
+    if not books:
+        raise UserError(f"task {name}: no book is held out; raise clean.valid_fraction")
+    if len(books) == 1:
+        books = _sections(*next(iter(books.items())))
     largest = sorted(books, key=lambda book: (-len(books[book]), book))[:BOOKS]
-    if len(largest) < 2:
-        raise UserError(
-            f"task {name}: needs two held-out books or more, and there are {len(largest)}; "
-            "raise clean.valid_fraction"
-        )
     labels = tuple(sorted(largest))
     parts = {book: _parts(book, books[book], sizes, words) for book in labels}
     examples = []
@@ -119,6 +118,16 @@ _MAKERS = {
     "same_book": _same_book,
     "next_sentence": _next_sentence,
 }
+
+
+def _sections(book: str, text: str) -> dict[str, str]:
+    """A book that is alone, in stretches of about the same length that stand for books."""
+    sentences = SENTENCE_END.split(text)
+    bounds = np.linspace(0, len(sentences), BOOKS + 1).round().astype(int)
+    return {
+        f"{book}, part {n}": "\n".join(sentences[start:end])
+        for n, (start, end) in enumerate(pairwise(bounds), 1)
+    }
 
 
 def _parts(book: str, text: str, sizes: dict[str, int], words: int) -> dict[str, Part]:

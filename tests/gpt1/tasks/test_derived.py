@@ -98,9 +98,17 @@ def test_too_few_passages_are_refused_with_how_many_there_are() -> None:
         derived.make("book", BOOKS, {split: 20 * n for split, n in SIZES.items()}, WORDS, 1)
 
 
-def test_a_single_book_is_refused() -> None:
-    with pytest.raises(UserError, match=r"two held-out books or more, and there are 1; raise"):
-        derived.make("book", {"Ruth": book("Ruth")}, SIZES, WORDS, 1)
+def test_a_book_that_is_alone_is_cut_into_parts_that_stand_for_books() -> None:
+    task, examples = derived.make("book", {"Ruth": BOOKS["Ruth"]}, SIZES, WORDS, 1)
+    assert task.labels == tuple(f"Ruth, part {n}" for n in range(1, derived.BOOKS + 1))
+    for example in examples:
+        _, first, _ = origin(example.text)
+        assert example.target == first // (600 // derived.BOOKS)
+
+
+def test_no_held_out_book_is_refused() -> None:
+    with pytest.raises(UserError, match="no book is held out"):
+        derived.make("book", {}, SIZES, WORDS, 1)
 
 
 def test_a_book_that_is_too_short_is_named() -> None:
