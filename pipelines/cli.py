@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -305,12 +305,15 @@ def _send_what_is_left() -> None:
 
 
 def _results(console: "Console") -> None:
-    from pipelines import results
+    from pipelines import results, servers
 
     results.show(console)
-    print(f"\nreport      {results.REPORT.resolve()}")
-    print("Prefect UI  gpt1 up")
-    print("MLflow UI   gpt1 up")
+    command = Path(sys.executable).with_name("gpt1")
+    with suppress(ValueError):  # where the environment is not inside the project
+        command = command.relative_to(Path.cwd())
+    print(f"\nreport      {results.REPORT}")
+    for title, kind in (("Prefect UI", "prefect"), ("MLflow UI", "mlflow")):
+        print(f"{title:11} {command} up, then http://{servers.HOST}:{servers.KINDS[kind].port}")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -27,7 +28,10 @@ def table() -> "Compared":
 def show(console: Console) -> None:
     """Print it."""
     compared = table()
-    shown = Table(*compared.columns, caption=compared.caption.replace("`", ""))
+    kept = [n for n, cells in enumerate(zip(*compared.rows, strict=True)) if {*cells} != {"-"}]
+    shown = Table(box=SIMPLE_HEAD, caption=compared.caption.replace("`", ""))
+    for n in kept:
+        shown.add_column(compared.columns[n], no_wrap=True)
     for row in compared.rows:
-        shown.add_row(*row)
+        shown.add_row(*(row[n] for n in kept))
     console.print(shown)
