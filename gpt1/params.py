@@ -158,7 +158,6 @@ class Finetune:
     clip: float = key(paper=1.0, gt=0)
     precision: Literal["bf16", "fp32"] = key()
     threads: int = key(ge=1)
-    compile: bool = key()
 
 
 @section

@@ -90,7 +90,12 @@ class Records:
         return found
 
     def end_dead(self, parent: str = "") -> None:
-        """Runs whose process was killed count as running for ever: end those below `parent`."""
+        """Runs whose process was killed count as running for ever: end those below `parent`.
+
+        Without `parent`, all of this project's own database; a server that others share is left be.
+        """
+        if not parent and Environment.read().tracking:
+            return
         below = f" and tags.`mlflow.parentRunId` = '{parent}'" if parent else ""
         for run in self.runs(f"attributes.status = 'RUNNING'{below}"):
             self.client.set_terminated(run.info.run_id, "KILLED")
