@@ -247,6 +247,49 @@ class Experiment:
     scaling: Scaling
 
 
+SECTIONS: dict[str, type] = {
+    "raw": Raw,
+    "clean": Clean,
+    "bpe": BPE,
+    "compare": Compare,
+    "no_auxiliary": NoAuxiliary,
+    "transfer": Transfer,
+    "zero_shot": ZeroShot,
+    "samples": Samples,
+    "shuffling": Shuffling,
+    "scaling": Scaling,
+}
+NAMED_SECTIONS: dict[str, type] = {
+    "models": Model,
+    "imported": Imported,
+    "derived_tasks": DerivedTask,
+    "finetune": Finetune,
+}
+"""Sections that hold one section a name."""
+
+
+def check(values: dict[str, Any]) -> None:
+    """Every section of `params.yaml` that is there, before anything runs for hours.
+
+    Raises UserError as `parse` does, and for a name in `compare` that has no section.
+    """
+    for name, cls in SECTIONS.items():
+        if name in values:
+            parse(cls, values[name], name)
+    for group, cls in NAMED_SECTIONS.items():
+        for name, section_values in (values.get(group) or {}).items():
+            parse(cls, section_values, f"{group}.{name}")
+    compare = values.get("compare") or {}
+    models = [*(values.get("models") or {}), *(values.get("imported") or {})]
+    for key_, known in (("models", models), ("tasks", [*(values.get("finetune") or {})])):
+        for name in compare.get(key_, []):
+            if name not in known:
+                raise UserError(
+                    f"params.yaml: compare.{key_} names {name}, which has no section; "
+                    f"there are {', '.join(known)}"
+                )
+
+
 def parse(cls: type[T], values: Any, name: str) -> T:
     """Check one section, called `name` in messages such as `models.gpt`.
 

@@ -57,8 +57,13 @@ def run(
         planned = plan.make(repo, targets or [], force)
     if not planned.to_launch():
         print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")
+    else:
+        _launch(targets, workers, keep_going, force)
+    if "report" in planned.selected:
         _results(Console())
-        return
+
+
+def _launch(targets: list[str] | None, workers: int | None, keep_going: bool, force: bool) -> None:
     with _prefect():
         from pipelines.flow import pipeline
 
@@ -68,7 +73,6 @@ def run(
         if isinstance(error, UserError):
             raise error
         sys.exit(130 if state.is_cancelled() else 1)
-    _results(Console())
 
 
 @app.command("plan")
@@ -140,11 +144,17 @@ def up(
 
     with project() as repo:
         root = Path(repo.root_dir)
+    before = {kind for kind in servers.KINDS if servers.running(root, kind)}
     with ThreadPoolExecutor() as pool:  # each takes seconds
         started = {
             kind: pool.submit(servers.start, root, kind, port, keep=True)
             for kind, port in (("prefect", prefect_port), ("mlflow", mlflow_port))
         }
+    failed = [future for future in started.values() if future.exception()]
+    if failed:  # both or none
+        for kind in {*started} - before:
+            servers.stop(root, kind)
+        failed[0].result()
     for kind, server in started.items():
         print(f"{kind:8} {server.result().address}")
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from gpt1.errors import UserError
 from pipelines.graph import Graph, load
+from stages import entry
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -63,11 +64,12 @@ class Plan:
 def make(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan:
     """Ask DVC what changed in the targets and all they hang on (no targets: in everything).
 
-    Raises UserError when a target is no stage, or DVC cannot tell.
+    Raises UserError when a target is no stage, DVC cannot tell, or `params.yaml` is wrong anywhere.
     """
     from dvc.exceptions import DvcException
 
     graph = load(repo)
+    entry.check()
     selected = frozenset(graph.upstream(_named(graph, targets)))
     stages = {stage.addressing: stage for stage in repo.index.stages}
     reasons = {}
@@ -100,23 +102,23 @@ def _reasons(stage: "DvcStage") -> list[Reason]:
     if stage.cmd and not any(e.hash_info for e in [*stage.deps, *stage.outs]):
         return [Reason("stage", "", "was never run here")]
     found: list[Reason] = []
-    for entry in next(iter(stage.status().values()), []):
-        if entry == "changed command":
+    for change in next(iter(stage.status().values()), []):
+        if change == "changed command":
             found.append(Reason("command", "", "changed"))
-        elif isinstance(entry, str):
-            found.append(Reason("always", "", entry))
+        elif isinstance(change, str):
+            found.append(Reason("always", "", change))
         else:
-            found += _entries(stage, entry)
+            found += _entries(stage, change)
     return found
 
 
-def _entries(stage: "DvcStage", entry: dict[str, dict[str, Any]]) -> list[Reason]:
+def _entries(stage: "DvcStage", changed: dict[str, dict[str, Any]]) -> list[Reason]:
     from dvc.dependency.param import ParamsDependency
 
     params = {str(d): d for d in stage.deps if isinstance(d, ParamsDependency)}
-    what: Literal["dependency", "output"] = "output" if "changed outs" in entry else "dependency"
+    what: Literal["dependency", "output"] = "output" if "changed outs" in changed else "dependency"
     found: list[Reason] = []
-    for name, change in next(iter(entry.values())).items():
+    for name, change in next(iter(changed.values())).items():
         if isinstance(change, dict):
             old, new = params[name].hash_info.value or {}, params[name].read_params()
             for key in change:

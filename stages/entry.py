@@ -31,6 +31,11 @@ def sections(cls: type[T], name: str) -> dict[str, T]:
     return {each: section(cls, f"{name}.{each}") for each in values.get(name) or {}}
 
 
+def check() -> None:
+    """All that `params.yaml` says, before anything runs."""
+    params.check(YAML(typ="safe").load(Path("params.yaml")) or {})
+
+
 def run(stage: Callable[..., None]) -> None:
     """Call `stage` with one `--name value` argument for each of its parameters; then exit."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(stage))

@@ -7,6 +7,7 @@ from gpt1 import params
 from gpt1.errors import UserError
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+PROFILES = Path(__file__).parents[2] / "profiles"
 GPT = SHIPPED["models"]["gpt"]
 
 
@@ -63,3 +64,22 @@ def test_differences_name_what_departs_from_the_paper_and_nothing_else() -> None
     assert found["layers"] == (12, 3)
     assert "dropout" not in found
     assert "seed" not in found  # the paper names none
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"finetune": {"book": {"learning_rat": 1}}}, "did you mean learning_rate"),
+        ({"compare": SHIPPED["compare"] | {"models": ["gtp"]}}, "names gtp, which has no section"),
+        ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
+    ],
+)
+def test_a_mistake_anywhere_is_found_before_anything_runs(change: dict, named: str) -> None:
+    params.check(SHIPPED)
+    with pytest.raises(UserError, match=named):
+        params.check(SHIPPED | change)
+
+
+@pytest.mark.parametrize("profile", sorted(path.name for path in PROFILES.glob("*.yaml")))
+def test_every_profile_is_complete_and_in_range(profile: str) -> None:
+    params.check(YAML(typ="safe").load(PROFILES / profile))
