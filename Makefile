@@ -18,7 +18,7 @@ run: setup
 	gpt1 run
 
 test: setup
-	pytest -n 2 --dist loadgroup
+	pytest -n 2 --dist worksteal
 
 lint: setup
 	ruff check .

@@ -16,6 +16,16 @@ CELLS = {
 }
 
 
+@pytest.fixture
+def workspace(workspace):
+    """With one task: every stage is there, and no more cells than the claims need."""
+    params = workspace.read("params.yaml")
+    params["derived_tasks"] = {TASK: params["derived_tasks"][TASK]}
+    params["compare"]["tasks"] = [TASK]
+    workspace.dump(params, "params.yaml")
+    return workspace
+
+
 def test_two_clean_builds_and_the_flow_write_the_same_lock_and_a_change_reruns_what_it_should(
     workspace,
 ):
