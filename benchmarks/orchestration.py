@@ -4,7 +4,6 @@ Both sides work on the same clone of this project, one after the other. Printed:
 side and their ratio. Usage: python benchmarks/orchestration.py [noop] [matrix]
 """
 
-import json
 import os
 import shutil
 import subprocess
@@ -44,10 +43,6 @@ def noop(root: Path) -> None:
         f"s{i}": {"cmd": f"echo > out{i}", "deps": deps, "outs": [f"out{i}"]} for i in range(STAGES)
     }
     write(root / "dvc.yaml", {"stages": stages})
-    write(root / "params.yaml", {"compare": {"tasks": ["t"], "models": ["gpt"], "seeds": [1]}})
-    score = {"task": "t", "model": "gpt", "seed": 1, "metric": "accuracy"}
-    score |= {"splits": {"test": {"accuracy": 0.5, "n": 8}}, "baseline": {"test": 0.5}}
-    write(root / "metrics/evaluate/t-gpt-1.json", json.dumps(score))
     seconds(root, "dvc", "repro", "-q")
     plain, flow = [], []
     for _ in range(REPEATS):

@@ -33,7 +33,8 @@ def sections(cls: type[T], name: str) -> dict[str, T]:
 
 def check() -> None:
     """All that `params.yaml` says, before anything runs."""
-    params.check(YAML(typ="safe").load(Path("params.yaml")) or {})
+    if (file := Path("params.yaml")).exists():  # a graph may have none
+        params.check(YAML(typ="safe").load(file) or {})
 
 
 def run(stage: Callable[..., None]) -> None:
