@@ -7,6 +7,9 @@ from dataclasses import dataclass
 EDGE = 0.05
 """The share of a book at either end where notices about the book are looked for."""
 
+PROSE = 80
+"""Characters of a line that is no entry in a list of chapters; so are four near to it."""
+
 _START = re.compile(
     r"^(\*\*\* ?START OF (THE|THIS) PROJECT GUTENBERG EBOOK.*|\*END\*? ?THE SMALL PRINT.*)$",
     re.IGNORECASE | re.MULTILINE,
@@ -90,21 +93,30 @@ def _kind(block: str) -> str:
 
 
 def _contents(text: str) -> Iterator[tuple[int, int, str]]:
-    """A list of chapters: short lines after the word, until the first of them comes again."""
+    """A list of chapters: short lines after the word, until the first of them comes again.
+
+    Where it does not, the list ends at the first large gap, and has three entries at least.
+    """
     lines = [(found.start(), found[0].strip()) for found in re.finditer(r"[^\n]*\n", text[:50_000])]
-    for heading, (start, line) in enumerate(lines):
-        if not _CONTENTS.fullmatch(line):
+    heading = next(
+        (n for n, (_, line) in enumerate(lines) if _CONTENTS.fullmatch(line)), len(lines)
+    )
+    entries: list[str] = []
+    gap = blank = full = 0  # where the first large gap ends; blank lines, long lines just before
+    for place, entry in lines[heading + 1 :]:
+        plain = re.sub(r"\W+", " ", entry).strip().lower()
+        if not plain:
+            blank, full = blank + 1, 0
             continue
-        entries: list[str] = []
+        full = full + 1 if len(entry) > 0.75 * PROSE else 0
+        if blank > 1 and len(entries) > 2:
+            gap = gap or place
+        if len(entries) > 1 and entries[0].startswith(plain):
+            gap = place
+            break
+        if len(entry) > PROSE or full > 3:
+            break
+        entries.append(plain)
         blank = 0
-        for place, entry in lines[heading + 1 :]:
-            plain = re.sub(r"\W+", " ", entry).strip().lower()
-            again = bool(entries and plain) and entries[0].startswith(plain)
-            if again or len(entry) > 80 or (blank > 1 and len(entries) > 1):
-                if len(entries) > 1:
-                    yield start, place, "contents"
-                return
-            blank = 0 if plain else blank + 1
-            if plain:
-                entries.append(plain)
-        return
+    if gap:
+        yield lines[heading][0], gap, "contents"

@@ -56,6 +56,20 @@ def test_a_hyphen_at_a_line_end_joins_without_a_space() -> None:
     assert "to-morrow" in unwrap(text + "\n\n" + "word " * 10 + "to-\nmorrow he came.")
 
 
+def test_a_paragraph_goes_on_after_the_end_of_a_page() -> None:
+    text = "He remembered that\n\n\n\nit was dark, and\n\nnever spoke.\n\nThen she came."
+    assert unwrap(text) == "He remembered that it was dark, and never spoke.\nThen she came."
+
+
+def test_a_ragged_margin_in_the_middle_of_a_sentence_is_no_paragraph() -> None:
+    expected = paragraphs(7)
+    wrapped = [textwrap.fill(p, 70) for p in expected]
+    ragged = "I suppose that it was the most wicked thing of all that\nEdward ever said or did,"
+    found = unwrap("\n\n".join([*wrapped, ragged + "\nand nobody would come again to him."]))
+    assert found.splitlines()[-1].count("Edward") == 1
+    assert len(found.splitlines()) == len(expected) + 1
+
+
 def test_of_a_wrapped_novel_few_lines_begin_in_lower_case() -> None:
     if not (data := os.environ.get("GPT1_REAL_DATA")):
         pytest.skip("GPT1_REAL_DATA is not set")
