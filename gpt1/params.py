@@ -46,6 +46,21 @@ class Clean:
 
 
 @section
+class Contamination:
+    """Runs of 13 words that the training books have in common with evaluation tasks; Brown et al.
+    2020, appendix C, took as many."""
+
+    tasks: list[str] = key()
+    """Tasks, official or derived, whose overlap is reported."""
+    drop: list[Literal["books", "paragraphs"]] = key()
+    """What to leave out where it overlaps: each gives shards `shards_without_shared_WHAT`."""
+
+    def __post_init__(self) -> None:
+        if self.drop and not self.tasks:
+            raise ValueError("drop needs tasks: what overlaps with them is left out")
+
+
+@section
 class BPE:
     merges: int = key(paper=40_000, ge=1, le=65_000)
 
@@ -245,11 +260,13 @@ class Experiment:
     samples: Samples
     shuffling: Shuffling
     scaling: Scaling
+    contamination: Contamination
 
 
 SECTIONS: dict[str, type] = {
     "raw": Raw,
     "clean": Clean,
+    "contamination": Contamination,
     "bpe": BPE,
     "compare": Compare,
     "no_auxiliary": NoAuxiliary,

@@ -20,6 +20,7 @@ def main(*, metrics: Path, curves: Path, out: Path) -> None:
         samples=entry.section(params.Samples, "samples"),
         shuffling=entry.section(params.Shuffling, "shuffling"),
         scaling=entry.section(params.Scaling, "scaling"),
+        contamination=entry.section(params.Contamination, "contamination"),
     )
     with tracking.run() as run:
         run.params(experiment.compare)

@@ -23,16 +23,20 @@ def normal_words(text: str) -> list[str]:
 
 def shingles(words: list[str], length: int = LENGTH) -> np.ndarray:
     """The sorted hashes of all runs of `length` words (of the whole text, where it is shorter)."""
-    if not words:
+    return np.unique(runs(words, min(length, len(words)))) if words else np.zeros(0, np.uint64)
+
+
+def runs(words: list[str], length: int = LENGTH) -> np.ndarray:
+    """The hash of each run of `length` words, by its place, uint64; none in a shorter text."""
+    if len(words) < length:
         return np.zeros(0, np.uint64)
     codes = {word: zlib.crc32(word.encode()) | 1 for word in set(words)}
     hashes = np.fromiter(map(codes.__getitem__, words), np.uint64, len(words))
-    length = min(length, len(words))
-    runs = np.zeros(len(words) - length + 1, np.uint64)
+    found = np.zeros(len(words) - length + 1, np.uint64)
     for offset in range(length):
-        runs = runs * _BASE + hashes[offset : offset + len(runs)]
-    runs ^= runs >> np.uint64(29)
-    return np.unique(runs * np.uint64(0xBF58476D1CE4E5B9))
+        found = found * _BASE + hashes[offset : offset + len(found)]
+    found ^= found >> np.uint64(29)
+    return found * np.uint64(0xBF58476D1CE4E5B9)
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:

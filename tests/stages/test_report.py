@@ -25,6 +25,7 @@ EVERYTHING = {
         "contiguous": ["gpt", "gpt_2"],
         "shuffled": ["shuffled", "shuffled_2"],
     },
+    "contamination": {"tasks": ["rte"], "drop": []},
     "scaling": {"models": ["gpt", "half", "quarter", "narrow", "narrower"]},
 }
 
@@ -50,6 +51,11 @@ def project(tmp_path, monkeypatch):
     counts = {step: {"books": 3, "words": 9000} for step in ("raw", "train", "valid")}
     card = {"steps": counts, "dropped": {"short": 2}, "sha256": {"train": "abc", "valid": "def"}}
     put(tmp_path, "metrics/clean.json", json.dumps(card))
+    shared = {
+        "splits": {"dev": {"examples": 400, "short": 9, "overlapping": 3}},
+        "longest": [{"text": "it was the best of times"}],
+    }
+    put(tmp_path, "metrics/contamination/rte.json", json.dumps(shared))
     texts = {"prompt": "The", "samples": [{"update": 20, "text": "the king .\nand he"}]}
     put(tmp_path, "metrics/samples/gpt.json", json.dumps(texts))
     ask(tmp_path, compare=COMPARED)
@@ -184,6 +190,11 @@ def test_the_corpus_has_its_counts_and_its_bytes(project):
     found = build(project)
     assert row(found, "train") == ["train", "3", "9,000", "abc"]
     assert "Books dropped: 2 short." in found
+
+
+def test_what_the_books_share_with_a_task_stands_beside_its_examples(project):
+    ask(project, compare=COMPARED, contamination={"tasks": ["rte"], "drop": []})
+    assert "| rte | dev | 400 | 9 | 3 (0.8%) | it was the best of times |" in build(project)
 
 
 def test_an_imported_model_is_compared_without_having_been_pretrained_here(project):

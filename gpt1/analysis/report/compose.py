@@ -50,7 +50,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         Section("Answers", [answers.table(found)]) if found else None,
         comparison.section(results, experiment.compare),
         *(section for section, _ in analyses),
-        *([corpus.section(results), trained] if names else []),
+        *([corpus.section(results, experiment.contamination), trained] if names else []),
         pretraining.samples(results, experiment.samples),
         departures(experiment, names),
         missing(section.title for section, _ in analyses if section),

@@ -1,10 +1,11 @@
 """What the models read: how much of it, what was left out, and which bytes it was."""
 
-from gpt1.analysis.report.document import Section, Table
+from gpt1.analysis.report.document import Block, Section, Table
 from gpt1.analysis.report.results import Results
+from gpt1.params import Contamination
 
 
-def section(results: Results) -> Section:
+def section(results: Results, contamination: Contamination) -> Section:
     """The card of the cleaned books; the whole one is `data/clean/card.html`."""
     card = results.corpus()
     rows = [
@@ -16,10 +17,28 @@ def section(results: Results) -> Section:
         "The paper: 7,000 books, about a billion words."
     )
     dropped = ", ".join(f"{count} {reason}" for reason, count in card["dropped"].items())
-    return Section(
-        "Corpus",
-        [
-            Table(caption, ["step", "books", "words", "SHA-256"], rows),
-            f"Books dropped: {dropped or 'none'}. The whole card: `data/clean/card.html`.",
-        ],
+    parts: list[Block] = [
+        Table(caption, ["step", "books", "words", "SHA-256"], rows),
+        f"Books dropped: {dropped or 'none'}. The whole card: `data/clean/card.html`.",
+    ]
+    if contamination.tasks:
+        parts.append(_contamination(results, contamination.tasks))
+    return Section("Corpus", parts)
+
+
+def _contamination(results: Results, tasks: list[str]) -> Table:
+    rows = []
+    for task in tasks:
+        found = results.contamination(task)
+        sample = next((row["text"] for row in found["longest"]), "-")
+        for split, of in found["splits"].items():
+            share = f"{of['overlapping']:,} ({of['overlapping'] / of['examples']:.1%})"
+            rows.append(
+                [task, split, f"{of['examples']:,}", f"{of['short']:,}", share, sample[:200]]
+            )
+    caption = (
+        "Examples that share a run of 13 words with the training books, and the longest text in "
+        "common; an example without 13 words in a row cannot. All of them: `data/contamination/`."
     )
+    header = ["task", "split", "examples", "too short", "overlapping", "longest"]
+    return Table(caption, header, rows)

@@ -77,6 +77,11 @@ class Results:
         """The card of the cleaned books."""
         return _read(self.metrics / "clean.json", "clean", _json("steps", "dropped", "sha256"))
 
+    def contamination(self, task: str) -> dict[str, Any]:
+        """What a task has in common with the training books."""
+        path = self.metrics / "contamination" / f"{task}.json"
+        return _read(path, f"contamination@{task}", _json("splits", "longest"))
+
     def pretraining(self, model: str) -> dict[str, Any]:
         """Parameters, updates, and losses on the training and the held-out books."""
         path = self.metrics / "pretrain" / f"{model}.json"

@@ -1,0 +1,43 @@
+"""`contamination@TASK`: what the training documents have in common with a task."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from gpt1.corpus.contamination import check
+from gpt1.files import publish
+from stages import entry, tracking
+
+SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("id", pa.string()),
+        ("book", pa.string()),
+        ("first_line", pa.int64()),
+        ("last_line", pa.int64()),
+        ("text", pa.string()),
+    ]
+)
+SAMPLES = 3
+
+
+def main(*, task: Path, documents: Path, out: Path, metrics: Path) -> None:
+    """Write a row for each stretch of words in common, and the counts for each split."""
+    with tracking.run() as run:
+        checked = check(task, documents)
+        summary = checked.summary()
+        run.metrics({f"{split}/overlapping": of["overlapping"] for split, of in summary.items()})
+        with publish(out) as table:
+            rows = [asdict(overlap) for overlap in checked.overlaps]
+            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), table)
+        with publish(metrics) as beside:
+            longest = sorted(checked.overlaps, key=lambda overlap: -len(overlap.text))
+            content = {"splits": summary, "longest": [asdict(row) for row in longest[:SAMPLES]]}
+            beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+if __name__ == "__main__":
+    entry.run(main)
