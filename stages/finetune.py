@@ -8,13 +8,15 @@ import torch
 
 from gpt1.files import publish
 from gpt1.params import Finetune
-from gpt1.tasks import mistakes, table
+from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
 from gpt1.tasks.finetuning import finetune
 from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
 from gpt1.training.device import device
-from stages import entry, tracking, work
+from stages import entry, evaluate, tracking, work
+
+CURVE = ["update", "loss", "task_loss", "language_model_loss", "rate", "gradient_norm"]
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
@@ -46,8 +48,10 @@ def run(
         tracking.run() as record,
         work.folder(f"finetune@{out.name}", recipe, task, model) as folder,
     ):
+        names = {"task": described.name, "model": name, "seed": seed}
+        record.params(names)
+        record.tags(names)
         record.params(recipe)
-        record.params({"task": described.name, "model": name, "seed": seed})
         inputs, held_out = tuned.encode(train), tuned.encode(rest)
         for part, encoded in (("train", inputs), ("held_out", held_out)):
             record.metrics({f"{part}/truncated": encoded.truncated})
@@ -59,15 +63,16 @@ def run(
             seed=seed,
             state=folder / "state.safetensors",
             title=f"finetune {out.name}",
-            after=lambda update, row: record.metrics({"loss": row["loss"]}, step=update),
+            after=lambda update, row: record.metrics(
+                {name: row[name] for name in CURVE[1:]}, step=update
+            ),
         )
         scores = dict(tuned.scores(held_out))
         with publish(out) as beside:
             beside.mkdir()
             tuned.save(beside)
         with publish(curve) as beside:
-            columns = ["update", "loss", "rate", "gradient_norm"]
-            pd.DataFrame(rows, columns=columns).to_csv(beside, index=False)
+            pd.DataFrame(rows, columns=CURVE).to_csv(beside, index=False)
         answers.write(
             predictions,
             described,
@@ -77,10 +82,13 @@ def run(
             seed=seed,
             usual=answers.usual(described, train),
         )
-        for table_name, content in mistakes.tables(answers.read(predictions), rest).items():
+        answered = answers.read(predictions)
+        evaluate.record(record, metrics.evaluate(answered))
+        for table_name, content in mistakes.tables(answered, rest).items():
             path = folder / f"{table_name}.json"
             content.to_json(path, orient="split", index=False, force_ascii=False)
             record.artifact(path)
+        record.model(out)
 
 
 def warn_of_cuts(part: str, inputs: Inputs) -> None:

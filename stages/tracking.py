@@ -14,6 +14,7 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -70,6 +71,11 @@ class Run:
         self._params |= _flatten(values)
         self._flush_when_due()
 
+    def tags(self, values: dict[str, Any]) -> None:
+        """What runs are found and grouped by."""
+        if self.id:
+            self._try(lambda: self._tag({name: str(value) for name, value in values.items()}))
+
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         """Numbers by name, at `step` where they form a curve."""
         now = time.time_ns() // 1_000_000
@@ -85,6 +91,44 @@ class Run:
         folder = path.name if path.is_dir() else None
         self._try(lambda: getattr(self._client, log)(self.id, str(path), folder))
 
+    def model(self, directory: Path) -> None:
+        """Log the fine-tuned model in `directory` as code that points at it, with no copy."""
+        if self.id:
+            self._try(lambda: self._log_model(directory.resolve()))
+
+    def _log_model(self, directory: Path) -> None:
+        from mlflow import pyfunc
+        from mlflow.entities import LoggedModelOutput
+        from mlflow.models import Model
+
+        from stages import logged_model
+
+        config = {
+            "directory": str(directory),
+            "digest": logged_model.digest(directory),
+            "run": self.id,
+        }
+        logged = self._client.create_logged_model(
+            self._experiment, directory.name, self.id, params=config
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "model")
+            pyfunc.save_model(
+                str(path),
+                python_model=logged_model.__file__,
+                model_config=config,
+                mlflow_model=Model(
+                    artifact_path=logged.artifact_location,
+                    run_id=self.id,
+                    model_id=logged.model_id,
+                    model_uuid=logged.model_id,
+                ),
+                pip_requirements=[],
+            )
+            self._client.log_model_artifacts(logged.model_id, str(path))
+        self._client.finalize_logged_model(logged.model_id, "READY")
+        self._client.log_outputs(self.id, [LoggedModelOutput(logged.model_id, 0)])
+
     def end(self, status: str) -> None:
         """Send what is left; `status` is FINISHED, FAILED or KILLED."""
         if not self.id:
@@ -99,8 +143,8 @@ class Run:
         self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
 
     def _start(self, name: str, tags: dict[str, str]) -> None:
-        self._client, experiment = connect(Path.cwd(), Environment.read().tracking)
-        self.id = self._client.create_run(experiment, run_name=name, tags=tags).info.run_id
+        self._client, self._experiment = connect(Path.cwd(), Environment.read().tracking)
+        self.id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
 
     def _flush_when_due(self) -> None:
         if self.id and time.monotonic() > self._due:

@@ -4,6 +4,8 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+from torch import Tensor, nn
+
 from gpt1.errors import UserError
 from gpt1.params import Finetune
 from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
@@ -24,8 +26,9 @@ def finetune(
 ) -> list[dict[str, float]]:
     """Train `model` in place on encoded training examples; its curve, one row an update.
 
-    The last epoch is the result. `state`, `title` and `after` are those of `fit`. Raises UserError
-    when there is no training example.
+    A row has both parts of the loss too, `task_loss` and `language_model_loss`. The last epoch is
+    the result. `state`, `title` and `after` are those of `fit`. Raises UserError when there is no
+    training example.
     """
     if not inputs.sequences:
         raise UserError(
@@ -43,9 +46,23 @@ def finetune(
         ]
         return [collate(inputs, part, of=len(indices)) for part in parts]
 
+    parts: list[tuple[Tensor, Tensor]] = []
+
+    def loss(_: nn.Module, batch: Batch) -> Tensor:
+        task, language_model = model.losses(batch, recipe.auxiliary)
+        parts.append((task.detach(), language_model.detach()))
+        return task + recipe.auxiliary * language_model
+
+    def noted(update: int, row: dict[str, float]) -> None:
+        task, language_model = zip(*parts, strict=True)
+        parts.clear()
+        row["task_loss"] = sum(task).item()
+        row["language_model_loss"] = sum(language_model).item()
+        after(update, row)
+
     return fit(
         model,
-        loss=lambda _, batch: model.loss(batch, recipe.auxiliary),
+        loss=loss,
         batch_at=batch_at,
         updates=updates,
         rate=functools.partial(
@@ -57,5 +74,5 @@ def finetune(
         seed=seed,
         state=state,
         title=title,
-        after=after,
+        after=noted,
     )

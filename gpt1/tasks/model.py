@@ -88,18 +88,24 @@ class TaskModel(nn.Module):
         return scores.index_put((batch.example, batch.choice), logits), states
 
     def loss(self, batch: Batch, auxiliary: float) -> torch.Tensor:
-        """This batch's share of the update's loss: the task's, plus the language model's weighted.
+        """The task's loss, plus the language model's times `auxiliary`; see `losses`."""
+        task, language_model = self.losses(batch, auxiliary)
+        return task + auxiliary * language_model
+
+    def losses(self, batch: Batch, auxiliary: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """This batch's share of the update's losses: the task's, and the language model's.
 
         Both are means over the update's examples; the language model's loss is the mean over the
-        real tokens of a sequence, then over an example's sequences. Start is never a target.
+        real tokens of a sequence, then over an example's sequences; 0 where `auxiliary` is. Start
+        is never a target.
         """
         batch = batch.to(self.device)
         scores, states = self(batch)
         share = len(batch.targets) / batch.of
-        loss = self._task_loss(scores.float(), batch.targets) * share
-        if auxiliary:
-            loss = loss + auxiliary * share * self._language_model_loss(batch, states)
-        return loss
+        task = self._task_loss(scores.float(), batch.targets) * share
+        if not auxiliary:
+            return task, torch.zeros_like(task)
+        return task, self._language_model_loss(batch, states) * share
 
     def _task_loss(self, scores: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         if self.task.shape == "regression":

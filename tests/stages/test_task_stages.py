@@ -3,14 +3,21 @@
 import contextlib
 import importlib
 import json
+import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 from typing import get_type_hints
 
+import mlflow
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
+from mlflow import MlflowClient
+from mlflow.entities import Run
 from ruamel.yaml import YAML
 
 from gpt1 import TaskModel
@@ -18,6 +25,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
+from stages import tracking
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["book", "continuation", "same_book", "next_sentence"]
@@ -88,7 +96,7 @@ def test_a_derived_task_goes_all_the_way_to_its_scores(project: Path, task: str)
         "test": 12,
     }
     curve = (project / f"curves/finetune/{task}-gpt-1.csv").read_text().splitlines()
-    assert curve[0] == "update,loss,rate,gradient_norm"
+    assert curve[0] == "update,loss,task_loss,language_model_loss,rate,gradient_norm"
     assert len(curve) == 1 + 2  # 40 examples in batches of 32
     _, examples = table.read(project / f"data/tasks/{task}.parquet")
     model = TaskModel.load(project / f"finetuned/{task}-gpt-1")
@@ -105,6 +113,79 @@ def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
     for path in once:
         again = project / "again" / path.relative_to(project / "once")
         assert path.read_bytes() == again.read_bytes(), path.name
+
+
+@pytest.fixture(scope="module")
+def recorded(project: Path) -> tuple[MlflowClient, Run]:
+    """The MLflow run of a fine-tune, named as its stage."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DVC_STAGE", "finetune@book-gpt-1")
+        finetuned(project, "book")
+    client, experiment = tracking.connect(project)
+    [run] = client.search_runs([experiment], "tags.stage = 'finetune@book-gpt-1'")
+    return client, run
+
+
+def test_a_fine_tune_is_a_run_with_all_that_compares_it(
+    recorded: tuple[MlflowClient, Run], project: Path
+) -> None:
+    client, found = recorded
+    assert found.info.run_name == "finetune@book-gpt-1"
+    tags = {name: found.data.tags[name] for name in ("task", "model", "seed")}
+    assert tags == {"task": "book", "model": "gpt", "seed": "1"}
+    predictions = "predictions/book-gpt-1.parquet"
+    run(project, "evaluate", predictions=predictions, out="scores.json")
+    scores = json.loads((project / "scores.json").read_text())["splits"]
+    measured = found.data.metrics
+    assert (found.data.params["metric"], found.data.params["split"]) == ("accuracy", "test")
+    assert measured["main"] == measured["test/accuracy"] == scores["test"]["accuracy"]
+    assert [measured["main_low"], measured["main_high"]] == scores["test"]["interval"]
+    assert measured["dev/n"] == 8
+    for part in ("loss", "task_loss", "language_model_loss"):
+        assert len(client.get_metric_history(found.info.run_id, part)) == 2
+    history = [client.get_metric_history(found.info.run_id, part)[0].value
+               for part in ("loss", "task_loss", "language_model_loss")]  # fmt: skip
+    assert history[0] == pytest.approx(history[1] + 0.5 * history[2])
+    artifacts = {artifact.path for artifact in client.list_artifacts(found.info.run_id)}
+    assert {"confusion_test.json", "worst_test.json"} <= artifacts
+
+
+def test_mlflow_answers_raw_text_from_the_model_directory_itself(
+    recorded: tuple[MlflowClient, Run], project: Path
+) -> None:
+    client, run = recorded
+    [output] = run.outputs.model_outputs
+    folder = client.get_logged_model(output.model_id).artifact_location.removeprefix("file://")
+    files = [path for path in Path(folder).rglob("*") if path.is_file()]
+    assert {path.suffix for path in files} == {"", ".py", ".txt", ".yaml"}
+    assert sum(path.stat().st_size for path in files) < 10_000
+    ours = TaskModel.load(project / "finetuned/book-gpt-1").predict(["the old king"])
+    mlflow.set_tracking_uri(tracking.database(project))
+    model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/book-gpt-1")
+    for asked in ("the old king", ["the old king"], [{"text": "the old king"}],
+                  pd.DataFrame({"text": ["the old king"], "text_pair": [None]})):  # fmt: skip
+        assert model.predict(asked) == ours
+    done = subprocess.run(
+        [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local",
+         "-m", f"models:/{output.model_id}", "-t", "json"],
+        input='{"inputs": [{"text": "the old king"}]}',
+        env=os.environ | {"MLFLOW_TRACKING_URI": tracking.database(project)},
+        capture_output=True, check=True, text=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout.splitlines()[-1])["predictions"] == ours
+
+
+def test_mlflow_refuses_to_answer_with_another_model_than_the_runs_own(
+    recorded: tuple[MlflowClient, Run], project: Path
+) -> None:
+    _, run = recorded
+    mlflow.set_tracking_uri(tracking.database(project))
+    head = project / "finetuned/book-gpt-1/head.safetensors"
+    own = head.read_bytes()
+    head.write_bytes(own[:-1] + bytes([own[-1] ^ 1]))
+    with pytest.raises(UserError, match=rf"holds another model .*gpt1 checkout {run.info.run_id}"):
+        mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/book-gpt-1")
+    head.write_bytes(own)
 
 
 def test_a_missing_recipe_is_one_clear_line(project: Path) -> None:
