@@ -51,9 +51,9 @@ def run(
     """Bring everything up to date: only what changed, and what hangs on it."""
     from rich.console import Console
 
-    from pipelines import plan, sessions
+    from pipelines import plan, workspace
 
-    with project() as repo, sessions.only_driver(Path(repo.root_dir)):
+    with project() as repo, workspace.held(repo):
         planned = plan.make(repo, targets or [], force)
     if not planned.to_launch():
         print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")

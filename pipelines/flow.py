@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from uuid import UUID
 
 from prefect import flow, task
@@ -27,12 +27,15 @@ from prefect.runtime import flow_run
 from prefect.states import Cancelled, Completed, Failed, State
 
 from gpt1.errors import UserError
-from pipelines import graph, plan, results, servers, sessions
+from pipelines import graph, lockfile, plan, results, servers, workspace
 from pipelines.records import Records
 from pipelines.runner import Outcome, Runner
 from pipelines.schedule import Capacity, run_all
 from pipelines.terminal import Terminal
 from stages import tracking
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 WATCH_SECONDS = 1.0
 PROGRESS_SECONDS = 3.0
@@ -55,11 +58,9 @@ def pipeline(
         force: Run the targets and all they hang on even where nothing changed.
     """
     repo = graph.open_project()
-    root = Path(repo.root_dir)
-    with sessions.only_driver(root), Terminal() as terminal:
-        sessions.end_left_over(root)
+    with workspace.held(repo) as root, Terminal() as terminal:
         planned = plan.make(repo, targets or [], force)
-        driver = Driver(root, terminal, force)
+        driver = Driver(repo, terminal, force)
         driver.show_unchanged(planned)
         with _ends_on_signals(driver.runner), _watched(driver.runner, root, flow_run.id):
             outcomes = run_all(
@@ -76,7 +77,9 @@ def pipeline(
 class Driver:
     """Plays stages as Prefect tasks, and tells MLflow and the UI what came of them."""
 
-    def __init__(self, root: Path, terminal: Terminal, force: bool) -> None:
+    def __init__(self, repo: "Repo", terminal: Terminal, force: bool) -> None:
+        self._repo, self._one_at_a_time = repo, threading.Lock()
+        root = Path(repo.root_dir)
         self.records = Records(root)
         self.records.end_dead()
         self.parent = tracking.Run("pipeline", {"stage": "pipeline"})
@@ -101,6 +104,8 @@ class Driver:
         def body() -> State:
             self._terminal.started(stage.name)
             played.append(self.runner.run(stage, Listener(self._terminal, stage.name), self._force))
+            with self._one_at_a_time:
+                lockfile.guard(self._repo)
             if played[0].status == "ran":
                 with _outsiders_may_fail():
                     self.records.note_stage(stage.name, self.parent.id)

@@ -70,7 +70,7 @@ def open_project(root: Path | str = ".") -> "Repo":
     from dvc.scm import SCMError
 
     try:
-        return Repo(str(root))
+        return Repo(str(root), _wait_for_lock=True)
     except NotDvcRepoError:
         raise UserError("no DVC project here: go to the folder with dvc.yaml") from None
     except SCMError:

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from rich.tree import Tree
-from ruamel.yaml import YAML
 
 from gpt1.errors import UserError
-from pipelines import records
+from pipelines import lockfile, records
 from pipelines.records import Records
 
 RUN = re.compile(r"[0-9a-f]{6,32}")
@@ -88,14 +87,12 @@ class Lineage:
 
         Raises UserError when a run left no entry, or neither cache nor remote has the content.
         """
-        lock = YAML(typ="safe").load(self._root / "dvc.lock")
-        stages = []
+        entries, stages = lockfile.entries(self._root), []
         for source in self.sources(making):
             if source.run:
-                lock["stages"][source.stage] = self._entry(source.run)
+                entries[source.stage] = self._entry(source.run)
             stages.append(source.stage)
-        (self._root / "dvc.lock").write_text("")
-        YAML(typ="safe").dump(lock, self._root / "dvc.lock")
+        lockfile.write(self._root, entries)
         has_remote = (self._root / ".dvc" / "config").read_text().count("['remote")
         command = ["pull", "--force"] if has_remote else ["checkout", "--force"]
         done = subprocess.run(
@@ -137,9 +134,9 @@ class Lineage:
     def _from_lock(self) -> Iterator[Making]:
         makers = self._records.makers()
         commits = {run.info.run_id: _commit(run) for run in self._records.runs()}
-        for stage, entry in records.lock_entries(self._root).items():
+        for stage, entry in lockfile.entries(self._root).items():
             run = makers.get(stage)
-            deps, outs = records.hashes(entry, "deps"), records.hashes(entry, "outs")
+            deps, outs = lockfile.hashes(entry, "deps"), lockfile.hashes(entry, "outs")
             yield Making(stage, run, commits.get(run or "", ""), deps, outs)
 
     def _from_runs(self) -> Iterator[Making]:

@@ -5,13 +5,11 @@ DVC knows the content of an output only after the stage has ended, so this is fi
 """
 
 import json
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ruamel.yaml import YAML, YAMLError
-
 from gpt1.environment import Environment
+from pipelines import lockfile
 from stages import tracking
 
 if TYPE_CHECKING:
@@ -50,7 +48,7 @@ class Records:
         """Write down what the run of `stage` below `parent` read and made."""
         tag = f"tags.stage = '{stage}' and tags.`mlflow.parentRunId` = '{parent}'"
         for run in self.runs(f"{tag} and attributes.status = 'FINISHED'")[:1]:
-            self.note(run, lock_entries(self.root).get(stage, {}))
+            self.note(run, lockfile.entries(self.root).get(stage, {}))
 
     def note(self, run: "Run", entry: dict[str, Any]) -> None:
         """Tag `run` with the DVC hash of each dep and out, and log its data as data sets."""
@@ -70,7 +68,7 @@ class Records:
 
     def fill_in(self) -> None:
         """For each stage note what its newest run made, unless that is known already."""
-        entries = lock_entries(self.root)
+        entries = lockfile.entries(self.root)
         seen = set()
         for run in self.runs("attributes.status = 'FINISHED'"):
             stage = run.data.tags.get("stage", "")
@@ -80,12 +78,12 @@ class Records:
 
     def makers(self) -> dict[str, str]:
         """For each stage of `dvc.lock` the run that made what it says, where that is known."""
-        entries = lock_entries(self.root)
+        entries = lockfile.entries(self.root)
         found: dict[str, str] = {}
         for run in self.runs("attributes.status = 'FINISHED'"):
             stage = run.data.tags.get("stage", "")
             entry = entries.get(stage, {})
-            if entry and stage not in found and made(run) == hashes(entry, "outs"):
+            if entry and stage not in found and made(run) == lockfile.hashes(entry, "outs"):
                 found[stage] = run.info.run_id
         return found
 
@@ -99,24 +97,6 @@ class Records:
         below = f" and tags.`mlflow.parentRunId` = '{parent}'" if parent else ""
         for run in self.runs(f"attributes.status = 'RUNNING'{below}"):
             self.client.set_terminated(run.info.run_id, "KILLED")
-
-
-def lock_entries(root: Path) -> dict[str, dict[str, Any]]:
-    """The stages of `dvc.lock`. DVC writes it in place: for a moment it may be cut short."""
-    for _ in range(40):
-        try:
-            lock = YAML(typ="safe").load(root / "dvc.lock")
-            return dict(lock["stages"])
-        except FileNotFoundError:
-            return {}
-        except (YAMLError, TypeError, KeyError):
-            time.sleep(0.05)
-    return {}
-
-
-def hashes(entry: dict[str, Any], kind: str) -> dict[str, str]:
-    """Path -> DVC hash of the `deps` or `outs` of a stage's entry."""
-    return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
 
 
 def made(run: "Run") -> dict[str, str]:

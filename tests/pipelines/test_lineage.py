@@ -6,7 +6,7 @@ from itertools import pairwise
 import pytest
 
 from gpt1.errors import UserError
-from pipelines import records
+from pipelines import lockfile, records
 from pipelines.lineage import Lineage
 from pipelines.records import Records
 
@@ -56,7 +56,7 @@ def test_back_goes_down_to_what_no_stage_made(built):
     hashes = {
         path: digest
         for entry in built.lock["stages"].values()
-        for path, digest in records.hashes(entry, "deps").items()
+        for path, digest in lockfile.hashes(entry, "deps").items()
     }
     assert all(f"{path}  {hashes[path][:12]}" in labels(back) for path in ("books", "clean"))
 
@@ -70,11 +70,11 @@ def test_each_run_carries_commit_dirty_flag_hashes_versions_and_data_sets(built)
     Lineage(built.root)
     newest = Records(built.root).runs("tags.stage = 'model'")[0]
     entry = built.lock["stages"]["model"]
-    assert records.made(newest) == records.hashes(entry, "outs")
-    assert records.read(newest) == records.hashes(entry, "deps")
+    assert records.made(newest) == lockfile.hashes(entry, "outs")
+    assert records.read(newest) == lockfile.hashes(entry, "deps")
     assert {i.dataset.digest for i in newest.inputs.dataset_inputs} == {
-        *records.hashes(entry, "outs").values(),
-        *records.hashes(entry, "deps").values(),
+        *lockfile.hashes(entry, "outs").values(),
+        *lockfile.hashes(entry, "deps").values(),
     }
     commit = built.run("git", "rev-parse", "HEAD").stdout.strip()
     assert newest.data.tags["mlflow.source.git.commit"] == commit
@@ -86,7 +86,7 @@ def test_an_older_run_is_found_by_its_id_with_the_data_of_its_time(built):
     lineage = Lineage(built.root)
     older = Records(built.root).runs("tags.stage = 'score'")[-1]
     making = lineage.find(older.info.run_id[:8])
-    assert making.outs == records.hashes(built.first["score"], "outs")
+    assert making.outs == lockfile.hashes(built.first["score"], "outs")
     assert f"books  {built.first['clean']['deps'][0]['md5'][:12]}" in labels(lineage.back(making))
 
 
