@@ -135,6 +135,25 @@ def checkout(run: Annotated[str, typer.Argument(help="An MLflow run.")]) -> None
 
 
 @app.command()
+def prune(yes: Annotated[bool, typer.Option("--yes", help="Free it.")] = False) -> None:
+    """Show what no lock entry, branch or kept run needs; with --yes free it."""
+    from rich.filesize import decimal
+
+    from pipelines import prune, workspace
+
+    with project() as repo, workspace.held(repo) as root:
+        found = prune.find(repo)
+        for stage in found.stages:
+            print(f"dead stage  {stage}")
+        for path, size in found.sizes(root).items():
+            print(f"{decimal(size):>10}  {path}")
+        if yes:
+            prune.free(repo, found)
+        elif found.stages or found.files or found.cached:
+            print("`gpt1 prune --yes` frees it")
+
+
+@app.command()
 def up(
     prefect_port: Annotated[int, typer.Option(help="Loopback port of the Prefect UI.")] = 4200,
     mlflow_port: Annotated[int, typer.Option(help="Loopback port of the MLflow UI.")] = 5000,

@@ -106,6 +106,13 @@ class Lineage:
             raise UserError(f"DVC cannot bring everything back: {done.stderr.strip()}")
         return stages
 
+    def kept(self) -> list[Making]:
+        """The runs with the tag `keep`, and those below such a run."""
+        runs = self._records.runs()
+        kept = {run.info.run_id for run in runs if "keep" in run.data.tags}
+        kept |= {r.info.run_id for r in runs if r.data.tags.get("mlflow.parentRunId") in kept}
+        return [making for making in self._makings if making.run in kept]
+
     def _entry(self, run: str) -> dict[str, Any]:
         try:
             file = self._records.client.download_artifacts(run, records.ENTRY)

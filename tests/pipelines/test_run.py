@@ -71,7 +71,7 @@ class Server:
         return {name: state.name for name, state in self.tasks().items()}
 
 
-def wait_for(condition, seconds=90):
+def wait_for(condition, seconds=240):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

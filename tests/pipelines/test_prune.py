@@ -1,0 +1,59 @@
+"""Two cells, one taken out: what a branch, a kept run or the lock file needs survives."""
+
+import pytest
+
+from pipelines.records import Records
+
+TRACKED = """
+import sys
+from stages import tracking
+with tracking.run():
+    open(sys.argv[1], "w").write(sys.argv[2])
+"""
+
+
+def cells(project, names, a):
+    command = "python makes.py out_${item.name} '${item.name} ${a}'"
+    stage = {"matrix": {"name": names}, "cmd": command, "params": ["a"]}
+    project.write({"cell": stage | {"outs": ["out_${item.name}"]}}, a=a)
+
+
+def commit(project, message):
+    project.run("git", "add", "-A")
+    project.run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", message)
+
+
+@pytest.mark.slow
+def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(project):
+    (project.root / "makes.py").write_text(TRACKED)
+    contents = {}
+    for a, branch in ((1, "old"), (2, ""), (3, "")):
+        cells(project, ["x", "y"], a)
+        project.dvc("repro")
+        lock = project.lock["stages"]
+        contents[a] = [lock[f"cell@{name}"]["outs"][0]["md5"] for name in "xy"]
+        if branch:
+            commit(project, "old")
+            project.run("git", "checkout", "-q", "-b", "new")
+        records = Records(project.root)
+        records.fill_in()
+        if a == 2:
+            kept = next(r for r in records.runs("tags.stage = 'cell@x'"))
+            records.client.set_tag(kept.info.run_id, "keep", "for the paper")
+    cells(project, ["x"], 3)
+    for state in ("finetune@gone", "logs"):
+        (project.root / ".work" / state).mkdir(exist_ok=True)
+
+    shown = project.gpt1("prune").stdout
+    for part in ("dead stage  cell@y", "out_y", ".work/finetune@gone", "gpt1 prune --yes"):
+        assert part in shown
+    assert (project.root / "out_y").exists()
+    project.gpt1("prune", "--yes")
+
+    assert list(project.lock["stages"]) == ["cell@x"]
+    assert not (project.root / "out_y").exists()
+    assert not (project.root / ".work/finetune@gone").exists()
+    assert (project.root / ".work/logs").exists()
+    files = project.root / ".dvc/cache/files/md5"
+    there = {p.parent.name + p.name for p in files.glob("*/*")}
+    assert there == {*contents[1], contents[2][0], contents[3][0]}
