@@ -1,4 +1,4 @@
-"""What no lock entry, branch or kept run needs: dead stages, saved states, and content in the cache.
+"""What no lock entry, branch or kept run needs: dead stages, saved states, content of the cache.
 
 A stage is dead when `dvc.lock` knows it and `dvc.yaml` no more: a cell that was taken out of a
 matrix. A run is kept that carries the tag `keep` in MLflow, with all it was made from.
