@@ -9,10 +9,13 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
+from pathlib import Path
 from typing import TypeVar
 
 from gpt1.environment import Environment
+from gpt1.files import publish
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -42,6 +45,28 @@ def ordered(function: Callable[[T], R], items: Iterable[T], size: int) -> Iterat
         finally:
             for future in waiting:
                 future.cancel()
+
+
+def pieces(
+    function: Callable[[T, Path], None], items: Iterable[T], folder: Path, size: int
+) -> Iterator[Path]:
+    """The files that `function(item, file)` writes into `folder`, for each item, in their order.
+
+    What stands there already was made before a kill and is not made again: a run loses no more
+    than the pieces under way. Dask workers must see the same disk.
+    """
+    folder = folder.resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    numbered = ((item, folder / f"{number:07d}") for number, item in enumerate(items))
+    return ordered(partial(_piece, function), numbered, size)
+
+
+def _piece(function: Callable[[T, Path], None], numbered: tuple[T, Path]) -> Path:
+    item, file = numbered
+    if not file.exists():
+        with publish(file) as beside:
+            function(item, beside)
+    return file
 
 
 @contextmanager

@@ -6,15 +6,20 @@ from gpt1.files import publish
 from gpt1.params import BPE
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.encoding import count_documents
-from stages import entry, tracking
+from stages import entry, tracking, work
 
 
 def main(documents: Path, out: Path) -> None:
     """Write `vocab.json` and `merges.txt`."""
     params = entry.section(BPE, "bpe")
-    with tracking.run() as run, publish(out) as folder:
+    with (
+        tracking.run() as run,
+        work.folder("bpe", params, documents, work.TOKENS) as pieces,
+        publish(out) as folder,
+    ):
         run.params(params)
-        tokenizer = BPETokenizer.train_counts(count_documents(documents), params.merges)
+        counts = count_documents(documents, pieces)
+        tokenizer = BPETokenizer.train_counts(counts, params.merges)
         folder.mkdir()
         tokenizer.save(folder)
         run.metrics({"symbols": len(tokenizer)})

@@ -8,15 +8,19 @@ from pathlib import Path
 from gpt1.corpus.clean import clean
 from gpt1.files import publish
 from gpt1.params import Clean
-from stages import entry, tracking
+from stages import entry, tracking, work
 
 
 def main(raw: Path, out: Path, metrics: Path) -> None:
     """Write `train.parquet` and `valid.parquet`, what was dropped and removed, the data card."""
     params = entry.section(Clean, "clean")
-    with tracking.run() as run, publish(out) as folder:
+    with (
+        tracking.run() as run,
+        work.folder("clean", params, raw, work.CORPUS, work.TOKENS) as pieces,
+        publish(out) as folder,
+    ):
         run.params(params)
-        card = clean(raw, folder, params)
+        card = clean(raw, folder, params, pieces)
         run.metrics(dict(card.metrics()))
         run.artifact(folder / "card.md")
         summary = {

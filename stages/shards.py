@@ -4,15 +4,19 @@ from pathlib import Path
 
 from gpt1.files import publish
 from gpt1.tokens.encoding import write_shards
-from stages import entry, tracking
+from stages import entry, tracking, work
 
 
 def main(documents: Path, bpe: Path, out: Path) -> None:
     """Write `train-*.parquet` and `valid-*.parquet`."""
-    with tracking.run() as run, publish(out) as folder:
+    with (
+        tracking.run() as run,
+        work.folder("shards", {}, documents, bpe, work.TOKENS) as pieces,
+        publish(out) as folder,
+    ):
         folder.mkdir()
         for split in ("train", "valid"):
-            tokens = write_shards(documents / f"{split}.parquet", bpe, folder, split)
+            tokens = write_shards(documents / f"{split}.parquet", bpe, folder, split, pieces)
             run.metrics({f"{split}/tokens": tokens})
 
 

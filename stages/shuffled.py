@@ -8,18 +8,26 @@ import pyarrow.parquet as pq
 
 from gpt1.corpus.shuffling import shuffle_sentences
 from gpt1.files import publish
-from stages import entry, tracking
+from stages import entry, tracking, work
 
 
 def main(*, documents: Path, seed: int, out: Path) -> None:
     """Write `train.parquet` and `valid.parquet` with the columns `book` and `text`."""
-    table = pq.read_table(documents / "train.parquet", columns=["book", "text"])
-    texts = shuffle_sentences(table["text"].to_pylist(), seed)
-    with tracking.run() as run, publish(out) as folder:
+    with (
+        tracking.run() as run,
+        work.folder("shuffled", {"seed": seed}, documents) as scratch,
+        publish(out) as folder,
+    ):
         run.params({"seed": seed})
         folder.mkdir()
-        shuffled = pa.table({"book": table["book"], "text": texts})
-        pq.write_table(shuffled, folder / "train.parquet", row_group_size=1)
+        source = pq.ParquetFile(documents / "train.parquet")
+        books = pq.read_table(documents / "train.parquet", columns=["book"])["book"].to_pylist()
+        texts = (text for batch in source.iter_batches(1) for text in batch["text"].to_pylist())
+        found = shuffle_sentences(texts, seed, scratch)
+        with pq.ParquetWriter(folder / "train.parquet", source.schema_arrow) as train:
+            for book, text in zip(books, found, strict=True):
+                shuffled = [{"book": book, "text": text}]
+                train.write_table(pa.Table.from_pylist(shuffled, source.schema_arrow))
         shutil.copy(documents / "valid.parquet", folder)
 
 

@@ -9,13 +9,20 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import gpt1
+
 FOLDER = Path(".work")
+GPT1 = Path(gpt1.__file__).parent
+CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
+"""Sources that the pieces of a stage hang on: where they changed, the stage starts again."""
 READ_BYTES = 1 << 24
 
 
 @contextmanager
 def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
-    """Yield the folder of `stage` with these params (a dataclass) and this data, then remove it.
+    """Yield the folder of `stage` with these params and this data, then remove it.
+
+    `params` are a dataclass or a dict; `data` may be source files too.
 
     A run that is stopped or fails leaves the folder, and the next one with the same params and the
     same content of `data` gets it again; with others it gets a new one.
@@ -28,9 +35,12 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
 
 def fingerprint(params: Any, *data: Path) -> str:
     """A digest of the params, and of the names and bytes of all files below `data`."""
-    digest = hashlib.sha256(json.dumps(dataclasses.asdict(params), sort_keys=True).encode())
+    values = params if isinstance(params, dict) else dataclasses.asdict(params)
+    digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for root in data:
         for file in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
+            if file.suffix == ".pyc":
+                continue
             digest.update(f"\0{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
             with file.open("rb") as opened:
                 while chunk := opened.read(READ_BYTES):

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
@@ -14,12 +15,12 @@ from tqdm import tqdm
 
 from gpt1.corpus.card import Card
 from gpt1.corpus.cleaning import Cleaned, clean_book, passages
-from gpt1.corpus.duplicates import Sketched, duplicates
+from gpt1.corpus.duplicates import duplicates
 from gpt1.corpus.shingles import jaccard, normal_words, shingles
 from gpt1.corpus.split import by_passage, held_out
 from gpt1.errors import UserError
 from gpt1.params import Clean
-from gpt1.workers import ordered
+from gpt1.workers import pieces
 
 DOCUMENTS = pa.schema([("book", pa.string()), ("text", pa.string())])
 DROPPED = pa.schema(
@@ -34,12 +35,14 @@ DROPPED = pa.schema(
 REMOVED = pa.schema([("book", pa.string()), ("kind", pa.string()), ("text", pa.string())])
 
 
-def clean(raw: Path, out: Path, params: Clean) -> Card:
+def clean(raw: Path, out: Path, params: Clean, work: Path) -> Card:
     """Write to the folder `out`:
 
     `train.parquet` and `valid.parquet` (book, text): a row for each document, a line for each
     paragraph; `dropped.parquet`: the books that are gone, and why; `removed.parquet`: every span
     that was taken out of a book; `card.md`, `card.html`, `card.json`: the data card.
+
+    In the folder `work` each book's piece is kept, for a run that goes on after a kill.
     """
     paths = sorted((raw.resolve() / "books").glob("*.txt"))
     with (raw / "manifest.jsonl").open(encoding="utf-8") as lines:
@@ -52,8 +55,7 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
         pq.ParquetWriter(out / "removed.parquet", REMOVED) as removed,
         pq.ParquetWriter(out / "dropped.parquet", DROPPED) as dropped,
     ):
-        books = _clean_each(paths, out / "cleaned.parquet", params, card, removed)
-        texts = _Texts(out / "cleaned.parquet", [book.book for book in books])
+        books, texts = _clean_each(paths, work / "books", params, card, removed)
         gone = _drop(books, texts, params)
         for row in [*map(_unread, unread), *gone.values()]:
             _write(dropped, DROPPED, [row])
@@ -61,7 +63,7 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
         kept = [book for book in books if book.book not in gone]
         if not kept:
             raise UserError(f"{raw}: no book is kept ({card.reasons()}); see the section clean")
-        cut = _duplicate_passages(kept, texts, params)
+        cut = _duplicate_passages(kept, texts, params, work / "bands")
         with (
             pq.ParquetWriter(out / "train.parquet", DOCUMENTS) as train,
             pq.ParquetWriter(out / "valid.parquet", DOCUMENTS) as valid,
@@ -71,44 +73,47 @@ def clean(raw: Path, out: Path, params: Clean) -> Card:
                 for book in kept
             )
             for book, text, held in _split(whole, [book.book for book in kept], params):
-                _write(valid if held else train, DOCUMENTS, [{"book": book, "text": text}])
+                file = valid if held else train
+                _write(file, DOCUMENTS, [{"book": book, "text": text}])
                 card.document("valid" if held else "train", text)
-    (out / "cleaned.parquet").unlink()
     card.save(out)
     return card
 
 
 def _clean_each(
-    paths: list[Path], scratch: Path, params: Clean, card: Card, removed: pq.ParquetWriter
-) -> list[Cleaned]:
-    """The books without their texts, which go to `scratch`, so that memory does not hold them."""
-    found = []
-    work = ordered(
-        partial(clean_book, params=params), paths, sum(path.stat().st_size for path in paths)
-    )
-    with pq.ParquetWriter(scratch, DOCUMENTS) as file:
-        for book in tqdm(work, total=len(paths), desc="clean", unit="books"):
-            _write(file, DOCUMENTS, [{"book": book.book, "text": book.text}])
-            spans = [
-                {"book": book.book, "kind": span.kind, "text": span.text} for span in book.removed
-            ]
-            _write(removed, REMOVED, spans)
-            card.cleaned(book)
-            found.append(book.without_text())
-    return found
+    paths: list[Path], folder: Path, params: Clean, card: Card, removed: pq.ParquetWriter
+) -> tuple[list[Cleaned], "_Texts"]:
+    """The books without their texts, which stay in their pieces."""
+    found, texts = [], _Texts()
+    size = sum(path.stat().st_size for path in paths)
+    work = pieces(partial(_clean_piece, params=params), paths, folder, size)
+    for piece in tqdm(work, total=len(paths), desc="clean", unit="books"):
+        book = Cleaned.load(piece)
+        _write(
+            removed,
+            REMOVED,
+            [{"book": book.book, "kind": span.kind, "text": span.text} for span in book.removed],
+        )
+        card.cleaned(book)
+        texts.pieces[book.book] = piece
+        found.append(replace(book, removed=[]))
+    return found, texts
+
+
+def _clean_piece(path: Path, piece: Path, params: Clean) -> None:
+    clean_book(path, params).save(piece)
 
 
 class _Texts:
     """The clean texts, read again one by one."""
 
-    def __init__(self, path: Path, books: list[str]) -> None:
-        self._file = pq.ParquetFile(path)
-        self._places = {book: place for place, book in enumerate(books)}
+    def __init__(self) -> None:
+        self.pieces: dict[str, Path] = {}
         self.passages = lru_cache(8)(lambda book: passages(self[book]))
         self._shingles = lru_cache(64)(self._read_shingles)
 
     def __getitem__(self, book: str) -> str:
-        return self._file.read_row_group(self._places[book], ["text"])[0][0].as_py()
+        return pq.read_table(self.pieces[book], columns=["text"])[0][0].as_py()
 
     def similarity(self, one: tuple[str, int], other: tuple[str, int]) -> float:
         """The true Jaccard similarity of two books (number -1) or passages."""
@@ -128,14 +133,20 @@ def _unread(row: dict[str, Any]) -> dict[str, Any]:
 def _drop(books: list[Cleaned], texts: _Texts, params: Clean) -> dict[str, dict[str, Any]]:
     """The books that are no good or that stand in the corpus already: id -> row of `DROPPED`."""
     good = [book for book in books if not book.reason]
-    sketches = [Sketched((book.book, -1), book.book, book.words, book.signature) for book in good]
-    twins = duplicates(sketches, params.similar_books, texts.similarity)
+    twins = duplicates(
+        np.array([book.bands for book in good], np.uint64).reshape(len(good), -1 if good else 0),
+        np.array([book.words for book in good]),
+        np.arange(len(good)),
+        params.similar_books,
+        lambda one, other: texts.similarity((good[one].book, -1), (good[other].book, -1)),
+    )
+    found = {good[one].book: (good[other].book, alike) for one, (other, alike) in twins.items()}
     digests = {book.book: book.digest for book in good}
     rows: dict[str, dict[str, Any]] = {}
     for book in books:
         row: dict[str, Any] = {"book": book.book, "words": book.words, "reason": book.reason}
-        if (book.book, -1) in twins:
-            (twin, _), similarity = twins[book.book, -1]
+        if book.book in found:
+            twin, similarity = found[book.book]
             same = digests[book.book] == digests[twin]
             row |= {"same_as": twin, "similarity": similarity}
             row["reason"] = "duplicate" if same else "near duplicate"
@@ -145,20 +156,40 @@ def _drop(books: list[Cleaned], texts: _Texts, params: Clean) -> dict[str, dict[
 
 
 def _duplicate_passages(
-    books: list[Cleaned], texts: _Texts, params: Clean
+    books: list[Cleaned], texts: _Texts, params: Clean, scratch: Path
 ) -> dict[str, dict[int, str]]:
-    """Book -> the numbers of its passages that stand in a longer book, and in which."""
-    words = {book.book: book.words for book in books}
-    sketches = [
-        # Whole books first, the longest before the others: of a passage, its copy there stays.
-        Sketched((book.book, number), book.book, words[book.book], signature)
-        for book in books
-        for number, signature in book.passages
-    ]
+    """Book -> the numbers of its passages that stand in a longer book, and in which.
+
+    What they are compared by goes to `scratch`, 8 bytes a band, and is mapped, not read.
+    """
+    numbers, counts = [np.zeros(0, np.int32)], []
+    width = 1
+    with scratch.open("wb") as file:
+        for book in books:
+            table = pq.read_table(texts.pieces[book.book], columns=["passages", "passage_bands"])
+            numbers.append(table["passages"].combine_chunks().flatten().to_numpy().astype(np.int32))
+            bands = table["passage_bands"].combine_chunks().flatten()
+            counts.append(len(bands))
+            if len(bands):
+                width = len(bands[0])
+                file.write(bands.flatten().to_numpy().tobytes())
+    if not sum(counts):
+        return {}
+    number = np.concatenate(numbers)
+    groups = np.repeat(np.arange(len(books), dtype=np.int32), counts)
     cut: dict[str, dict[int, str]] = {}
-    twins = duplicates(sketches, params.similar_passages, texts.similarity)
-    for (book, number), ((twin, _), _) in twins.items():
-        cut.setdefault(book, {})[number] = twin
+    twins = duplicates(
+        np.memmap(scratch, np.uint64, "r").reshape(-1, width),
+        # Whole books first, the longest before the others: of a passage, its copy there stays.
+        np.array([book.words for book in books])[groups],
+        groups,
+        params.similar_passages,
+        lambda one, other: texts.similarity(
+            *((books[groups[text]].book, int(number[text])) for text in (one, other))
+        ),
+    )
+    for text, (twin, _) in twins.items():
+        cut.setdefault(books[groups[text]].book, {})[int(number[text])] = books[groups[twin]].book
     return cut
 
 

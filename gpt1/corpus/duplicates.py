@@ -1,45 +1,48 @@
 """Texts that are the same, or nearly: candidates by MinHash, confirmed by their true similarity."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable
 
 import numpy as np
 
-from gpt1.corpus.shingles import PERMUTATIONS
-
-
-@dataclass(frozen=True)
-class Sketched:
-    """What is compared: a key, the group it is never compared within, length, signature."""
-
-    key: tuple[str, int]
-    group: str
-    words: int
-    signature: np.ndarray
-
 
 def duplicates(
-    texts: Iterable[Sketched],
+    bands: np.ndarray,
+    lengths: np.ndarray,
+    groups: np.ndarray,
     threshold: float,
-    similarity: Callable[[tuple[str, int], tuple[str, int]], float],
-) -> dict[tuple[str, int], tuple[tuple[str, int], float]]:
-    """Which texts go: key -> (the key of the one that stays, their true Jaccard similarity).
+    similarity: Callable[[int, int], float],
+) -> dict[int, tuple[int, float]]:
+    """Which texts go: number -> (the number of the one that stays, their true Jaccard similarity).
 
-    The longest stays, of equal ones that of the smaller key. A text goes only where `similarity`
-    to one that stays is `threshold` or more, so that chains of likenesses take nothing along.
+    `bands` (texts, bands) are compared, but no text within its group; memory holds one band of
+    them, and the few texts that share one. The longest stays, of equal ones the first. A text goes
+    only where `similarity` to one that stays is `threshold` or more, so that chains of likenesses
+    take nothing along.
     """
-    from datasketch import LeanMinHash, MinHashLSH
-
-    index = MinHashLSH(threshold, PERMUTATIONS)
-    staying: dict[tuple[str, int], str] = {}
-    gone: dict[tuple[str, int], tuple[tuple[str, int], float]] = {}
-    for text in sorted(texts, key=lambda text: (-text.words, text.key)):
-        sketch = LeanMinHash(seed=1, hashvalues=text.signature, scheme="affine32")
-        for other in sorted(index.query(sketch)):
-            if staying[other] != text.group and (alike := similarity(text.key, other)) >= threshold:
-                gone[text.key] = (other, alike)
+    shared = _shared(bands)
+    staying: dict[tuple[int, int], list[int]] = defaultdict(list)
+    gone: dict[int, tuple[int, float]] = {}
+    for text in sorted(shared, key=lambda text: (-lengths[text], text)):
+        others = {other for bucket in shared[text] for other in staying[bucket]}
+        for other in sorted(others):
+            if groups[other] != groups[text] and (alike := similarity(text, other)) >= threshold:
+                gone[text] = (other, alike)
                 break
         else:
-            index.insert(text.key, sketch, check_duplication=False)
-            staying[text.key] = text.group
+            for bucket in shared[text]:
+                staying[bucket].append(text)
     return gone
+
+
+def _shared(bands: np.ndarray) -> dict[int, list[tuple[int, int]]]:
+    """Text -> those of its bands that another text has too: the band's place and value."""
+    found: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for place in range(bands.shape[1]):
+        column = np.array(bands[:, place])
+        order = np.argsort(column, kind="stable")
+        same = np.diff(column[order]) == 0
+        several = np.append(same, False) | np.append(False, same)
+        for text in order[several].tolist():
+            found[text].append((place, int(column[text])))
+    return found

@@ -2,6 +2,7 @@
 
 import re
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -45,14 +46,37 @@ def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     return common / max(len(a) + len(b) - common, 1)
 
 
-def minhash(runs: np.ndarray) -> np.ndarray:
-    """A signature of `PERMUTATIONS` numbers whose agreement estimates the Jaccard similarity."""
-    sketch = _empty()
-    for start in range(0, len(runs), 10_000):
-        sketch.update_batch((runs[start : start + 10_000] >> np.uint64(32)).tolist())
+def minhash(found: np.ndarray) -> np.ndarray:
+    """A signature of `PERMUTATIONS` numbers whose agreement estimates the Jaccard similarity.
+
+    `found` are hashes of runs, in any order and as often as they come.
+    """
+    sketch = _empty().copy()
+    for start in range(0, len(found), 10_000):
+        sketch.update_batch((found[start : start + 10_000] >> np.uint64(32)).tolist())
     return sketch.digest()
 
 
+def bands(signature: np.ndarray, threshold: float) -> np.ndarray:
+    """Hashes of parts of a signature, uint64 (bands,): texts as similar as `threshold` likely have
+    one in common; their number is what the library finds best."""
+    count, rows = _best(threshold)
+    parts = signature[: count * rows].astype(np.uint64).reshape(count, rows)
+    found = np.zeros(count, np.uint64)
+    for row in range(rows):
+        found = (found ^ (found >> np.uint64(29))) * _BASE + parts[:, row]
+    return found
+
+
+@cache
+def _best(threshold: float) -> tuple[int, int]:
+    from datasketch import MinHashLSH
+
+    index = MinHashLSH(min(threshold, 0.98), PERMUTATIONS)  # closer to 1 it finds no second band
+    return index.b, index.r
+
+
+@cache
 def _empty() -> "MinHash":
     from datasketch import MinHash
 

@@ -3,25 +3,47 @@
 The paper's reason for books is that the 1B Word Benchmark, of like size, is shuffled by sentence.
 """
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 
 TITLES = "".join(rf"(?<!\b{title})" for title in ("Mr", "Mrs", "Ms", "Dr", "St", "Messrs"))
 SENTENCE_END = re.compile(rf"""(?:{TITLES}\.|[!?])["'’”)]*\s+|\n+""")
+PILES = 64
+"""Files that the sentences are dealt to; memory holds the sentences of one."""
 
 
-def shuffle_sentences(texts: Sequence[str], seed: int) -> list[str]:
+def shuffle_sentences(texts: Iterable[str], seed: int, scratch: Path) -> Iterator[str]:
     """The sentences of all `texts`, shuffled among them; each text gets as many as it had.
 
     Every sentence keeps the white space after it, so that line ends stay as frequent as they were.
-    All the texts are held in memory.
+    Dealt at random to files in the folder `scratch`, which are then shuffled one by one, every
+    order is as likely as any other, and memory holds one file of them.
     """
-    pieces = [list(sentences(text)) for text in texts]
-    pool = [sentence for piece in pieces for sentence in piece]
-    order = iter(np.random.default_rng(seed).permutation(len(pool)))
-    return ["".join(pool[next(order)] for _ in piece) for piece in pieces]
+    random = np.random.default_rng(seed)
+    counts = []
+    paths = [scratch / f"{pile:02d}" for pile in range(PILES)]
+    with ExitStack() as stack:
+        piles = [stack.enter_context(path.open("w", encoding="utf-8")) for path in paths]
+        for text in texts:
+            pieces = list(sentences(text))
+            counts.append(len(pieces))
+            for pile, piece in zip(random.integers(PILES, size=len(pieces)), pieces, strict=True):
+                piles[pile].write(json.dumps(piece) + "\n")
+    pool = _drawn(paths, random)
+    for count in counts:
+        yield "".join(next(pool) for _ in range(count))
+
+
+def _drawn(paths: list[Path], random: np.random.Generator) -> Iterator[str]:
+    for path in paths:
+        lines = path.read_text("utf-8").splitlines()
+        for place in random.permutation(len(lines)):
+            yield json.loads(lines[place])
 
 
 def sentences(text: str) -> Iterator[str]:

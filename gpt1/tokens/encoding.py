@@ -1,10 +1,10 @@
 """Documents to token shards and to word counts, by as many workers as there are."""
 
+import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,47 +14,58 @@ from tqdm import tqdm
 from gpt1.errors import UserError
 from gpt1.tokens.bpe import BPETokenizer, count_words
 from gpt1.tokens.shards import ShardWriter
-from gpt1.workers import ordered
+from gpt1.workers import pieces
 
 
-def write_shards(documents: Path, bpe: Path, out: Path, split: str) -> int:
-    """Encode the documents in a Parquet file (book, text) to shards in `out`; count the tokens."""
+def write_shards(documents: Path, bpe: Path, out: Path, split: str, work: Path) -> int:
+    """Encode the documents in a Parquet file (book, text) to shards in `out`; count the tokens.
+
+    The ids of each document are kept in `work`, for a run that goes on after a kill.
+    """
     tokens = 0
+    file = _opened(documents)
+    books = (book for batch in file.iter_batches(columns=["book"]) for book in batch[0].to_pylist())
     encode = partial(_encode, bpe=bpe.resolve())
     with ShardWriter(out, split) as shards:
-        for book, ids in _each(encode, documents, split):
+        for book, piece in zip(books, _each(encode, documents, work / split, split), strict=True):
+            ids = np.load(piece, allow_pickle=False)
             shards.write(book, ids)
             tokens += len(ids)
     return tokens
 
 
-def count_documents(documents: Path) -> Counter[str]:
+def count_documents(documents: Path, work: Path) -> Counter[str]:
     """How often each word stands in the documents in a Parquet file (book, text)."""
     counts: Counter[str] = Counter()
-    for found in _each(_count, documents, "words"):
-        counts.update(found)
+    for piece in _each(_count, documents, work / "words", "words"):
+        counts.update(json.loads(piece.read_text("utf-8")))
     return counts
 
 
-def _each(function: Any, documents: Path, name: str) -> Iterator[Any]:
-    try:
-        file = pq.ParquetFile(documents)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{documents}: {error}; run `dvc repro --force clean`") from None
-    rows = (
-        (row["book"], row["text"])
-        for batch in file.iter_batches(1, columns=["book", "text"])
-        for row in batch.to_pylist()
+def _each(
+    function: Callable[[str, Path], None], documents: Path, folder: Path, name: str
+) -> Iterator[Path]:
+    """The pieces that `function(text, piece)` writes, one for each document."""
+    file = _opened(documents)
+    texts = (
+        text for batch in file.iter_batches(1, columns=["text"]) for text in batch[0].to_pylist()
     )
     groups = range(file.metadata.num_row_groups)
     size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
-    work = ordered(function, rows, size)
+    work = pieces(function, texts, folder, size)
     yield from tqdm(work, total=file.metadata.num_rows, desc=name, unit="documents")
 
 
-def _encode(document: tuple[str, str], bpe: Path) -> tuple[str, np.ndarray]:
-    book, text = document
-    return book, _tokenizer(bpe).encode_array(text)
+def _opened(documents: Path) -> pq.ParquetFile:
+    try:
+        return pq.ParquetFile(documents)
+    except (pa.ArrowException, OSError) as error:
+        raise UserError(f"{documents}: {error}; run `dvc repro --force clean`") from None
+
+
+def _encode(text: str, piece: Path, bpe: Path) -> None:
+    with piece.open("wb") as file:
+        np.save(file, _tokenizer(bpe).encode_array(text), allow_pickle=False)
 
 
 @cache
@@ -62,5 +73,5 @@ def _tokenizer(bpe: Path) -> BPETokenizer:
     return BPETokenizer.load(bpe)
 
 
-def _count(document: tuple[str, str]) -> Counter[str]:
-    return count_words([document[1]])
+def _count(text: str, piece: Path) -> None:
+    piece.write_text(json.dumps(count_words([text]), ensure_ascii=False), "utf-8")

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.clean import clean
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.encoding import count_documents, write_shards
-from gpt1.workers import ordered
-from tests.gpt1.corpus.test_clean import PARAMS, prose, raw
+from gpt1.workers import ordered, pieces
+from tests.gpt1.corpus.test_clean import PARAMS, clean, prose, raw
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +42,22 @@ def test_items_are_taken_only_as_they_are_needed(monkeypatch: pytest.MonkeyPatch
     results.close()
 
 
+def log(item: str, piece: Path) -> None:
+    with (piece.parent.parent / "log").open("a") as file:
+        file.write(item)
+    piece.write_text(item.upper())
+
+
+def test_pieces_that_are_there_are_not_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "pieces"
+    work = pieces(log, "abcdef", folder, 0)
+    assert next(work).read_text() == "A"
+    work.close()  # as much as a kill leaves
+    (folder / ".0000001.99.part").write_text("half")
+    assert [piece.read_text() for piece in pieces(log, "abcdef", folder, 0)] == list("ABCDEF")
+    assert (tmp_path / "log").read_text() == "abcdef"
+
+
 def test_an_error_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPT1_WORKERS", "2")
     with pytest.raises(ValueError, match="invalid literal"):
@@ -65,9 +80,11 @@ def test_one_worker_two_or_dask_write_the_same_bytes(
                 context.setenv(key, value)
             out = tmp_path / name
             clean(folder, out, PARAMS)
-            tokenizer = BPETokenizer.train_counts(count_documents(out / "train.parquet"), 50)
+            work = tmp_path / f"{name}.work"
+            counts = count_documents(out / "train.parquet", work)
+            tokenizer = BPETokenizer.train_counts(counts, 50)
             tokenizer.save(out)
-            write_shards(out / "train.parquet", out, out, "shards")
+            write_shards(out / "train.parquet", out, out, "shards", work)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert {"train.parquet", "merges.txt", "shards-00000.parquet"} <= set(names)
     for name in names:
@@ -79,7 +96,7 @@ def test_one_worker_two_or_dask_write_the_same_bytes(
 def test_memory_stays_flat_when_the_work_is_ten_times_as_large(tmp_path: Path) -> None:
     script = """
 import resource, sys
-from gpt1.workers import ordered
+from gpt1.workers import ordered, pieces
 def items(n):
     for _ in range(n):
         yield "x" * 5_000_000

@@ -13,9 +13,10 @@ Nothing is kept on the disk: rows are read as they come.
 
 import csv
 import json
+import posixpath
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -39,14 +40,16 @@ class _Place:
         return UserError(f"{self.source}: {file}: {what}")
 
 
-def read(source: Path, values: dict[str, Any]) -> Iterator[Book]:
-    """The books at the address that a source file names.
+def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
+    """The books at the address that a source file names, but for files that are `done`.
 
     Raises UserError where the source file is wrong, or nothing is there.
     """
     place = _checked(source, values)
     rows = _FORMATS[values["format"]]
     for path, name in _files(place):
+        if name in done:
+            continue
         if values["format"] == "lines":
             yield from _dump(path, name, place)
             continue
@@ -80,17 +83,18 @@ def _checked(source: Path, values: dict[str, Any]) -> _Place:
 
 
 def _files(place: _Place) -> Iterator[tuple[Any, str]]:
-    """Each file at the address, by name: how to open it, and its name."""
+    """Each file at the address: how to open it, and its name below the folder of them all."""
     import fsspec
 
     try:
         files = fsspec.open_files(place.address, "rb", compression="infer")
-        found = [(file, file.path.rsplit("/", 1)[-1]) for file in files]
     except (OSError, ValueError, ImportError) as error:
         raise place.error(place.address, str(error)) from None
-    if not found:
+    if not files:
         raise place.error(place.address, "nothing there")
-    yield from found
+    folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
+    for file in files:
+        yield file, file.path[len(folder) :].lstrip("/").replace("#", "%23")
 
 
 def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:

@@ -1,7 +1,7 @@
 """A folder of books, of any depth, or one file."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from gpt1.corpus.sources import archive, epub
@@ -11,18 +11,21 @@ from gpt1.errors import UserError
 SUFFIXES = (".txt", ".txt.gz", ".epub", *archive.SUFFIXES)
 
 
-def read(root: Path) -> Iterator[Book]:
+def read(root: Path, done: Container[str]) -> Iterator[Book]:
     """Each book below `root`, by name; one that cannot be read is given with the reason.
 
-    Raises UserError where there is none at all.
+    Files that are `done` are left out. Raises UserError where there is none at all.
     """
-    paths = sorted(_walk(root)) if root.is_dir() else [root]
+    paths = sorted(walk(root)) if root.is_dir() else [root]
     if not paths:
         raise UserError(
             f"{root}: no books here ({', '.join(SUFFIXES)}); put some in, or set raw.path elsewhere"
         )
     for path in paths:
         name = str(path.relative_to(root)) if root.is_dir() else path.name
+        name = name.replace("#", "%23")  # in an origin, # parts the file from the place in it
+        if name in done:
+            continue
         try:
             yield from _file(path, name)
         except OSError as error:
@@ -49,7 +52,7 @@ def unpacked(name: str, origin: str, content: bytes) -> Book:
     return Book.from_bytes(name, origin, content)
 
 
-def _walk(root: Path) -> Iterator[Path]:
+def walk(root: Path) -> Iterator[Path]:
     """Links are followed, but no folder is entered twice: links can form a ring."""
     seen: set[tuple[int, int]] = set()
 

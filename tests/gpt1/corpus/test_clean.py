@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpt1.corpus.clean import clean
+from gpt1.corpus import clean as module
 from gpt1.corpus.shingles import jaccard, minhash, shingles
 from gpt1.errors import UserError
 from gpt1.params import Clean
@@ -21,6 +21,10 @@ PARAMS = Clean(
     similar_books=0.8,
     similar_passages=0.8,
 )
+
+
+def clean(raw: Path, out: Path, params: Clean) -> None:
+    module.clean(raw, out, params, out.with_name(f"{out.name}.work"))
 
 
 def raw(folder: Path, books: dict[str, str]) -> Path:

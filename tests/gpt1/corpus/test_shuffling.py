@@ -1,12 +1,20 @@
 import itertools
+import tempfile
 from collections import Counter
+from pathlib import Path
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpt1.corpus.shuffling import sentences, shuffle_sentences
+from gpt1.corpus import shuffling
+from gpt1.corpus.shuffling import sentences
 
 TEXTS = st.lists(st.text(alphabet='ab .!?\n"', max_size=60), min_size=1, max_size=4)
+
+
+def shuffle_sentences(texts, seed):
+    with tempfile.TemporaryDirectory() as scratch:
+        return list(shuffling.shuffle_sentences(texts, seed, Path(scratch)))
 
 
 @given(TEXTS, st.integers(0, 3))
@@ -35,3 +43,10 @@ def test_the_order_across_books_is_lost():
         assert len(words) == 200
         assert 60 < sum(word.startswith("a") for word in words) < 140
         assert sum(x < y for x, y in itertools.pairwise(words)) < 130
+
+
+def test_every_order_is_as_likely_as_any_other(monkeypatch):
+    monkeypatch.setattr(shuffling, "PILES", 2)
+    found = Counter(shuffle_sentences(["a. b. c. "], seed)[0] for seed in range(1200))
+    assert len(found) == 6
+    assert all(150 < times < 250 for times in found.values())
