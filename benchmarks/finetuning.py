@@ -4,7 +4,8 @@
 
 Both sides have the same network, inputs and losses under bf16 autocast, and pad to the longest of a
 batch. `same` gives both the very same shuffled batches; `own` lets ours batch by length as it
-really does. Sides are interleaved step by step, for the machine's speed drifts: only ratios count.
+really does. The batches measured lie evenly between an epoch's shortest and longest. Sides are
+interleaved step by step, for the machine's speed drifts: only ratios count.
 """
 
 import os
@@ -12,7 +13,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -30,11 +31,12 @@ from gpt1.training.optimizer import adamw
 
 SIZES = {
     "paper": {"layers": 12, "width": 768, "heads": 12, "context": 512},
-    "demo": {"layers": 4, "width": 192, "heads": 6, "context": 512},
+    "demo": {"layers": 4, "width": 128, "heads": 4, "context": 512},
 }
 PLACES = {"sst2": "glue_data", "mrpc": "glue_data", "race": "RACE"}
 BATCH = {"sst2": 32, "mrpc": 8, "race": 2}
-EXAMPLES, ROUNDS, AUXILIARY, THREADS = 2000, 6, 0.5, 2
+EXAMPLES, AUXILIARY, THREADS = 2000, 0.5, 2
+ROUNDS = {"demo": 12, "paper": 5}
 
 
 class Plain(torch.nn.Module):
@@ -73,27 +75,32 @@ def main(size: str, name: str) -> None:
     plain = Plain(ours)
     count, batch = len(inputs.sequences), BATCH[name]
     shuffled = np.random.default_rng(0).permutation(count)
-    plans: dict[str, Callable[[int], Sequence[int]]] = {
-        "random": lambda update: shuffled[update * batch : (update + 1) * batch],
-        "by length": LengthBatches(inputs.lengths, batch, seed=0),
-    }
+    by_length = LengthBatches(inputs.lengths, batch, seed=0)
+    sorted_ = np.argsort(inputs.lengths, kind="stable")
+    rounds = ROUNDS[size]
+    random = spread([shuffled[n : n + batch] for n in range(0, count, batch)], inputs, rounds)
+    own = spread([by_length(update) for update in range(by_length.in_epoch)], inputs, rounds)
+    asked = spread([sorted_[n : n + batch] for n in range(0, count, batch)], inputs, rounds)
     training = {
-        "transformers": (trainer(plain, plain.loss), "random"),
-        "same": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), "random"),
-        "own": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), "by length"),
+        "transformers": (trainer(plain, plain.loss), random),
+        "same": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), random),
+        "own": (trainer(ours, lambda part: ours.loss(part, AUXILIARY)), own),
     }
-    report(f"{size}, {name}, training", inputs, training, plans)
-    by_length = np.argsort(inputs.lengths, kind="stable")
-    random = np.random.default_rng(1).permutation(count // batch)
-    plans["sorted"] = lambda update: by_length[
-        random[update] * batch : (random[update] + 1) * batch
-    ]
+    report(f"{size}, {name}, training", training)
     prediction = {
-        "transformers": (predictor(plain), "random"),
-        "same": (predictor(ours), "random"),
-        "own": (predictor(ours), "sorted"),
+        "transformers": (predictor(plain), random),
+        "same": (predictor(ours), random),
+        "own": (predictor(ours), asked),
     }
-    report(f"{size}, {name}, prediction", inputs, prediction, plans)
+    report(f"{size}, {name}, prediction", prediction)
+
+
+def spread(batches: list[np.ndarray], inputs: Inputs, rounds: int) -> list[Batch]:
+    """`rounds` whole batches, evenly between the shortest and the longest; one more to warm up."""
+    whole = [each for each in batches if len(each) == len(batches[0])]
+    ordered = sorted(whole, key=lambda each: inputs.lengths[each].max())
+    places = [len(ordered) * (2 * n + 1) // (2 * rounds) for n in range(rounds)]
+    return [collate(inputs, ordered[place]) for place in (places[-1], *places)]
 
 
 def prepared(size: str, name: str) -> tuple[TaskModel, Inputs]:
@@ -133,26 +140,22 @@ def predictor(model: torch.nn.Module) -> Callable[[Batch], None]:
     return step
 
 
-def report(
-    title: str,
-    inputs: Inputs,
-    sides: dict[str, tuple[Callable[[Batch], None], str]],
-    plans: dict[str, Callable[[int], Sequence[int]]],
-) -> None:
+def report(title: str, sides: dict[str, tuple[Callable[[Batch], None], list[Batch]]]) -> None:
     """Sides step by step in turn; the sums count, for batches differ in length."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
-    for update in range(ROUNDS + 1):
-        for side, (step, plan) in sides.items():
-            part = collate(inputs, plans[plan](update))
+    rounds = min(len(batches) for _, batches in sides.values())
+    for round_ in range(rounds):
+        for side, (step, batches) in sides.items():
             start = time.perf_counter()
-            step(part)
+            step(batches[round_])
             seconds[side].append(time.perf_counter() - start)
-    print(f"\n{title}: {len(part.targets)} examples a batch")
+    examples = len(batches[0].targets)
+    print(f"\n{title}: {examples} examples a batch, {rounds - 1} batches")
     print("| side | examples/s | ratio |\n|---|---|---|")
     base = statistics.mean(seconds["transformers"][1:])
     for side, taken in seconds.items():
         mean = statistics.mean(taken[1:])
-        print(f"| {side} | {len(part.targets) / mean:.2f} | {base / mean:.2f} |", flush=True)
+        print(f"| {side} | {examples / mean:.2f} | {base / mean:.2f} |", flush=True)
 
 
 if __name__ == "__main__":

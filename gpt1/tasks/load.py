@@ -43,7 +43,7 @@ def official(name: str, path: Path) -> Loaded:
         with opened(path) as root:
             entry.read(root, reading)
     sizes = table.sizes(reading.examples)
-    for split, count in entry.counts.items():
+    for split, count in (entry.counts | reading.counts).items():
         if split in reading.files and sizes.get(split) != count:
             reading.warn(
                 f"{reading.files[split]}: {sizes.get(split, 0):,} examples of {split}, where the "
@@ -65,9 +65,23 @@ def own(name: str, path: Path, params: OwnTask) -> Loaded:
     else:
         with opened(path) as root:
             declared(Source(params.files, params.columns), root, reading)
+    if all(example.target is None for example in reading.examples if example.split != "train"):
+        raise UserError(
+            f"task {name}: no split but train has labels, so nothing can be scored; give it a dev "
+            "file with labels"
+        )
     return _loaded(reading)
 
 
 def _loaded(reading: Reading) -> Loaded:
+    """Raises UserError for a split of which nothing is left."""
+    sizes = table.sizes(reading.examples)
+    for split, file in reading.files.items():
+        if split not in sizes:
+            about = [each for each in reading.warnings if each.startswith(f"{file}, ")]
+            why = about[0] if about else "it has no rows"
+            raise UserError(
+                f"{file}: nothing in it is an example of {split} for {reading.task.name} ({why})"
+            )
     task = dataclasses.replace(reading.task, dropped=dict(reading.dropped))
     return Loaded(task, reading.examples, reading.warnings)

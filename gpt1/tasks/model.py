@@ -1,5 +1,6 @@
 """The network with a linear head on the extract token's state (section 3.2 of the paper)."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
 
 PREDICTED_AT_ONCE = 64
+logger = logging.getLogger(__name__)
 
 
 class TaskModel(nn.Module):
@@ -145,7 +147,11 @@ class TaskModel(nn.Module):
         in multiple choice the labels are the choices themselves.
         """
         examples = [self._example(number, row) for number, row in enumerate(rows, 1)]
-        found = dict(self.scores(self.encode(examples))) if examples else {}
+        inputs = self.encode(examples)
+        if inputs.truncated:
+            count = f"{inputs.truncated} of {len(examples)} rows"
+            logger.warning("%s were cut to fit the context", count)
+        found = dict(self.scores(inputs))
         return [self._answer(example, found[place]) for place, example in enumerate(examples)]
 
     def _example(self, number: int, row: str | Mapping[str, Any]) -> Example:
@@ -155,13 +161,19 @@ class TaskModel(nn.Module):
             needed.add("text_pair")
         if self.task.shape == "multiple_choice":
             needed.add("choices")
-        missing = sorted(key for key in needed if not row.get(key))
-        if missing:
-            raise UserError(
-                f"row {number}: {self.task.name} needs {', '.join(sorted(needed))}, and "
-                f"{', '.join(missing)} is missing or empty"
-            )
-        choices = tuple(row["choices"]) if "choices" in needed else None
+        for key in sorted(needed):
+            given = row.get(key)
+            texts = given if key == "choices" and isinstance(given, list | tuple) else [given]
+            if not all(isinstance(text, str) and text.strip() for text in texts):
+                raise UserError(
+                    f"row {number}: {self.task.name} needs {', '.join(sorted(needed))}, and {key} "
+                    "is missing or empty, or no text"
+                )
+        if "choices" not in needed:
+            return Example("predict", str(number), row["text"], row.get("text_pair"))
+        if len(row["choices"]) < 2:
+            raise UserError(f"row {number}: {self.task.name} needs two choices or more")
+        choices = tuple(row["choices"])
         return Example("predict", str(number), row["text"], row.get("text_pair"), choices)
 
     def _answer(self, example: Example, scores: np.ndarray) -> dict[str, Any]:

@@ -46,7 +46,8 @@ _ALL = (
             ("accuracy",),
             ("negative", "positive"),
             licence="not stated",
-            citation="Socher et al. (2013), Recursive Deep Models for Semantic Compositionality",
+            citation="Socher et al. (2013), Recursive Deep Models for Semantic Compositionality "
+            "Over a Sentiment Treebank",
         ),
         glue.Glue("SST-2", Columns(text="sentence", target="label")),
         {"train": 67349, "dev": 872, "test": 1821},
@@ -59,7 +60,8 @@ _ALL = (
             ("f1", "accuracy"),
             SAME,
             licence="Microsoft Research data licence",
-            citation="Dolan and Brockett (2005), Constructing a Corpus of Sentential Paraphrases",
+            citation="Dolan and Brockett (2005), Automatically Constructing a Corpus of Sentential "
+            "Paraphrases",
         ),
         glue.Mrpc("MRPC", Columns(text="#1 String", text_pair="#2 String", target="Quality")),
         {"train": 3668, "dev": 408, "test": 1725},
@@ -84,7 +86,8 @@ _ALL = (
             "regression",
             ("pearson", "spearman"),
             licence="mixed; see the LICENSE.txt that comes with it",
-            citation="Cer et al. (2017), SemEval-2017 Task 1: Semantic Textual Similarity",
+            citation="Cer et al. (2017), SemEval-2017 Task 1: Semantic Textual Similarity, "
+            "Multilingual and Cross-lingual Focused Evaluation",
         ),
         glue.Glue(
             "STS-B", Columns(text="sentence1", text_pair="sentence2", target="score", id="index")
@@ -98,7 +101,8 @@ _ALL = (
             ("accuracy",),
             THREE_WAY,
             licence="OANC, CC BY-SA 3.0 and CC BY 3.0 by genre",
-            citation="Williams et al. (2018), A Broad-Coverage Challenge Corpus",
+            citation="Williams et al. (2018), A Broad-Coverage Challenge Corpus for Sentence "
+            "Understanding through Inference",
         ),
         inference.mnli,
         {
@@ -107,6 +111,7 @@ _ALL = (
             "dev_mismatched": 9832,
             "test_matched": 9796,
             "test_mismatched": 9847,
+            "diagnostic": 1104,
         },
     ),
     Official(
@@ -116,7 +121,8 @@ _ALL = (
             ("accuracy",),
             THREE_WAY,
             licence="CC BY-SA 4.0",
-            citation="Bowman et al. (2015), A Large Annotated Corpus",
+            citation="Bowman et al. (2015), A Large Annotated Corpus for Learning Natural Language "
+            "Inference",
         ),
         inference.snli,
         {"train": 549367, "dev": 9842, "test": 9824},
@@ -128,7 +134,8 @@ _ALL = (
             ("accuracy",),
             ("entails", "neutral"),
             licence="Apache 2.0",
-            citation="Khot et al. (2018), SciTail: A Textual Entailment Dataset from Science",
+            citation="Khot et al. (2018), SciTail: A Textual Entailment Dataset from Science "
+            "Question Answering",
         ),
         inference.scitail,
         {"train": 23596, "dev": 1304, "test": 2126},
@@ -178,7 +185,8 @@ _ALL = (
             "multiple_choice",
             ("accuracy",),
             licence="non-commercial research only",
-            citation="Lai et al. (2017), RACE: Large-scale Reading Comprehension Dataset",
+            citation="Lai et al. (2017), RACE: Large-scale ReAding Comprehension Dataset From "
+            "Examinations",
         ),
         race.race,
         {"train": 87866, "dev": 4887, "test": 4934},
@@ -190,7 +198,8 @@ _ALL = (
             "multiple_choice",
             ("accuracy",),
             licence="on request from its authors",
-            citation="Mostafazadeh et al. (2016), A Corpus and Cloze Evaluation",
+            citation="Mostafazadeh et al. (2016), A Corpus and Cloze Evaluation for Deeper "
+            "Understanding of Commonsense Stories",
         ),
         story_cloze.story_cloze,
         {"train": 1497, "dev": 374, "test": 1871},
@@ -202,7 +211,8 @@ _ALL = (
             "multiple_choice",
             ("accuracy",),
             licence="not stated",
-            citation="Rahman and Ng (2012), Resolving Complex Cases of Definite Pronouns",
+            citation="Rahman and Ng (2012), Resolving Complex Cases of Definite Pronouns: The "
+            "Winograd Schema Challenge",
         ),
         pronouns.dprd,
         {"train": 1322, "test": 564},

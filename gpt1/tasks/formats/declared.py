@@ -2,8 +2,10 @@
 
 A source file (`.yaml`) gives `files`, whose addresses are those of fsspec, and `columns`:
 
+    at: hf://datasets/OWNER/NAME@REVISION/rte  # what every file's address begins with, if anything
     files:
-      train: hf://datasets/OWNER/NAME@REVISION/rte/train-00000-of-00001.parquet
+      train: train-00000-of-00001.parquet
+      dev: {middle: middle/dev.parquet, high: high/dev.parquet}  # a file for each group
     columns: {text: sentence1, text_pair: sentence2, target: label}
     labels: ["0", "1"]  # how these files write the task's labels, where it is another way
 """
@@ -21,15 +23,23 @@ from gpt1.errors import UserError
 from gpt1.tasks.formats import rows
 from gpt1.tasks.formats.reading import Columns, Reading
 
-UNKNOWN = ("-1", "None", "")
-"""What stands for a label that is kept back, in every row of a split."""
+NONE = ("None", "nan", "")
+KEPT_BACK = (*NONE, "-1", "-1.0")
+"""What stands for a label that nobody may see, in every row of a split."""
 
 
 @dataclass(frozen=True)
 class Source:
-    files: Mapping[str, str]
+    files: Mapping[str, str | Mapping[str, str]]
     columns: Mapping[str, Any]
     labels: Sequence[str] = ()
+    at: str = ""
+
+    def addresses(self, split: str) -> dict[str | None, str]:
+        """Of a split's files, by group; None where there are no groups."""
+        named = self.files[split]
+        groups = named if isinstance(named, Mapping) else {None: named}
+        return {group: f"{self.at}/{name}" if self.at else name for group, name in groups.items()}
 
 
 def source(path: Path) -> Source:
@@ -45,12 +55,15 @@ def source(path: Path) -> Source:
         if not isinstance(values, dict) or not isinstance(values.get(key), dict):
             raise UserError(f"{path}: the section {key} is missing")
     _check_keys(values, [field.name for field in fields(Source)], str(path))
-    for split, address in values["files"].items():
-        if "hf://" in str(address) and "@" not in str(address):
-            raise UserError(
-                f"{path}: files.{split} names no revision; pin one: hf://datasets/OWNER/NAME@REV/..."
-            )
-    return Source(**values)
+    found = Source(**values)
+    for split in found.files:
+        for address in found.addresses(split).values():
+            if "hf://" in address and "@" not in address:
+                raise UserError(
+                    f"{path}: files.{split} names no revision; pin one: "
+                    "hf://datasets/OWNER/NAME@REV/..."
+                )
+    return found
 
 
 def declared(found: Source, root: Path, reading: Reading) -> None:
@@ -61,15 +74,24 @@ def declared(found: Source, root: Path, reading: Reading) -> None:
     if "train" not in found.files or len(found.files) < 2:
         raise UserError(f"task {reading.task.name}: files needs train, and dev or test")
     columns = Columns(**found.columns)
-    for split, address in found.files.items():
-        with _local(address, root) as path:
-            lines = list(rows.read(path))
-            targets = {str(line.values.get(columns.target)) for line in lines}
-            if split == "train":
-                labelled = True
-            else:
-                labelled = bool(columns.target) and not targets <= set(UNKNOWN)
-            reading.table(split, path, lines, columns, labelled=labelled, no_gold=("-1", "None"))
+    for split in found.files:
+        for group, address in found.addresses(split).items():
+            with _local(address, root) as path:
+                lines = list(rows.read(path))
+                targets = {str(line.values.get(columns.target)) for line in lines}
+                if split == "train":
+                    labelled = True
+                else:
+                    labelled = bool(columns.target) and not targets <= set(KEPT_BACK)
+                reading.table(
+                    split,
+                    path,
+                    lines,
+                    columns,
+                    labelled=labelled,
+                    no_gold=NONE if reading.task.shape == "regression" else KEPT_BACK,
+                    group=group,
+                )
 
 
 @contextmanager

@@ -40,16 +40,20 @@ def find(root: Path, *patterns: str) -> Path | None:
     Of several the one nearest to `root`, then the first by name. Case does not count.
     """
     files = sorted(
-        (path for path in root.rglob("*") if path.is_file()),
+        (path for path in root.rglob("*") if path.is_file() and not _left_by_a_mac(path)),
         key=lambda path: (len(path.parts), str(path)),
     )
     for pattern in patterns:
         depth = len(PurePosixPath(pattern).parts)
         for path in files:
             tail = "/".join(path.relative_to(root).parts[-depth:])
-            if "__MACOSX" not in path.parts and fnmatch(tail.lower(), pattern.lower()):
+            if fnmatch(tail.lower(), pattern.lower()):
                 return path
     return None
+
+
+def _left_by_a_mac(path: Path) -> bool:
+    return path.name.startswith("._") or "__MACOSX" in path.parts
 
 
 def subfolder(root: Path, *names: str) -> Path:

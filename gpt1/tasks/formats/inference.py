@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gpt1.errors import UserError
-from gpt1.tasks.formats.files import find
-from gpt1.tasks.formats.glue import missing
+from gpt1.tasks.formats.files import find, subfolder
+from gpt1.tasks.formats.glue import Mnli, missing
 from gpt1.tasks.formats.reading import Columns, Reading
 from gpt1.tasks.formats.rows import json_lines, tabs
 
@@ -24,7 +24,7 @@ def multinli(root: Path, reading: Reading) -> None:
 def scitail(root: Path, reading: Reading) -> None:
     """`tsv_format` has no header and writes `entails`; `snli_format` writes `entailment`."""
     for split in ("train", "dev", "test"):
-        name = f"scitail_*_{split}"
+        name = f"scitail_?.?_{split}"  # and not the parsed ones, whose names go on
         if path := find(root, f"{name}.tsv"):
             columns = Columns(text="premise", text_pair="hypothesis", target="label")
             rows = tabs(path, ["premise", "hypothesis", "label"])
@@ -50,13 +50,11 @@ def _pairs(root: Path, reading: Reading, split: str, *names: str) -> None:
 
 
 def mnli(root: Path, reading: Reading) -> None:
-    """GLUE's layout or the authors' own."""
-    from gpt1.tasks.formats.glue import Mnli
-
-    if find(root, "multinli_*_train.jsonl", "multinli_*_train.txt"):
-        multinli(root, reading)
-    elif find(root, "train.tsv"):
+    """GLUE's layout, which keeps the authors' own files below `original/`, or theirs alone."""
+    if (subfolder(root, "mnli") / "train.tsv").is_file():
         Mnli("mnli", GLUE_MNLI)(root, reading)
+    elif find(root, "multinli_*_train.jsonl", "multinli_*_train.txt"):
+        multinli(root, reading)
     else:
         raise UserError(f"{root}: neither MNLI/train.tsv nor multinli_1.0_train.jsonl is here")
 

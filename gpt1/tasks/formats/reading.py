@@ -37,6 +37,8 @@ class Reading:
     """Split -> the file that it was read from."""
     dropped: Counter[str] = field(default_factory=Counter)
     warnings: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
+    """Official sizes of splits, where these files are another edition than the registry's."""
 
     def table(
         self,
@@ -47,11 +49,13 @@ class Reading:
         *,
         labelled: bool | None = None,
         no_gold: Sequence[str] = (),
+        group: str | None = None,
     ) -> None:
         """Add the rows of one file as a split.
 
         labelled: whether the target must be there; None: where the header has its column.
         no_gold: what stands for a label that nobody agreed on; such rows are dropped and counted.
+        group: that of every row, where no column says it.
         """
         self.files[split] = path.name
         for number, row in enumerate(rows):
@@ -74,7 +78,7 @@ class Reading:
                     _text(row, columns.text_pair) if columns.text_pair else None,
                     _choices(row, columns.choices),
                     self.target(target, row.where) if labelled else None,
-                    str(row.values[columns.group]) if columns.group else None,
+                    str(row.values[columns.group]) if columns.group else group,
                 ),
                 row.where,
             )
@@ -111,14 +115,14 @@ class Reading:
         return float(list(self.spellings).index(str(value)))
 
     def _check_header(self, row: Row, columns: Columns, labelled: bool | None) -> bool:
-        has_target = columns.target in row.values
+        header = row.header or list(row.values)
         for column in _needed(columns, bool(labelled)):
-            if column not in row.values:
+            if column not in header:
                 raise UserError(
                     f"{row.where}: there is no column {column} for the task {self.task.name}, "
-                    f"only {', '.join(map(str, row.values))}; is it another task's file?"
+                    f"only {', '.join(map(str, header))}; is it another task's file?"
                 )
-        return has_target if labelled is None else labelled
+        return columns.target in header if labelled is None else labelled
 
 
 def _needed(columns: Columns, labelled: bool) -> list[str]:

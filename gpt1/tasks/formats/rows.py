@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,8 @@ class Row:
     """The file and line, or row."""
     values: dict[str, Any]
     """By column; a column that the row is too short for is not in it."""
+    header: Sequence[str] = ()
+    """Every column of the file; empty where each row names its own."""
 
 
 def read(path: Path) -> Iterator[Row]:
@@ -45,7 +47,9 @@ def tabs(path: Path, header: list[str] | None = None) -> Iterator[Row]:
         if header is None:
             header = fields
         elif line:
-            yield Row(f"{path.name}, line {number}", dict(zip(header, fields, strict=False)))
+            yield Row(
+                f"{path.name}, line {number}", dict(zip(header, fields, strict=False)), header
+            )
 
 
 def quoted(path: Path, delimiter: str) -> Iterator[Row]:
@@ -58,7 +62,7 @@ def quoted(path: Path, delimiter: str) -> Iterator[Row]:
             for fields in rows:
                 if fields:
                     where = f"{path.name}, line {rows.line_num}"
-                    yield Row(where, dict(zip(header, fields, strict=False)))
+                    yield Row(where, dict(zip(header, fields, strict=False)), header)
         except (csv.Error, UnicodeDecodeError) as error:
             raise UserError(f"{path.name}, line {rows.line_num + 1}: {error}") from None
 

@@ -13,7 +13,8 @@ import pytest
 
 from gpt1 import params
 from gpt1.errors import UserError
-from gpt1.tasks import load
+from gpt1.tasks import load, registry, table
+from gpt1.tasks.formats import declared
 from gpt1.tasks.table import Example
 
 OWN: dict[str, Any] = {
@@ -65,8 +66,23 @@ def test_choices_come_from_columns_of_their_own_or_from_a_list(tmp_path: Path) -
 
 
 def test_a_split_whose_labels_are_all_kept_back_has_no_targets(reviews: Path) -> None:
+    (reviews / "dev.csv").write_text("review,stars\nSo so.,bad\n")
     (reviews / "test.jsonl").write_text('{"review": "Fine."}\n{"review": "Well."}\n')
-    assert [e.target for e in own(reviews).examples] == [1.0, 0.0, None, None]
+    files = OWN["files"] | {"dev": "dev.csv"}
+    assert [e.target for e in own(reviews, files=files).examples] == [1.0, 0.0, None, None, 0.0]
+
+
+def test_a_task_of_which_nothing_could_be_scored_is_refused(reviews: Path) -> None:
+    (reviews / "test.jsonl").write_text('{"review": "Fine."}\n')
+    with pytest.raises(UserError, match="no split but train has labels, so nothing can be scored"):
+        own(reviews)
+
+
+def test_a_score_of_minus_one_is_a_score(tmp_path: Path) -> None:
+    (tmp_path / "all.csv").write_text("review,stars\nGood.,0.5\nBad.,-1\n")
+    files = {"train": "all.csv", "dev": "all.csv"}
+    found = own(tmp_path, shape="regression", labels=[], metrics=["pearson"], files=files)
+    assert [e.target for e in found.examples] == [0.5, -1.0, 0.5, -1.0]
 
 
 @pytest.mark.parametrize(
@@ -142,6 +158,47 @@ def test_a_task_of_the_paper_is_read_from_addresses(hub: str, tmp_path: Path) ->
         Example("test", "1", "C.", "D."),
     ]
     assert found.task.labels == ("entailment", "not_entailment")
+
+
+HUB = Path(__file__).parents[4] / "hub"
+
+
+@pytest.mark.parametrize("path", sorted(HUB.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_task_of_the_hub_is_read_from_a_mirror_of_its_layout(
+    path: Path, tmp_path: Path
+) -> None:
+    found = declared.source(path)
+    revision = found.at.removeprefix("hf://datasets/")
+    assert len(revision.partition("@")[2].split("/")[0]) == 40
+    official = registry.TASKS[path.stem]
+    spelled = found.labels or official.spellings or official.task.labels or [4.5, 0.25]
+    for split in found.files:
+        hidden = split == "diagnostic" or (split.startswith("test") and "glue" in revision)
+        label = -1.0 if official.task.shape == "regression" else -1
+        targets = [label] * 3 if hidden else [*spelled[:2], spelled[-1]]
+        for address in found.addresses(split).values():
+            columns: dict[str, list[Any]] = {
+                column: ["A.", "B.", "C."] for column in found.columns.values()
+            }
+            columns[found.columns["target"]] = [
+                int(each) if str(each).isdigit() else each for each in targets
+            ]
+            if "choices" in found.columns:
+                columns[found.columns["choices"]] = [["a", "b", "c", "d"]] * 3
+            file = tmp_path / address.removeprefix("hf://")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            pq.write_table(pa.table(columns), file)
+    mirrored = tmp_path / path.name
+    mirrored.write_text(path.read_text().replace("hf://", f"file://{tmp_path}/"))
+    loaded = load.official(path.stem, mirrored)
+    assert set(table.sizes(loaded.examples)) == set(found.files)
+    labelled = {e.split for e in loaded.examples if e.target is not None}
+    assert {"train", "dev"} <= {split.split("_")[0] for split in labelled}
+    hidden_splits = {e.split for e in loaded.examples if e.target is None}
+    assert bool(hidden_splits) == ("glue" in revision)
+    assert {e.group for e in loaded.examples} == (
+        {"middle", "high"} if path.stem == "race" else {None}
+    )
 
 
 def test_an_address_that_cannot_be_read_is_named(hub: str, tmp_path: Path) -> None:

@@ -134,6 +134,16 @@ def test_mnli_takes_gold_labels_from_the_many_columns_and_adds_the_diagnostic(
     assert found.task.dropped == {"no gold label": 2}
 
 
+def test_glues_mnli_is_read_before_the_authors_files_that_it_keeps_below_original(
+    tmp_path: Path,
+) -> None:
+    row = tsv("0 | 0 | 0e | na |  |  |  |  | A. | B. | neutral | neutral")
+    glue_columns = header(MNLI_DEV.replace(" l2 l3 l4 l5", ""))
+    files = {f"MNLI/{name}.tsv": glue_columns + row for name in ("train", "dev_matched")}
+    files["MNLI/original/multinli_1.0_train.jsonl"] = "not this one"
+    assert [e.text for e in read("mnli", tmp_path, files).examples] == ["A.", "A."]
+
+
 @pytest.mark.parametrize("ending", ["jsonl", "txt"])
 @pytest.mark.parametrize(("name", "dev"), [("snli", "dev"), ("mnli", "dev_matched")])
 def test_pairs_without_a_gold_label_are_dropped_and_counted(
@@ -169,6 +179,8 @@ def test_scitail_is_the_same_in_both_its_layouts(tmp_path: Path) -> None:
         for row in [("A.", "B.", "entailment"), ('"C', "D.", "neutral")]
     )
     other = {f"snli_format/scitail_1.0_{s}.txt": lines for s in ("train", "dev", "test")}
+    one["dgem_format/scitail_1.0_structure_train.tsv"] = tsv("not | this | one")
+    one["__MACOSX/tsv_format/scitail_1.0_train.tsv"] = "nor this"
     found = [
         read("scitail", tmp_path / name, files).examples
         for name, files in (("one", one), ("other", other))
@@ -224,6 +236,8 @@ def test_story_cloze_trains_on_four_fifths_of_the_validation_file(
     assert first.text == "One. Two, too. Three. Four."
     assert (first.choices, first.target) == (("Bad.", "Good."), 1.0)
     assert [example.target for example in of_split(found, "test")] == [None]
+    published = "1,257" if "2018" in year else "1,497"
+    assert any(f"where the authors publish {published}" in each for each in found.warnings)
 
 
 def test_quoras_own_file_is_read_as_a_spreadsheet_and_split_here(tmp_path: Path) -> None:
@@ -252,6 +266,15 @@ def test_dprd_is_cut_at_the_pronoun_that_follows_both_candidates(tmp_path: Path)
         ),
         Example("train", "1", "When Ann hit Sue,", "cried.", ("Ann", "Sue"), 1.0),
     ]
+
+
+def test_a_record_of_dprd_that_is_none_is_dropped_counted_and_named(tmp_path: Path) -> None:
+    good = "Ann hit Sue and she cried.\nshe\nAnn,Sue\nSue\n"
+    text = f"{good}{good}\n\n\nAnn hit Sue.\nshe\nAnn,Sue\nBob\n\n{good}"
+    found = read("dprd", tmp_path, {"train.c.txt": text, "test.c.txt": good})
+    assert table.sizes(found.examples) == {"train": 3, "test": 1}
+    assert found.task.dropped == {"no such record": 1}
+    assert "train.c.txt, record 3: 'Bob' is not one of two candidates" in found.warnings[0]
 
 
 def test_winograd_schemas_are_cut_at_the_pronoun(tmp_path: Path) -> None:
@@ -330,6 +353,11 @@ def test_an_archive_that_is_cut_short_is_one_clear_line(tmp_path: Path) -> None:
             {"train.tsv": tsv("index | sentence1 | sentence2", "0 | A | B")},
             r"train\.tsv, line 2: there is no column label",
         ),
+        ({"dev.tsv": ""}, r"dev\.tsv: nothing in it is an example of dev for rte .*no rows"),
+        (
+            {"dev.tsv": tsv("index | sentence1 | sentence2 | label", "0 | A", "1 | B")},
+            r"dev\.tsv: nothing in it is .* \(dev\.tsv, line 2: there is no sentence2",
+        ),
     ],
 )
 def test_wrong_files_are_one_clear_line(
@@ -390,7 +418,7 @@ REAL = os.environ.get("GPT1_REAL_DATA")
 SHORT = {
     "mrpc": {"train": 3667},
     "qqp": {"train": 8999, "dev": 1000},
-    "mnli": {"train": 8999, "dev_matched": 1000, "diagnostic": 1104},
+    "mnli": {"train": 8999, "dev_matched": 1000},
     "qnli": {"train": 8999},
     "snli": {"train": 8999, "dev": 1000},
     "race": {"train": 784, "dev": 119, "test": 97},
