@@ -3,20 +3,17 @@
 import sys
 from pathlib import Path
 
-import pandas as pd
 import torch
 
 from gpt1.files import publish
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
-from gpt1.tasks.finetuning import finetune
+from gpt1.tasks.finetuning import CURVE, finetune
 from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
 from gpt1.training.device import device
 from stages import entry, evaluate, tracking, work
-
-CURVE = ["update", "loss", "task_loss", "language_model_loss", "rate", "gradient_norm"]
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
@@ -72,7 +69,7 @@ def run(
             beside.mkdir()
             tuned.save(beside)
         with publish(curve) as beside:
-            pd.DataFrame(rows, columns=CURVE).to_csv(beside, index=False)
+            rows.to_csv(beside, index=False)
         answers.write(
             predictions,
             described,

@@ -1,6 +1,5 @@
 """A language model trained on the shards, and its loss curve."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -10,8 +9,9 @@ from gpt1.model.perplexity import held_out
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
+from gpt1.training import distributed
 from gpt1.training.device import device
-from gpt1.training.pretraining import Row, pretrain, thinned, words_end
+from gpt1.training.pretraining import pretrain, thinned, words_end
 from stages import entry, tracking, work
 
 
@@ -20,6 +20,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
     params = entry.section(Model, f"models.{model}")
     tokenizer = BPETokenizer.load(bpe)
     with (
+        distributed.joined(),
         tracking.run() as run,
         work.folder(f"pretrain@{model}", params, shards, bpe) as folder,
     ):
@@ -31,8 +32,12 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             device=device(),
             folder=folder,
             title=f"pretrain {model}",
-            after=lambda row: run.metrics({"loss": row["loss"]}, step=int(row["update"])),
+            after=lambda update, row: run.metrics({"loss": row["loss"]}, step=update),
+            record=lambda update, speed: run.metrics(
+                {f"speed/{name}": value for name, value in speed.items()}, step=update
+            ),
         )
+        distributed.others_end()
         valid = held_out(
             trained,
             (ids for _, ids in ShardReader(shards, "valid").documents()),
@@ -49,7 +54,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         summary = {
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "updates": len(rows),
-            "train": {"loss": thinned(rows, 10)[-1]["loss"]} if rows else {},
+            "train": {"loss": thinned(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
         with publish(out) as beside:
@@ -57,20 +62,14 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             tokenizer.save(beside)
             if (folder / "checkpoints").exists():
                 shutil.copytree(folder / "checkpoints", beside / "checkpoints")
-        write_curve(curve, thinned(rows))
+        with publish(curve) as beside:
+            thinned(rows).to_csv(beside, index=False)
         with publish(metrics) as beside:
             beside.write_text(json.dumps(summary, indent=2) + "\n")
         run.metrics({f"valid/{name}": value for name, value in scores.items()})
         run.artifact(curve)
 
 
-def write_curve(file: Path, rows: list[Row]) -> None:
-    """A CSV with a header even when the model was not trained at all."""
-    with publish(file) as beside, beside.open("w", newline="") as opened:
-        writer = csv.DictWriter(opened, ["update", "loss", "rate", "gradient_norm"])
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 if __name__ == "__main__":
+    distributed.launch("stages.pretrain")
     entry.run(main)

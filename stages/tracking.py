@@ -64,7 +64,8 @@ class Run:
         self._wait = FLUSH_SECONDS
         self._due = time.monotonic() + self._wait
         self.id = ""
-        self._try(lambda: self._start(name, tags or {}))
+        if os.environ.get("RANK", "0") == "0":  # of several processes the first one records
+            self._try(lambda: self._start(name, tags or {}))
 
     def params(self, values: Any) -> None:
         """A dataclass or a dict, nested ones with dotted names."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from gpt1.errors import UserError
@@ -46,9 +47,10 @@ class LSTM(LanguageModel):
         """The last layer's output for every token: int64 (B, T) to (B, T, C)."""
         cache = cache or self.new_cache(len(tokens))
         x = self.dropout(self.tokens(tokens))  # (B, T, C)
-        for index, layer in enumerate(self.layers):
-            x, cache.hidden[index] = layer(x, cache.hidden.get(index))
-            x = self.dropout(x)
+        with torch.autocast(x.device.type, enabled=_autocasts(x.device.type)):
+            for index, layer in enumerate(self.layers):
+                x, cache.hidden[index] = layer(x, cache.hidden.get(index))
+                x = self.dropout(x)
         cache.length += tokens.shape[1]
         return x
 
@@ -70,6 +72,12 @@ class LSTM(LanguageModel):
         model = cls(LSTMConfig(**config))
         model.load_state_dict(tensors)
         return model.eval()
+
+
+def _autocasts(device: str) -> bool:
+    """A processor that only emulates bf16 has no LSTM in it: there it stays fp32."""
+    native = device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.is_autocast_enabled(device) and native
 
 
 @dataclass

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Callable
 from pathlib import Path
 
+import pandas as pd
 from torch import Tensor, nn
 
 from gpt1.errors import UserError
@@ -12,6 +13,8 @@ from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
 from gpt1.tasks.model import TaskModel
 from gpt1.training import schedule
 from gpt1.training.loop import fit
+
+CURVE = ["update", "loss", "task_loss", "language_model_loss", "rate", "gradient_norm"]
 
 
 def finetune(
@@ -23,12 +26,11 @@ def finetune(
     state: Path,
     title: str,
     after: Callable[[int, dict[str, float]], None] = lambda update, row: None,
-) -> list[dict[str, float]]:
+) -> pd.DataFrame:
     """Train `model` in place on encoded training examples; its curve, one row an update.
 
-    A row has both parts of the loss too, `task_loss` and `language_model_loss`. The last epoch is
-    the result. `state`, `title` and `after` are those of `fit`. Raises UserError when there is no
-    training example.
+    A row is of CURVE: it has both parts of the loss too. The last epoch is the result. `state`,
+    `title` and `after` are those of `fit`. Raises UserError when there is no training example.
     """
     if not inputs.sequences:
         raise UserError(
@@ -74,5 +76,6 @@ def finetune(
         seed=seed,
         state=state,
         title=title,
+        columns=CURVE,
         after=noted,
     )

@@ -1,30 +1,47 @@
 """What training costs: operations, and the rate at which this machine does them."""
 
+import sys
 import time
+from typing import Literal
 
 import torch
 
+from gpt1.model.lstm import LSTMConfig
 from gpt1.model.transformer import GPTConfig
 
 SHAPE = (2048, 768, 3072)
 """The matrix product that peaks are measured with: a feed-forward layer of the paper on 4 x 512."""
+SMALL = (64, 768, 768)
+"""One that ends in a second where a precision is emulated."""
+EMULATED = 1.3
+"""So many times slower than fp32 can only be emulation: hardware for it makes it faster."""
+PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
-def training_operations(config: GPTConfig) -> float:
+def training_operations(config: GPTConfig | LSTMConfig) -> float:
     """Floating-point operations to train on one token, forward and backward.
 
     6 for each weight in a matrix product (token embeddings count once, as the output layer;
     positions, biases and gains not at all), and causal attention: each of the two products meets
     half of the context on average. Recomputation, softmax and the optimizer are left out.
     """
-    products = 12 * config.layers * config.width**2 + config.vocab * config.width
+    output = config.vocab * config.width
+    if isinstance(config, LSTMConfig):
+        return 6.0 * (8 * config.layers * config.width**2 + output)
     attention = config.layers * config.width * config.context
-    return 6.0 * (products + attention)
+    return 6.0 * (12 * config.layers * config.width**2 + output + attention)
 
 
-def product_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.2) -> float:
+def product_rate(
+    device: torch.device,
+    dtype: torch.dtype,
+    seconds: float = 0.2,
+    shape: tuple[int, int, int] = SHAPE,
+) -> float:
     """Operations a second of a plain matrix product, the best of repeated runs."""
-    rows, inner, columns = SHAPE
+    if shape is not SMALL and _emulation(device, dtype) > EMULATED:
+        shape = SMALL
+    rows, inner, columns = shape
     left = torch.randn(rows, inner, device=device, dtype=dtype)
     right = torch.randn(inner, columns, device=device, dtype=dtype)
     best, end = 0.0, time.perf_counter() + seconds
@@ -35,3 +52,22 @@ def product_rate(device: torch.device, dtype: torch.dtype, seconds: float = 0.2)
             torch.accelerator.synchronize()
         best = max(best, 2 * rows * inner * columns / (time.perf_counter() - start))
     return best
+
+
+def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -> None:
+    """One line, with how slow it is, where the hardware has no instructions for `precision`."""
+    slower = _emulation(device, PRECISIONS[precision])
+    if slower > EMULATED:
+        print(
+            f"warning: precision: {precision} is only emulated here; its matrix products take "
+            f"{slower:.0f} times as long as those of fp32",
+            file=sys.stderr,
+        )
+
+
+def _emulation(device: torch.device, dtype: torch.dtype) -> float:
+    """How many times as long as fp32 a product takes."""
+    if dtype is torch.float32:
+        return 1.0
+    rates = [product_rate(device, each, 0.05, SMALL) for each in (torch.float32, dtype)]
+    return rates[0] / rates[1]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -16,14 +17,15 @@ from gpt1.model.language_model import LanguageModel
 from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Model
-from gpt1.training import schedule
+from gpt1.training import distributed, schedule
 from gpt1.training.compilation import compile_blocks
-from gpt1.training.loop import fit
+from gpt1.training.cost import PRECISIONS, product_rate, training_operations
+from gpt1.training.loop import Row, fit
+from gpt1.training.memory import out_of_memory, that_fits
+from gpt1.training.progress import Work
 
 if TYPE_CHECKING:
     from gpt1.tokens.shards import ShardReader
-
-Row = dict[str, float]
 
 
 def pretrain(
@@ -34,12 +36,14 @@ def pretrain(
     device: torch.device,
     folder: Path,
     title: str,
-    after: Callable[[Row], None],
-) -> tuple[LanguageModel, list[Row]]:
+    after: Callable[[int, Row], None],
+    record: Callable[[int, Row], None],
+) -> tuple[LanguageModel, pd.DataFrame]:
     """A model trained on the books of `reader`, and its curve, one row an update.
 
     folder: keeps the state of a run that is stopped, and the checkpoints along the way.
-    after(row of the curve): called after each update.
+    after(updates done, row of the curve), record(updates done, speed): as `fit` calls them.
+    Raises UserError, with the micro-batch that fits, when memory is too small.
     """
     torch.set_num_threads(params.threads)
     model = new_model(params, vocab).to(device)
@@ -47,7 +51,7 @@ def pretrain(
     if params.compile:
         compile_blocks(model)
 
-    if 0 in params.checkpoints:
+    if 0 in params.checkpoints and distributed.rank() == 0:
         model.save(folder / "checkpoints" / f"{0:07d}")
 
     def loss(model: nn.Module, windows: Tensor) -> Tensor:  # windows (micro_batch, context + 1)
@@ -59,26 +63,42 @@ def pretrain(
     def keep(update: int, row: Row) -> None:
         if update in params.checkpoints:
             model.save(folder / "checkpoints" / f"{update:07d}")
-        after(row)
+        after(update, row)
 
-    curve = fit(
-        model,
-        loss=loss,
-        batch_at=batches.at,
-        updates=batches.updates,
-        rate=lambda update: schedule.cosine(
-            update, peak=params.learning_rate, warmup=params.warmup, updates=batches.updates
-        ),
-        weight_decay=params.weight_decay,
-        clip=params.clip,
-        precision=params.precision,
-        seed=params.seed,
-        state=folder / "state.safetensors",
-        title=title,
-        tokens=params.batch * params.context,
-        after=keep,
+    tokens = params.batch * params.context
+    try:
+        curve = fit(
+            model,
+            loss=loss,
+            batch_at=batches.at,
+            updates=batches.updates,
+            rate=lambda update: schedule.cosine(
+                update, peak=params.learning_rate, warmup=params.warmup, updates=batches.updates
+            ),
+            weight_decay=params.weight_decay,
+            clip=params.clip,
+            precision=params.precision,
+            seed=params.seed,
+            state=folder / "state.safetensors",
+            title=title,
+            work=Work(
+                tokens=tokens,
+                operations=tokens * training_operations(model.config),
+                peak=product_rate(device, PRECISIONS[params.precision]) * distributed.size(),
+            ),
+            after=keep,
+            record=record,
+        )
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
+    else:
+        return model, curve
+    model.zero_grad()  # here the traceback, and all that it held, is gone
+    fits = that_fits(lambda rows: loss(model, batches.at(0)[0][:rows]), params.micro_batch, model)
+    raise UserError(
+        f"{title}: micro_batch: {params.micro_batch} is too much for the memory; {fits}"
     )
-    return model, curve
 
 
 def new_model(params: Model, vocab: int) -> LanguageModel:
@@ -125,15 +145,11 @@ class Batches:
         )
 
 
-def thinned(curve: list[Row], rows: int = 1000) -> list[Row]:
+def thinned(curve: pd.DataFrame, rows: int = 1000) -> pd.DataFrame:
     """At most `rows` rows, each the mean over as many updates and named by the last of them."""
     size = -(-len(curve) // rows) or 1
-    blocks = [curve[start : start + size] for start in range(0, len(curve), size)]
-    return [
-        {name: float(np.mean([row[name] for row in block])) for name in block[0]}
-        | {"update": block[-1]["update"]}
-        for block in blocks
-    ]
+    blocks = curve.groupby(np.arange(len(curve)) // size)
+    return blocks.mean().assign(update=blocks["update"].last())
 
 
 def words_end(vocabulary: dict[str, int]) -> np.ndarray:

@@ -66,8 +66,8 @@ def test_three_updates_are_those_of_the_formulas(model: GPT, tmp_path: Path) -> 
         state=tmp_path / "state",
         title="test",
     )
-    assert [row["rate"] for row in curve] == rates
-    np.testing.assert_allclose([row["loss"] for row in curve], expected, atol=1e-6)
+    assert list(curve["rate"]) == rates
+    np.testing.assert_allclose(curve["loss"], expected, atol=1e-6)
     for name, value in weights_of(model).items():
         np.testing.assert_allclose(value, weights[name], atol=1e-6, err_msg=name)
 

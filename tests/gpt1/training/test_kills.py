@@ -47,7 +47,7 @@ def train(folder: Path, name: str, updates: int = UPDATES) -> None:
         save_seconds=0.02,
     )
     model.save(folder / f"{name}.part")
-    (folder / f"{name}.part/curve").write_text(repr(curve))
+    (folder / f"{name}.part/curve").write_text(curve.to_json())
     os.replace(folder / f"{name}.part", folder / name)
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -51,7 +52,7 @@ class Reader:
         return (starts[:, None] + np.arange(self.context + 1)) % 50
 
 
-def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, list[dict[str, float]]]:
+def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, pd.DataFrame]:
     return pretrain(
         params(**changes),
         reader or Reader(),
@@ -59,7 +60,8 @@ def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, list[dic
         device=torch.device("cpu"),
         folder=folder,
         title="test",
-        after=lambda row: None,
+        after=lambda update, row: None,
+        record=lambda update, speed: None,
     )
 
 
@@ -85,13 +87,13 @@ def test_too_few_books_for_one_batch_are_refused() -> None:
 def test_no_epoch_is_no_pretraining(tmp_path: Path) -> None:
     model, curve = run(tmp_path, epochs=0)
     other, _ = run(tmp_path, epochs=0)
-    assert curve == []
+    assert curve.empty
     assert all(map(torch.equal, model.parameters(), other.parameters()))
 
 
 def test_training_lowers_the_loss(tmp_path: Path) -> None:
     _, curve = run(tmp_path, epochs=10)
-    assert curve[-1]["loss"] < curve[0]["loss"] - 0.5
+    assert curve["loss"].iloc[-1] < curve["loss"].iloc[0] - 0.5
 
 
 def test_checkpoints_are_kept_after_the_updates_that_were_asked_for(tmp_path: Path) -> None:
@@ -105,19 +107,16 @@ def test_checkpoints_are_kept_after_the_updates_that_were_asked_for(tmp_path: Pa
 def test_half_precision_follows_full_precision(tmp_path: Path) -> None:
     _, full = run(tmp_path / "fp32", precision="fp32")
     _, half = run(tmp_path / "bf16", precision="bf16")
-    for one, two in zip(full, half, strict=True):
-        assert one["loss"] == pytest.approx(two["loss"], abs=0.02)
+    assert list(full["loss"]) == pytest.approx(list(half["loss"]), abs=0.02)
 
 
 def test_a_thinned_curve_keeps_the_means_and_the_last_update() -> None:
-    curve = [{"update": float(i + 1), "loss": float(i)} for i in range(10)]
-    assert thinned(curve, 4) == [
-        {"update": 3.0, "loss": 1.0},
-        {"update": 6.0, "loss": 4.0},
-        {"update": 9.0, "loss": 7.0},
-        {"update": 10.0, "loss": 9.0},
-    ]
-    assert thinned([], 4) == []
+    curve = pd.DataFrame({"update": range(1, 11), "loss": np.arange(10.0)})
+    assert thinned(curve, 4).to_dict("list") == {
+        "update": [3, 6, 9, 10],
+        "loss": [1.0, 4.0, 7.0, 9.0],
+    }
+    assert thinned(curve[:0], 4).empty
 
 
 def test_words_end_where_the_vocabulary_says() -> None:

@@ -1,0 +1,151 @@
+"""Several processes train the model that one would; real ones, over gloo."""
+
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gpt1.errors import UserError
+from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.training import distributed
+from gpt1.training.loop import RESUME_CODE, fit
+
+ROOT = Path(__file__).parents[3]
+UPDATES = 50
+
+
+def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -> None:
+    """One process of a job whose state is written many times a second."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab=50, layers=2, width=32, heads=2, context=16, dropout=dropout))
+
+    def loss(model: nn.Module, tokens: Tensor) -> Tensor:
+        assert isinstance(model, GPT)
+        time.sleep(pause)
+        return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) * len(tokens) / 8
+
+    def batch_at(update: int) -> list[Tensor]:
+        batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
+        return list(batch.tensor_split(parts))
+
+    with distributed.joined():
+        curve = fit(
+            model,
+            loss=loss,
+            batch_at=batch_at,
+            updates=UPDATES,
+            rate=lambda update: 1e-2,
+            weight_decay=0.01,
+            clip=1.0,
+            precision="fp32",
+            seed=1,
+            state=out / "state",
+            title="test",
+            save_seconds=0.1,
+        )
+        distributed.others_end()
+    model.save(out)
+    curve.to_csv(out / "curve.csv", index=False)
+
+
+def run(processes: int, out: Path, **settings: float) -> Path:
+    """The job in so many processes, forked: no second of imports for each of them."""
+    out.mkdir(exist_ok=True)
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+
+    def one(rank: int) -> None:
+        if processes > 1:
+            os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(processes)}
+            os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": str(port)}
+        train(out, **settings)  # type: ignore[arg-type]
+
+    context = multiprocessing.get_context("fork")
+    started = [context.Process(target=one, args=(rank,)) for rank in range(processes)]
+    for process in started:
+        process.start()
+    for process in started:
+        process.join()
+        assert process.exitcode == 0
+    return out
+
+
+@pytest.mark.parametrize(("dropout", "parts"), [(0.0, 4), (0.1, 3)])
+def test_two_processes_follow_one_for_fifty_updates_also_with_dropout_and_uneven_shares(
+    tmp_path: Path, dropout: float, parts: int
+) -> None:
+    one = run(1, tmp_path / "one", dropout=dropout, parts=parts)
+    two = run(2, tmp_path / "two", dropout=dropout, parts=parts)
+    expected, found = (pd.read_csv(out / "curve.csv")["loss"] for out in (one, two))
+    assert len(found) == UPDATES
+    assert (found - expected).abs().max() < 1e-4
+    assert found.iloc[-1] < found.iloc[0] - 1
+
+
+@pytest.mark.slow
+def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
+    out.mkdir()
+    launcher = start(2, out, pause=0.1)
+    wait_for((out / "state").exists, launcher)
+    before = children(launcher)
+    os.kill(before[-1], signal.SIGKILL)
+    wait_for(lambda: not {*children(launcher)} & {*before}, launcher)
+    saved = (out / "state").stat().st_mtime
+    wait_for(lambda: (out / "state").stat().st_mtime > saved, launcher)
+    launcher.terminate()
+    _, errors = launcher.communicate(timeout=60)
+    assert launcher.returncode == RESUME_CODE, errors
+    assert "was killed; all go on from the last state" in errors
+    assert errors.count("start again to go on") == 1
+    run(2, out)
+    for name in ("model.safetensors", "curve.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def start(processes: int, out: Path, pause: float) -> "subprocess.Popen[str]":
+    """The job as the stage starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "test_distributed", str(out), str(pause)],
+        env=os.environ
+        | {"GPT1_NPROC": str(processes), "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def children(process: "subprocess.Popen[str]") -> list[int]:
+    found = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in found.read_text().split()]
+
+
+def wait_for(condition, process: "subprocess.Popen[str]") -> None:
+    while not condition():
+        time.sleep(0.02)
+        assert process.poll() is None, process.communicate()
+
+
+def test_more_processes_than_micro_batches_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(distributed, "size", lambda: 5)
+    with pytest.raises(UserError, match="4 micro-batches an update for 5 processes; lower"):
+        train(tmp_path)
+
+
+if __name__ == "__main__":
+    distributed.launch("test_distributed")
+    train(Path(sys.argv[1]), pause=float(sys.argv[2]))
