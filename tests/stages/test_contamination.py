@@ -31,7 +31,7 @@ def test_as_shipped_nothing_of_it_is_in_the_graph_and_when_asked_no_cycle(projec
     ask(project.root, **ON)
     found = graph.load(graph.open_project())
     shards = found.upstream(["shards_without_shared@paragraphs"])
-    assert {"contamination@next_sentence", "derived_task@next_sentence", "clean"} <= shards
+    assert {"contamination@next_sentence", "derived_task@next_sentence", "clean@books"} <= shards
     assert "contamination@next_sentence" in found.stages["report"].upstream
 
 
