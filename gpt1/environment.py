@@ -22,6 +22,9 @@ class Environment:
     parent_run: str = ""
     """GPT1_PARENT_RUN: the MLflow run of the whole pipeline, set by the flow."""
 
+    workspace: str = ""
+    """GPT1_WORKSPACE: the clone that a worker of other machines works in, set by `gpt1 work`."""
+
     @classmethod
     def read(cls) -> "Environment":
         """The variables as they stand now."""

@@ -47,6 +47,9 @@ def run(
         bool, typer.Option("--keep-going/--fail-fast", help="After a failure go on elsewhere.")
     ] = True,
     force: Annotated[bool, typer.Option(help="Run even what did not change.")] = False,
+    on_workers: Annotated[
+        bool, typer.Option(help="On workers of other machines: `gpt1 work`.")
+    ] = False,
 ) -> None:
     """Bring everything up to date: only what changed, and what hangs on it."""
     from rich.console import Console
@@ -58,16 +61,16 @@ def run(
     if not planned.to_launch():
         print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")
     else:
-        _launch(targets, workers, keep_going, force)
+        _launch(targets, workers, keep_going, force, on_workers)
     if "report" in planned.selected:
         _results(Console())
 
 
-def _launch(targets: list[str] | None, workers: int | None, keep_going: bool, force: bool) -> None:
+def _launch(targets: list[str] | None, *options: int | bool | None) -> None:
     with _prefect():
         from pipelines.flow import pipeline
 
-        state = pipeline(targets or None, workers, keep_going, force, return_state=True)
+        state = pipeline(targets or None, *options, return_state=True)
     if not state.is_completed():
         error = state.result(raise_on_failure=False)
         if isinstance(error, UserError):
@@ -190,6 +193,22 @@ def serve(
 
 
 @app.command()
+def work(
+    pool: Annotated[str, typer.Argument(help="`cpu` or `gpu`: what this machine has.")] = "cpu",
+) -> None:
+    """Take stages from `gpt1 run --on-workers` elsewhere; Ctrl-C ends it."""
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UserError("set PREFECT_API_URL to the Prefect server of the driver, http://.../api")
+    with project() as repo:
+        root = Path(repo.root_dir)
+    os.environ["GPT1_WORKSPACE"] = str(root)
+    with _prefect():
+        from pipelines.worker import work
+
+        work(pool)
+
+
+@app.command()
 def down() -> None:
     """Stop the servers that `gpt1 up` started."""
     from pipelines import servers
@@ -303,19 +322,23 @@ def project() -> Iterator["Repo"]:
 
 @contextmanager
 def _prefect() -> Iterator[None]:
-    """Prefect in this process, told of the server that is up, or of one that ends with the run."""
+    """Prefect in this process, told of the server that is up, or of one that ends with the run.
+
+    PREFECT_API_URL names one that others share, and none is started then.
+    """
     from pipelines import servers
     from stages import tracking
 
     root = Path.cwd()
+    os.environ |= servers.environment(root) | {"PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL"}
+    if os.environ.get("PREFECT_API_URL"):
+        yield
+        return
     with ThreadPoolExecutor() as pool:
         starting = pool.submit(servers.start, root, "prefect")
         tracking.connect(root, Environment.read().tracking)  # takes seconds as well
         server = starting.result()
-    os.environ |= servers.environment(root) | {
-        "PREFECT_API_URL": f"{server.address}/api",
-        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    }
+    os.environ["PREFECT_API_URL"] = f"{server.address}/api"
     try:
         yield
     finally:

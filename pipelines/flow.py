@@ -48,6 +48,7 @@ def pipeline(
     workers: int | None = None,
     keep_going: bool = True,
     force: bool = False,
+    on_workers: bool = False,
 ) -> State:
     """Bring the stages up to date: what changed, and what hangs on it.
 
@@ -56,18 +57,23 @@ def pipeline(
         workers: CPU threads to fill with stages side by side; none: all cores.
         keep_going: After a failure go on with all that does not hang on the failed stage.
         force: Run the targets and all they hang on even where nothing changed.
+        on_workers: Run each stage on a worker of the work pool `gpu` or `cpu`, not here.
     """
     repo = graph.open_project()
     with workspace.held(repo) as root, Terminal() as terminal:
         planned = plan.make(repo, targets or [], force)
         driver = Driver(repo, terminal, force)
+        capacity = Capacity.of_this_machine(workers)
+        if on_workers:
+            driver.use_pools(planned)
+            capacity = Capacity.unlimited()
         driver.show_unchanged(planned)
-        with _ends_on_signals(driver.runner), _watched(driver.runner, root, flow_run.id):
+        with ends_on_signals(driver.runner), watched(driver.runner, root, flow_run.id):
             outcomes = run_all(
                 planned.graph,
                 planned.to_launch(),
                 driver.launch,
-                Capacity.of_this_machine(workers),
+                capacity,
                 keep_going=keep_going,
                 stopped=driver.runner.cancelled.is_set,
             )
@@ -84,8 +90,20 @@ class Driver:
         self.records.end_dead()
         self.parent = tracking.Run("pipeline", {"stage": "pipeline"})
         self.runner = Runner(root, {"GPT1_PARENT_RUN": self.parent.id})
-        self._root, self._terminal, self._force = root, terminal, force
+        self._root, self._terminal = root, terminal
         self._futures: dict[str, PrefectFuture[Any]] = {}
+        self._run: Callable[[graph.Stage, Any], Outcome] = partial(self.runner.run, force=force)
+
+    def use_pools(self, planned: plan.Plan) -> None:
+        """From now on workers run the stages. Raises UserError where something is not committed."""
+        from pipelines.pools import Pools
+
+        parent = self.parent.id if self.records.address else ""
+        pools = Pools(self._repo, planned.graph, parent, self.runner.cancelled)
+        launched = planned.to_launch()
+        needed = {u for name in launched for u in planned.graph.stages[name].upstream}
+        pools.push(needed - {*launched})
+        self._run = pools.run
 
     def show_unchanged(self, planned: plan.Plan) -> None:
         """A task that was done before, for each stage that is not launched."""
@@ -103,11 +121,14 @@ class Driver:
 
         def body() -> State:
             self._terminal.started(stage.name)
-            played.append(self.runner.run(stage, Listener(self._terminal, stage.name), self._force))
+            try:
+                played.append(self._run(stage, Listener(self._terminal, stage.name)))
+            except UserError as error:
+                played.append(Outcome("failed", tail=[str(error)]))
             with self._one_at_a_time:
                 lockfile.guard(self._repo)
             if played[0].status == "ran":
-                with _outsiders_may_fail():
+                with outsiders_may_fail():
                     self.records.note_stage(stage.name, self.parent.id)
             return self._state(stage.name, played[0])
 
@@ -125,7 +146,7 @@ class Driver:
         self._terminal.failures(outcomes)
         state = self._whole(outcomes)
         self._terminal.console.print(f"{state.name}. {state.message}")
-        with _outsiders_may_fail():
+        with outsiders_may_fail():
             self._show_results()
             self.parent.end(
                 {"COMPLETED": "FINISHED", "CANCELLED": "KILLED"}.get(state.type, "FAILED")
@@ -146,7 +167,7 @@ class Driver:
             case "ran":
                 return Completed(message=told)
             case "restored" | "unchanged":
-                with _outsiders_may_fail():
+                with outsiders_may_fail():
                     told = f"{UNCHANGED} {self._made_by(self.records.makers().get(name))}"
                 return Completed(
                     name="Restored" if outcome.status == "restored" else "Cached", message=told
@@ -205,7 +226,7 @@ class Listener:
         percent = re.search(r"(\d+)%\|", text)
         if percent and time.monotonic() >= self._due:
             self._due = time.monotonic() + PROGRESS_SECONDS
-            with _outsiders_may_fail():
+            with outsiders_may_fail():
                 self._draw(float(percent[1]), text.strip())
 
     def _draw(self, percent: float, text: str) -> None:
@@ -216,7 +237,7 @@ class Listener:
 
 
 @contextmanager
-def _outsiders_may_fail() -> Iterator[None]:
+def outsiders_may_fail() -> Iterator[None]:
     """A server that is away ends no stage."""
     try:
         yield
@@ -225,7 +246,7 @@ def _outsiders_may_fail() -> Iterator[None]:
 
 
 @contextmanager
-def _ends_on_signals(runner: Runner) -> Iterator[None]:
+def ends_on_signals(runner: Runner) -> Iterator[None]:
     """The first signal ends each stage in its own time, the second at once."""
 
     def handle(_signal: int, _frame: FrameType | None) -> None:
@@ -243,7 +264,7 @@ def _ends_on_signals(runner: Runner) -> Iterator[None]:
 
 
 @contextmanager
-def _watched(runner: Runner, root: Path, run: str | None) -> Iterator[None]:
+def watched(runner: Runner, root: Path, run: str | None) -> Iterator[None]:
     """Look whether someone cancelled the run in the UI, and start a server that died again."""
     over = threading.Event()
     server = servers.running(root, "prefect")

@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +11,7 @@ from typing import Any
 from rich.tree import Tree
 
 from gpt1.errors import UserError
-from pipelines import lockfile, records
+from pipelines import commands, lockfile, records
 from pipelines.records import Records
 
 RUN = re.compile(r"[0-9a-f]{6,32}")
@@ -94,16 +92,7 @@ class Lineage:
             stages.append(source.stage)
         lockfile.write(self._root, entries)
         has_remote = (self._root / ".dvc" / "config").read_text().count("['remote")
-        command = ["pull", "--force"] if has_remote else ["checkout", "--force"]
-        done = subprocess.run(
-            [sys.executable, "-m", "dvc", *command, *stages],
-            cwd=self._root,
-            text=True,
-            capture_output=True,
-            check=False,
-        )
-        if done.returncode:
-            raise UserError(f"DVC cannot bring everything back: {done.stderr.strip()}")
+        commands.dvc(self._root, "pull" if has_remote else "checkout", "--force", *stages)
         return stages
 
     def kept(self) -> list[Making]:

@@ -6,16 +6,13 @@ matrix. A run is kept that carries the tag `keep` in MLflow, with all it was mad
 
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gpt1.errors import UserError
-from pipelines import lockfile, plan
+from pipelines import commands, lockfile, plan
 from pipelines.lineage import Lineage
 
 if TYPE_CHECKING:
@@ -69,16 +66,11 @@ def _gc(repo: "Repo", dry: bool) -> list[str]:
     """DVC's own `gc`; the files that it would remove, where `dry` is set."""
     with tempfile.TemporaryDirectory() as folder:
         _use(repo, _kept(repo), Path(folder))
-        command = [sys.executable, "-m", "dvc", "gc", "--workspace", "--force"]
-        command += ["--projects", folder, *(["--dry"] if dry else [])]
+        options = ["--workspace", "--force", "--projects", folder, *(["--dry"] if dry else [])]
         if (Path(repo.root_dir) / ".git").exists():
-            command += ["--all-branches", "--all-tags", "--all-experiments"]
-        done = subprocess.run(
-            command, cwd=repo.root_dir, capture_output=True, text=True, check=False
-        )
-    if done.returncode:
-        raise UserError(f"DVC cannot tell what the cache is needed for: {done.stderr.strip()}")
-    return re.findall(r"^Removing (.+)$", done.stdout, re.MULTILINE)
+            options += ["--all-branches", "--all-tags", "--all-experiments"]
+        said = commands.dvc(Path(repo.root_dir), "gc", *options)
+    return re.findall(r"^Removing (.+)$", said, re.MULTILINE)
 
 
 def _kept(repo: "Repo") -> set[str]:
@@ -91,7 +83,7 @@ def _kept(repo: "Repo") -> set[str]:
 
 def _use(repo: "Repo", hashes: Iterable[str], folder: Path) -> None:
     """Make of `folder` a DVC project that uses `hashes` out of our cache, for DVC to spare them."""
-    subprocess.run(["git", "init", "-q", folder], check=True)
+    commands.git(folder, "init", "--quiet")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(f"[cache]\n    dir = {repo.cache.local_cache_dir}\n")
     for number, digest in enumerate(sorted(hashes)):

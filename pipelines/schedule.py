@@ -1,5 +1,6 @@
 """Independent stages side by side, each after the ones it hangs on, within the machine's limits."""
 
+import math
 import os
 import queue
 from collections.abc import Callable, Iterable
@@ -25,6 +26,11 @@ class Capacity:
         """`workers` takes the place of the number of cores."""
         gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
         return cls(workers or os.cpu_count() or 1, gpus, psutil.virtual_memory().total / 2**30)
+
+    @classmethod
+    def unlimited(cls) -> "Capacity":
+        """Others hold the limits: each worker takes one stage at a time."""
+        return cls(1 << 30, 1 << 30, math.inf)
 
     def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
         """The resources that `needs` finds too little of beside `taken`.

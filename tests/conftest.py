@@ -43,7 +43,9 @@ class Project:
         home = self.root / ".work" / "home"
         home.mkdir(parents=True, exist_ok=True)
         bin = os.path.dirname(sys.executable)
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("GPT1_", "DVC_"))}
+        kept = {
+            k: v for k, v in os.environ.items() if not k.startswith(("GPT1_", "DVC_", "PREFECT_"))
+        }
         return kept | {
             "PATH": os.pathsep.join([bin, os.environ["PATH"]]),
             "HOME": str(home),

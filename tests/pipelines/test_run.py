@@ -186,3 +186,22 @@ def find(victim, project, driver):
         members = [p for note in notes for p in sessions.members(int(note.name))]
         found = [p for p in members if (p.pid in {int(n.name) for n in notes}) == (victim == "dvc")]
     return found[0]
+
+
+def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(small, server):
+    serving = small.start("gpt1", "serve")
+    try:
+        wait_for(lambda: server.client.read_deployments())
+        [deployment] = server.client.read_deployments()
+        form = deployment.parameter_openapi_schema["properties"]
+        assert "Stages to end with" in form["targets"]["description"]
+        assert all(field["description"] for field in form.values())
+        server.client.create_flow_run_from_deployment(
+            deployment.id, parameters={"targets": ["left"], "workers": 1}
+        )
+        wait_for(lambda: server.last_run() and server.last_run().state.is_final())
+        assert server.last_run().state.name == "Completed"
+        assert set(small.lock["stages"]) == {"first", "left"}
+    finally:
+        serving.send_signal(signal.SIGINT)
+        assert serving.wait(timeout=60) == 0
