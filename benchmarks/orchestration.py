@@ -58,8 +58,10 @@ def matrix(root: Path) -> None:
     params = YAML(typ="safe").load(root / "params.yaml")
     for model in params["models"].values():
         model |= {"epochs": 0}
+    for task in params["derived_tasks"].values():
+        task |= {"train": 600, "test": 200}
     for task in params["finetune"].values():
-        task |= {"threads": 1}
+        task |= {"threads": 1, "epochs": 1}
     write(root / "params.yaml", params)
     seconds(root, "dvc", "repro", "-q", "pretrain", "derived_task")
     fresh = "rm -rf finetuned predictions curves/finetune dvc.lock .dvc/cache/runs"
