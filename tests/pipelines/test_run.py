@@ -191,7 +191,7 @@ def find(victim, project, driver):
 def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(small, server):
     serving = small.start("gpt1", "serve")
     try:
-        wait_for(lambda: server.client.read_deployments())
+        wait_for(server.client.read_deployments)
         [deployment] = server.client.read_deployments()
         form = deployment.parameter_openapi_schema["properties"]
         assert "Stages to end with" in form["targets"]["description"]
