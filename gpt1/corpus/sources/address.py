@@ -17,6 +17,7 @@ import posixpath
 import re
 import sys
 from collections.abc import Callable, Container, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
@@ -86,10 +87,8 @@ def _files(place: _Place) -> Iterator[tuple[Any, str]]:
     """Each file at the address: how to open it, and its name below the folder of them all."""
     import fsspec
 
-    try:
+    with _one_line(place, place.address):
         files = fsspec.open_files(place.address, "rb", compression="infer")
-    except (OSError, ValueError, ImportError) as error:
-        raise place.error(place.address, str(error)) from None
     if not files:
         raise place.error(place.address, "nothing there")
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
@@ -98,19 +97,15 @@ def _files(place: _Place) -> Iterator[tuple[Any, str]]:
 
 
 def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
     columns = [column for column in (place.book, place.text) if column]
-    try:
-        with path as opened:
-            file = pq.ParquetFile(opened)
-            _present(columns, file.schema_arrow.names, name, place)
-            for batch in file.iter_batches(1000, columns=columns):
-                for row in batch.to_pylist():
-                    yield str(row.get(place.book, "")), row[place.text] or ""
-    except (pa.ArrowException, OSError) as error:
-        raise place.error(name, str(error)) from None
+    with _one_line(place, name), path as opened:
+        file = pq.ParquetFile(opened)
+        _present(columns, file.schema_arrow.names, name, place)
+        for batch in file.iter_batches(1000, columns=columns):
+            for row in batch.to_pylist():
+                yield str(row.get(place.book, "")), row[place.text] or ""
 
 
 def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
@@ -141,12 +136,23 @@ def _dump(path: Any, name: str, place: _Place) -> Iterator[Book]:
 
 
 def _lines(path: Any, name: str, place: _Place) -> Iterator[str]:
+    with _one_line(place, name), path as opened:
+        for line in opened:
+            yield line.decode("utf-8", "replace")
+
+
+@contextmanager
+def _one_line(place: _Place, file: str) -> Iterator[None]:
+    """Every file system and every network has errors of its own."""
     try:
-        with path as opened:
-            for line in opened:
-                yield line.decode("utf-8", "replace")
-    except (OSError, EOFError) as error:
-        raise place.error(name, str(error)) from None
+        yield
+    except UserError:
+        raise
+    except FileNotFoundError:
+        raise place.error(file, "nothing there") from None
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise place.error(file, reason) from None
 
 
 def _present(columns: list[str], found: Any, name: str, place: _Place) -> None:

@@ -1,9 +1,15 @@
 import http.server
 import json
+import os
+import subprocess
+import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import ClassVar
+from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pytest
@@ -73,6 +79,113 @@ def test_a_table_is_read_over_http(table: Path, server: str, name: str) -> None:
     kind = name.split(".")[1]
     path = source(table, address=f"{server}/{name}", format=kind, text="text", book="title")
     assert found(path) == BOOKS
+
+
+def test_a_table_is_read_from_s3(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server is moto's: what it takes and gives is HTTP, as Amazon's."""
+    import boto3
+    from moto.server import ThreadedMotoServer
+
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    s3 = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    s3.start()
+    try:
+        host, port = s3.get_host_and_port()
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        client = boto3.client("s3")
+        client.create_bucket(Bucket="books")
+        for place, part in enumerate((ROWS[:2], ROWS[2:])):
+            pd.DataFrame(part).to_parquet(table / "part.parquet")
+            client.upload_file(str(table / "part.parquet"), "books", f"in/{place}.parquet")
+        values = {"format": "parquet", "text": "text", "book": "title"}
+        assert found(source(table, address="s3://books/in/*.parquet", **values)) == BOOKS
+        with pytest.raises(UserError, match="nothing there"):
+            found(source(table, address="s3://books/out/a.parquet", **values))
+    finally:
+        s3.stop()
+
+
+class Hub(http.server.BaseHTTPRequestHandler):
+    """As much of the Hugging Face hub as one data set needs: its tree, and its files by ranges."""
+
+    files: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        api, _, rest = path.partition("/datasets/owner/name/")
+        kind, _, place = rest.partition("/v1")
+        if api == "/api" and kind == "revision":
+            self.answer(json.dumps({"id": "owner/name", "sha": "a" * 40}).encode())
+        elif api == "/api" and kind == "tree":
+            above = f"{place.strip('/')}/" if place else ""
+            below = {name[len(above) :] for name in self.files if name.startswith(above)}
+            names = {above + name.split("/")[0] for name in below}
+            self.answer(json.dumps([self.entry(name) for name in sorted(names)]).encode())
+        elif kind == "resolve":
+            self.answer(self.files[place.strip("/")])
+        else:
+            self.send_error(404)
+
+    do_HEAD = do_GET  # noqa: N815
+
+    def entry(self, name: str) -> dict[str, object]:
+        if name not in self.files:
+            return {"type": "directory", "path": name, "oid": "0"}
+        return {"type": "file", "path": name, "size": len(self.files[name]), "oid": "0"}
+
+    def answer(self, content: bytes) -> None:
+        size = len(content)
+        asked = self.headers.get("Range")
+        self.send_response(206 if asked else 200)
+        if asked:
+            first, last = map(int, asked.removeprefix("bytes=").split("-"))
+            content = content[first : last + 1]
+            self.send_header("Content-Range", f"bytes {first}-{first + len(content) - 1}/{size}")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None: ...
+
+
+def test_a_data_set_of_the_hub_is_read_at_its_revision(table: Path) -> None:
+    for place, part in enumerate((ROWS[:2], ROWS[2:])):
+        pd.DataFrame(part).to_parquet(table / "part.parquet")
+        Hub.files[f"data/train-{place}.parquet"] = (table / "part.parquet").read_bytes()
+    address = "hf://datasets/owner/name@v1/data/*.parquet"
+    path = source(table, address=address, format="parquet", text="text", book="title")
+    # The hub's client takes its address when it is imported, hence a process of its own.
+    script = (
+        "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read\n"
+        "print(json.dumps({book.name: book.text for book in read(Path(sys.argv[1]))}))"
+    )
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        environment = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(table)}
+        done = subprocess.run(
+            [sys.executable, "-c", script, str(path)],
+            env=os.environ | environment,
+            cwd=Path(__file__).parents[4],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        hub.shutdown()
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout) == BOOKS
+
+
+def test_bookcorpus_in_its_tar_archive(tmp_path: Path) -> None:
+    for n in (1, 2):
+        (tmp_path / f"books_large_p{n}.txt").write_text(f"file {n} .\nand on .\n")
+    with tarfile.open(tmp_path / "bookcorpus.tar", "w") as archive:
+        for n in (1, 2):
+            archive.add(tmp_path / f"books_large_p{n}.txt", f"books_large_p{n}.txt")
+    path = source(tmp_path, address=f"tar://*.txt::{tmp_path}/bookcorpus.tar", format="lines")
+    assert list(found(path).values()) == [f"file {n} .\nand on .\n" for n in (1, 2)]
 
 
 def test_bookcorpus_and_the_word_benchmark_are_lines_in_files(tmp_path: Path) -> None:
