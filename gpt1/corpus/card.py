@@ -1,6 +1,5 @@
 """The data card: what came in, what went and why, and what is left; Markdown, a page and JSON."""
 
-import html
 import json
 from collections import Counter
 from collections.abc import Mapping
@@ -9,11 +8,15 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+from gpt1.analysis.report.document import Block, Document, Figure, Section, Table
 from gpt1.corpus.cleaning import Cleaned
+from gpt1.corpus.plots import bars
 
 SAMPLE = 200
 """Characters shown of a removed span, and spans shown of each kind: `SAMPLES`."""
 SAMPLES = 3
+ROWS = 100
+"""Rows of a table at most; the Parquet files beside have them all."""
 
 
 @dataclass
@@ -30,7 +33,7 @@ class Card:
     spans: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[str]] = field(default_factory=dict)
     drops: list[dict[str, Any]] = field(default_factory=list)
-    shared: dict[str, int] = field(default_factory=dict)
+    shared: Counter[str] = field(default_factory=Counter)
     """Book -> passages cut because they stand in another one."""
     languages: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
@@ -71,12 +74,15 @@ class Card:
         return {f"{step}/{what}": n for step, of in self.steps.items() for what, n in of.items()}
 
     def save(self, folder: Path) -> None:
-        """Write `card.json`, `card.md` and `card.html`."""
+        """Write `card.json`, `card.md` with its pictures, and `card.html`, which needs no file."""
         values = vars(self) | {"params": asdict(self.params)}
         content = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / "card.json").write_text(content + "\n", "utf-8")
-        (folder / "card.md").write_text(self._markdown(), "utf-8")
-        (folder / "card.html").write_text(self._page(), "utf-8")
+        document = self._document()
+        for figure in document.figures():
+            (folder / f"{figure.name}.png").write_bytes(figure.png)
+        (folder / "card.md").write_text(document.markdown(), "utf-8")
+        (folder / "card.html").write_text(document.html(), "utf-8")
 
     def _step(self, name: str, words: int) -> None:
         self.steps[name]["books"] += 1
@@ -88,91 +94,86 @@ class Card:
         if len(found) < SAMPLES:
             found.append(" ".join(text.split())[:SAMPLE])
 
-    def _tables(self) -> dict[str, tuple[list[str], list[list[Any]]]]:
-        """Title -> header and rows."""
-        clusters = sorted(
-            (row for row in self.drops if row.get("same_as")), key=lambda row: row["same_as"]
+    def _document(self) -> Document:
+        raw, kept = self.steps["raw"], self.steps["kept"]
+        summary = (
+            f"{raw['books']:,} books of {raw['words']:,} words came in; {kept['words']:,} words in "
+            f"{kept['books']:,} documents are left. Dropped: {self.reasons()}."
         )
-        return {
-            "Step by step": (
-                ["step", "documents", "words"],
-                [[name, of["books"], of["words"]] for name, of in self.steps.items()],
-            ),
-            "Books dropped": (
-                ["reason", "books", "words"],
-                [
-                    [reason, len(rows), sum(row["words"] for row in rows)]
-                    for reason, rows in _grouped(self.drops, "reason").items()
-                ],
-            ),
-            "Duplicates": (
-                ["kept", "dropped (similarity)"],
-                [
-                    [kept, ", ".join(f"{row['book']} ({row['similarity']:.2f})" for row in rows)]
-                    for kept, rows in _grouped(clusters, "same_as").items()
-                ],
-            ),
-            "Passages that stand in a longer book": (
-                ["cut from", "passages"],
-                [[book, n] for book, n in sorted(self.shared.items())],
-            ),
-            "Spans removed": (
-                ["kind", "spans"],
-                [[kind, n] for kind, n in sorted(self.spans.items())],
-            ),
-            "Languages": (
-                ["language", "books"],
-                [[name, n] for name, n in sorted(self.languages.items())],
-            ),
-            "Lengths": (
-                ["words from", "documents"],
-                [[length, n] for length, n in sorted(self.lengths.items())],
-            ),
-            "Samples of what was removed": (
-                ["kind", "text"],
-                [[kind, text] for kind, texts in sorted(self.samples.items()) for text in texts],
-            ),
-        }
+        settings = [[f"clean.{name}", str(value)] for name, value in asdict(self.params).items()]
+        sections = [
+            Section("Step by step", [self._steps(), _figure("steps", self._words(), "words")]),
+            Section("Books dropped", self._dropped()),
+            Section("Duplicates", self._duplicates()),
+            Section("Passages that stand in a longer book", [self._passages()]),
+            Section("Spans removed", self._removed()),
+            Section("Languages", [_figure("languages", _largest(self.languages), "books")]),
+            Section("Lengths", [_figure("lengths", self._lengths(), "documents")]),
+            Section("Settings", [Table("Section clean.", ["key", "value"], settings)]),
+        ]
+        return Document("Data card", summary, sections)
 
-    def _markdown(self) -> str:
-        lines = ["# Data card", ""]
-        for title, (header, rows) in self._tables().items():
-            lines += [f"## {title}", ""]
-            table = [header, ["---"] * len(header), *rows] if rows else [["None."]]
-            lines += [
-                "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
-                if rows
-                else str(row[0])
-                for row in table
-            ]
-            lines.append("")
-        lines += ["## Settings", ""]
-        lines += [f"- `clean.{name}`: {value}" for name, value in asdict(self.params).items()]
-        return "\n".join(lines) + "\n"
+    def _words(self) -> dict[str, int]:
+        return {name: of["words"] for name, of in self.steps.items()}
 
-    def _page(self) -> str:
-        """One self-contained page; the last number of a row is drawn as a bar."""
-        parts = [_HEAD]
-        for title, (header, rows) in self._tables().items():
-            parts.append(f"<h2>{html.escape(title)}</h2>")
-            if not rows:
-                parts.append("<p>None.</p>")
-                continue
-            largest = max([row[-1] for row in rows if isinstance(row[-1], int)], default=0)
-            parts.append("<table><tr>" + "".join(f"<th>{name}</th>" for name in header) + "</tr>")
-            for row in rows:
-                cells = "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row)
-                if largest:
-                    cells += f"<td><div style='width:{200 * row[-1] / largest:.0f}px'></div></td>"
-                parts.append(f"<tr>{cells}</tr>")
-            parts.append("</table>")
-        return "\n".join(parts) + "\n"
+    def _steps(self) -> Table:
+        rows = [[name, f"{of['books']:,}", f"{of['words']:,}"] for name, of in self.steps.items()]
+        return Table("What each step left.", ["step", "documents", "words"], rows)
+
+    def _dropped(self) -> list[Block]:
+        grouped = _grouped(self.drops, "reason")
+        if not grouped:
+            return ["None."]
+        rows = [
+            [reason, f"{len(rows):,}", f"{sum(row['words'] for row in rows):,}"]
+            for reason, rows in grouped.items()
+        ]
+        counts = Counter({reason: len(rows) for reason, rows in grouped.items()})
+        table = Table("Each of them: `dropped.parquet`.", ["reason", "books", "words"], rows)
+        return [table, _figure("dropped", _largest(counts), "books")]
+
+    def _duplicates(self) -> list[Block]:
+        clusters = _grouped([row for row in self.drops if row.get("same_as")], "same_as")
+        if not clusters:
+            return ["None."]
+        rows = [
+            [kept, ", ".join(f"{row['book']} ({row['similarity']:.2f})" for row in rows)]
+            for kept, rows in clusters.items()
+        ]
+        sizes = Counter(1 + len(rows) for rows in clusters.values())
+        by_size = {f"{size} copies": sizes[size] for size in sorted(sizes)}
+        caption = f"The longest of each cluster is kept; at most {ROWS} are shown."
+        table = Table(caption, ["kept", "dropped (similarity)"], rows[:ROWS])
+        return [_figure("clusters", by_size, "clusters"), table]
+
+    def _passages(self) -> Block:
+        rows = [[book, f"{n:,}"] for book, n in self.shared.most_common(ROWS)]
+        caption = f"{self.shared.total():,} passages of {len(self.shared):,} books were cut."
+        return Table(caption, ["cut from", "passages"], rows) if rows else "None."
+
+    def _removed(self) -> list[Block]:
+        if not self.spans:
+            return ["None."]
+        samples = [[kind, text] for kind in sorted(self.samples) for text in self.samples[kind]]
+        caption = "Samples of what was removed; all of it: `removed.parquet`."
+        return [
+            _figure("spans", _largest(self.spans), "spans"),
+            Table(caption, ["kind", "text"], samples),
+        ]
+
+    def _lengths(self) -> dict[str, int]:
+        return {f"{length:,} words": self.lengths[length] for length in sorted(self.lengths)}
 
 
-_HEAD = """<!doctype html><meta charset="utf-8"><title>Data card</title>
-<style>body{font:15px sans-serif;max-width:60em;margin:2em auto}
-td,th{text-align:left;padding:2px 9px}
-td div{background:#47a;height:.8em}</style><h1>Data card</h1>"""
+def _figure(name: str, values: dict[str, int], unit: str) -> Block:
+    if not values:
+        return "None."
+    shown = ", ".join(f"{key} {value:,}" for key, value in values.items())
+    return Figure(name, bars(values, unit), unit.capitalize() + ".", f"Bars: {shown}")
+
+
+def _largest(counts: Counter[str]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:ROWS])
 
 
 def _grouped(rows: list[dict[str, Any]], name: str) -> Mapping[str, list[dict[str, Any]]]:
