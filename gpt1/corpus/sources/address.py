@@ -105,7 +105,7 @@ def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
         _present(columns, file.schema_arrow.names, name, place)
         for batch in file.iter_batches(1000, columns=columns):
             for row in batch.to_pylist():
-                yield str(row.get(place.book, "")), row[place.text] or ""
+                yield str(row.get(place.book, "")), str(row[place.text] or "")
 
 
 def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
@@ -114,16 +114,19 @@ def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
             row = json.loads(line)
         except ValueError as error:
             raise place.error(name, f"line {number} is no JSON ({error})") from None
+        if not isinstance(row, dict):
+            raise place.error(name, f"line {number} is no object with keys")
         _present([place.text, *filter(None, [place.book])], row, name, place)
-        yield str(row.get(place.book, "")), row[place.text] or ""
+        yield str(row.get(place.book, "")), str(row[place.text] or "")
 
 
 def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
     csv.field_size_limit(sys.maxsize)
     rows = csv.DictReader(_lines(path, name, place))
-    _present([place.text, *filter(None, [place.book])], rows.fieldnames or [], name, place)
-    for row in rows:
-        yield row.get(place.book, ""), row[place.text] or ""
+    with _one_line(place, name):
+        _present([place.text, *filter(None, [place.book])], rows.fieldnames or [], name, place)
+        for row in rows:
+            yield row.get(place.book, ""), row[place.text] or ""
 
 
 def _dump(path: Any, name: str, place: _Place) -> Iterator[Book]:

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from gpt1.corpus.sources.book import LARGEST, too_large
 from gpt1.corpus.sources.read import read
 
 _SUFFIX = re.compile(r"\.(txt|txt\.gz|epub)$", re.IGNORECASE)
@@ -33,7 +34,8 @@ def store(source: Path, folder: Path) -> dict[str, int]:
         for book in books:
             name = _id(book.name, ids)
             content = book.text.encode("utf-8", "replace")
-            if not book.reason:
+            reason = book.reason or (too_large() if len(content) > LARGEST else "")
+            if not reason:
                 (folder / "books" / f"{name}.txt").write_bytes(content)
             row = {
                 "book": name,
@@ -41,7 +43,7 @@ def store(source: Path, folder: Path) -> dict[str, int]:
                 "sha256": hashlib.sha256(content).hexdigest(),
                 "bytes": len(content),
                 "words": len(book.text.split()),
-                "fate": book.reason or "kept",
+                "fate": reason or "kept",
             }
             manifest.write(json.dumps(row, ensure_ascii=False) + "\n")
             manifest.flush()

@@ -215,6 +215,7 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
         ({"format": "xml", "text": "text"}, "one of parquet, jsonl, csv, lines"),
         ({"format": "csv", "text": "text", "titel": "a"}, "titel is no key"),
         ({"format": "jsonl", "text": "text"}, "line 1 is no JSON"),
+        ({"format": "jsonl", "text": "text", "address": "[list]"}, "line 1 is no object"),
         ({"format": "parquet", "text": "text"}, r"rows\.csv"),
         ({"format": "csv", "text": "text", "address": "none.csv"}, r"none\.csv"),
         ({"format": "csv", "text": "text", "address": "odd://x/y"}, "odd"),
@@ -227,6 +228,9 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
 def test_a_wrong_source_is_one_line_that_names_the_file(
     table: Path, values: dict[str, str], message: str
 ) -> None:
+    (table / "list").write_text("[1]\n")
+    if values.get("address") == "[list]":
+        values = values | {"address": str(table / "list")}
     path = source(table, **({"address": str(table / "rows.csv")} | values))
     with pytest.raises(UserError, match=message) as error:
         list(read(path))
