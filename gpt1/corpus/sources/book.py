@@ -7,7 +7,6 @@ from dataclasses import dataclass
 LARGEST = 100_000_000
 """Bytes of a book, unpacked: War and Peace has 3 million."""
 _BOMS = {
-    codecs.BOM_UTF8: "utf-8",
     codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
@@ -45,6 +44,7 @@ def decode(content: bytes) -> str | None:
     for mark, encoding in _BOMS.items():
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace")
+    content = content.removeprefix(codecs.BOM_UTF8)
     sample = content[:1_000_000]
     for encoding, high in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
         if len(sample) > 8 and high.count(0) > 0.4 * len(high) > 10 * sample.count(b"\0\0"):

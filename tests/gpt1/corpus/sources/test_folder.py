@@ -2,6 +2,7 @@ import gzip
 import io
 import os
 import tarfile
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -88,6 +89,7 @@ def test_one_bad_book_never_costs_the_others(
         monkeypatch.setattr(f"gpt1.corpus.sources.{module}.LARGEST", 100_000)
     (tmp_path / "binary.txt").write_bytes(os.urandom(5000))
     (tmp_path / "nul.txt").write_bytes(b"text\0\0\0\0text" * 50)
+    (tmp_path / "marked.txt").write_bytes("\ufeffone\0word".encode() * 50)
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:-100])
     (tmp_path / "bomb.txt.gz").write_bytes(gzip.compress(b"a" * 10_000_000))
     (tmp_path / "line.txt").write_bytes(b"a" * 200_000)
@@ -103,6 +105,7 @@ def test_one_bad_book_never_costs_the_others(
     assert {name: text.split(";")[0].split(":")[0] for name, text in reasons.items()} == {
         "binary.txt": "[binary]",
         "nul.txt": "[binary]",
+        "marked.txt": "[binary]",
         "cut.txt.gz": "[broken gzip",
         "bomb.txt.gz": "[over 0 MB",
         "line.txt": "[over 0 MB",
@@ -133,8 +136,17 @@ def test_a_folder_without_books_is_one_line(tmp_path: Path) -> None:
         read(tmp_path / "nowhere")
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
-def test_a_folder_that_may_not_be_read_is_one_line(tmp_path: Path) -> None:
-    (tmp_path / "closed").mkdir(mode=0)
-    with pytest.raises(UserError, match="make it readable"):
-        list(read(tmp_path))
+@pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
+def test_a_folder_that_may_not_be_read_is_one_line() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        (folder / "closed").mkdir(mode=0)
+        user = os.geteuid()
+        if user == 0:  # who may read every folder
+            os.seteuid(65534)
+        try:
+            with pytest.raises(UserError, match=r"closed: .*; make it readable"):
+                list(read(folder))
+        finally:
+            os.seteuid(user)
