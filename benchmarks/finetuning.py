@@ -36,7 +36,7 @@ SIZES = {
 PLACES = {"sst2": "glue_data", "mrpc": "glue_data", "race": "RACE"}
 BATCH = {"sst2": 32, "mrpc": 8, "race": 2}
 EXAMPLES, AUXILIARY, THREADS = 2000, 0.5, 2
-ROUNDS = {"demo": 12, "paper": 5}
+ROUNDS = {"demo": 5, "paper": 3}
 
 
 class Plain(torch.nn.Module):

@@ -5,6 +5,9 @@ import importlib
 import json
 import os
 import random
+import re
+import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +28,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.training.loop import RESUME_CODE
 from stages import tracking
 
 ROOT = Path(__file__).parents[2]
@@ -113,6 +117,51 @@ def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
     for path in once:
         again = project / "again" / path.relative_to(project / "once")
         assert path.read_bytes() == again.read_bytes(), path.name
+
+
+@pytest.mark.slow
+def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
+    project: Path, tmp_path: Path
+) -> None:
+    values = YAML(typ="safe").load(project / "params.yaml")
+    values["finetune"]["book"]["epochs"] = 200
+    for name in ("whole", "stopped"):
+        for part in ("data", "models"):
+            shutil.copytree(project / part, tmp_path / name / part)
+        YAML(typ="safe").dump(values, tmp_path / name / "params.yaml")
+
+    def start(folder: Path) -> "subprocess.Popen[str]":
+        command = "-m stages.finetune --task data/tasks/book.parquet --model models/gpt --seed 1 "
+        command += "--out finetuned/book --predictions p.parquet --curve curve.csv"
+        return subprocess.Popen([sys.executable, *command.split()], cwd=folder, text=True,
+                                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                                stderr=subprocess.PIPE)  # fmt: skip
+
+    def signalled(number: signal.Signals, after: int) -> int:
+        """Send a signal when that many updates are done; the exit code."""
+        process, seen = start(tmp_path / "stopped"), ""
+        assert process.stderr
+        while not any(int(n) > after for n in re.findall(r"(\d+)/400", seen)):
+            read = process.stderr.read(64)
+            assert read, f"it ended too early: {seen}"
+            seen += read
+        process.send_signal(number)
+        process.communicate()
+        return process.returncode
+
+    whole = start(tmp_path / "whole")
+    assert signalled(signal.SIGTERM, after=0) == RESUME_CODE
+    assert len(list((tmp_path / "stopped/.work").rglob("state.safetensors"))) == 1
+    assert not (tmp_path / "stopped/finetuned").exists()
+    assert signalled(signal.SIGKILL, after=20) == -signal.SIGKILL
+    last = start(tmp_path / "stopped")
+    assert "0/400" not in re.findall(r"\b\d+/400", last.communicate()[1])
+    assert (whole.communicate(), whole.returncode, last.returncode)[1:] == (0, 0)
+    for path in ("finetuned/book/model.safetensors", "finetuned/book/head.safetensors",
+                 "p.parquet", "curve.csv"):  # fmt: skip
+        assert (tmp_path / "stopped" / path).read_bytes() == (
+            tmp_path / "whole" / path
+        ).read_bytes(), path
 
 
 @pytest.fixture(scope="module")
