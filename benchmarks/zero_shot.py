@@ -1,11 +1,16 @@
 """Questions a second of zero-shot scoring, against a plain batched loop over `transformers`.
 
+Single sentences come in three shapes: with nothing in common; with two words compared after each,
+as in SST-2; and those of the real CoLA (with GPT1_REAL_DATA), which begin alike: blocks of neighbours
+out of all in order, so that they share what all would.
+
 All sides have the same weights at the paper's size, the same token ids, fp32 and both cores. The
 loop has one padded sequence for each answer and takes the log-softmax over all logits of a batch.
 It runs twice: with the questions as they come, and sorted by length, as evaluation tools do. Rounds
 are interleaved, for the machine's speed drifts.
 """
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -16,6 +21,8 @@ from transformers import OpenAIGPTLMHeadModel
 
 from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
 from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tasks.load import official
+from gpt1.tokens.bpe import BPETokenizer
 
 VOCABULARY, BATCH, ROUNDS = 40_478, 8, 3
 
@@ -29,8 +36,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         theirs = OpenAIGPTLMHeadModel.from_pretrained(folder).eval()
-    compare("RACE-shaped: an article of 300 to 400 tokens, 4 answers", race(4), model, theirs)
-    compare("single sentences of 5 to 25 tokens", sentences(64), model, theirs)
+    compare("RACE-shaped: an article of 300 to 400 tokens, 4 answers", race(2), model, theirs)
+    compare("sentences of 5 to 25 tokens that share nothing", sentences(48), model, theirs)
+    compare("SST-2-shaped: such a sentence, then two words", sentiment(24), model, theirs)
+    if real := os.environ.get("GPT1_REAL_DATA"):
+        compare("CoLA, train and dev", cola(Path(real)), model, theirs)
 
 
 def race(count: int) -> list[Question]:
@@ -44,6 +54,21 @@ def race(count: int) -> list[Question]:
 def sentences(count: int) -> list[Question]:
     random = np.random.default_rng(1)
     return [Question([4], [text(random, 5, 25)]) for _ in range(count)]
+
+
+def sentiment(count: int) -> list[Question]:
+    random = np.random.default_rng(2)
+    return [Question(text(random, 5, 25), [[5], [6]]) for _ in range(count)]
+
+
+def cola(real: Path, blocks: int = 3, block: int = 32) -> list[Question]:
+    tokenizer = BPETokenizer.load(real / "openai-bpe")
+    examples = official("cola", real / "tasks" / "glue_data").examples
+    texts = [example.text for example in examples if example.split != "test"]
+    ids = sorted(tokenizer.encode_batch(texts))
+    starts = np.random.default_rng(3).integers(len(ids) - block, size=blocks)
+    full_stop = tokenizer.encode(".")
+    return [Question(full_stop, [each]) for s in starts for each in ids[s : s + block]]
 
 
 def text(random: np.random.Generator, low: int, high: int) -> list[int]:

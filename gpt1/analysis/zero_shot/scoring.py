@@ -1,11 +1,14 @@
 """How likely a language model finds one text after another, for many questions at once.
 
-Continuations of one prefix lie in one row behind it and do not see each other, so a prefix is read
-once; rows of like length are batched; logits are taken at the scored tokens alone.
+Texts are sorted, and one that begins as its neighbour does is read from where they part: a row of a
+batch holds a tree of texts, in which a token sees the tokens that lead to it. So the answers of a
+question share their article, and sentences their beginnings. Logits are taken where something is
+predicted, once for each such place.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import takewhile
 
 import numpy as np
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.transformer import GPT
 
+TOKENS_IN_ROW = 128
+"""Texts that share little fill a row up to here: attention looks at all pairs of its tokens."""
 TOKENS_AT_ONCE = 1024
 LOGITS_AT_ONCE = 1024
 
@@ -43,50 +48,81 @@ def log_probabilities(
     """
     model.eval()
     fitted = [question.fitted(model.config.context) for question in questions]
-    rows = [
-        row for place, q in enumerate(fitted) for row in _rows(place, q, isinstance(model, GPT))
-    ]
-    found = [[np.empty(0)] * len(question.continuations) for question in questions]
-    for batch in _batches(rows):
-        for row, scores in zip(batch, _score(model, batch), strict=True):
-            bounds = np.cumsum([len(c) for c in row.continuations])
-            parts = np.split(scores, bounds[:-1])
-            for continuation, part in zip(row.places, parts, strict=True):
-                found[row.question][continuation] = part
-    return found
+    texts = [_Text(tuple(q.prefix), tuple(c)) for q in fitted for c in q.continuations]
+    found: dict[_Text, np.ndarray] = {}
+    for batch in _batches(_rows(dict.fromkeys(texts), branching=isinstance(model, GPT))):
+        found |= _score(model, batch)
+    scores = iter(found[text] for text in texts)
+    return [[next(scores) for _ in question.continuations] for question in fitted]
 
 
 @dataclass(frozen=True)
-class _Row:
-    """A prefix and continuations of it; `places` are theirs in the question they belong to."""
-
-    question: int
-    places: Sequence[int]
-    prefix: Sequence[int]
-    continuations: Sequence[Sequence[int]]
+class _Text:
+    prefix: tuple[int, ...]
+    continuation: tuple[int, ...]
 
     @property
-    def read(self) -> int:
-        """Tokens that the network reads: all but the last of each continuation."""
-        return len(self.prefix) + sum(len(c) - 1 for c in self.continuations)
+    def read(self) -> tuple[int, ...]:
+        """What the network reads: all but the last token, which is predicted."""
+        return self.prefix + self.continuation[:-1]
 
 
-def _rows(place: int, question: Question, shared: bool) -> Iterator[_Row]:
-    """A recurrent network reads one text after the other; a transformer, all behind one prefix."""
-    if shared:
-        yield _Row(
-            place, range(len(question.continuations)), question.prefix, question.continuations
-        )
-        return
-    for index, continuation in enumerate(question.continuations):
-        yield _Row(place, [index], question.prefix, [continuation])
+@dataclass
+class _Row:
+    """A tree of texts, depth first: what follows a token up to its `end` comes after it."""
+
+    tokens: list[int] = field(default_factory=list)
+    depths: list[int] = field(default_factory=list)
+    ends: list[int] = field(default_factory=list)
+    path: list[int] = field(default_factory=list)
+    """Places of the tokens of the text that was added last."""
+    texts: list[tuple[_Text, list[int]]] = field(default_factory=list)
+    """Each with the places of the tokens that its continuation is predicted from."""
+
+    def shared(self, read: tuple[int, ...]) -> int:
+        """How many tokens of `read` the last text begins with."""
+        last = (self.tokens[place] for place in self.path)
+        both = zip(read, last, strict=False)
+        return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
+
+    def add(self, text: _Text) -> None:
+        new = text.read[(start := self.shared(text.read)) :]
+        for place in self.path[start:]:
+            self.ends[place] = len(self.tokens)
+        self.path[start:] = range(len(self.tokens), len(self.tokens) + len(new))
+        self.tokens += new
+        self.depths += range(start, start + len(new))
+        self.ends += [-1] * len(new)
+        self.texts.append((text, self.path[len(text.prefix) - 1 :]))
+
+    def close(self) -> None:
+        for place in self.path:
+            self.ends[place] = len(self.tokens)
 
 
-def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
+def _rows(texts: Iterable[_Text], branching: bool) -> Iterator[_Row]:
+    """A recurrent network cannot go back to where two texts part: it only goes on."""
+    row = _Row()
+    for text in sorted(texts, key=lambda text: text.read):
+        shared = row.shared(text.read)
+        new = len(text.read) - shared
+        goes_on = shared == len(row.path)
+        fits = len(row.tokens) + new <= (TOKENS_AT_ONCE if shared >= new else TOKENS_IN_ROW)
+        if not (goes_on or (branching and fits)):
+            row.close()
+            yield row
+            row = _Row()
+        row.add(text)
+    if row.tokens:
+        row.close()
+        yield row
+
+
+def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
     """Rows of like length, shortest first, of at most `TOKENS_AT_ONCE` tokens with their pads."""
     batch: list[_Row] = []
-    for row in sorted(rows, key=lambda row: row.read):
-        if batch and (len(batch) + 1) * row.read > TOKENS_AT_ONCE:
+    for row in sorted(rows, key=lambda row: len(row.tokens)):
+        if batch and (len(batch) + 1) * len(row.tokens) > TOKENS_AT_ONCE:
             yield batch
             batch = []
         batch.append(row)
@@ -94,50 +130,54 @@ def _batches(rows: Sequence[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def _score(model: LanguageModel, batch: Sequence[_Row]) -> list[np.ndarray]:
-    """The log-probabilities of each row's continuations, one after the other."""
-    length = max(row.read for row in batch)
+def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarray]:
+    """The log-probabilities of the continuations of each text in the batch."""
+    length = max(len(row.tokens) for row in batch)
     tokens = np.zeros((len(batch), length), np.int64)
-    positions = np.zeros((len(batch), length), np.int64)
-    branch = np.zeros((len(batch), length), np.int64)  # 0: the prefix and the pads
+    depths = np.zeros((len(batch), length), np.int64)
+    ends = np.tile(np.arange(1, length + 1), (len(batch), 1))  # a pad is seen by itself alone
     where: list[int] = []  # flat places of the states that predict
     targets: list[int] = []
     for index, row in enumerate(batch):
-        start = len(row.prefix)
-        tokens[index, :start] = row.prefix
-        positions[index, :start] = range(start)
-        end_of_prefix = index * length + start - 1
-        for number, continuation in enumerate(row.continuations, 1):
-            end = start + len(continuation) - 1
-            tokens[index, start:end] = continuation[:-1]
-            positions[index, start:end] = range(len(row.prefix), len(row.prefix) + end - start)
-            branch[index, start:end] = number
-            where += [end_of_prefix, *range(index * length + start, index * length + end)]
-            targets += continuation
-            start = end
-    if max(len(row.continuations) for row in batch) == 1:
+        tokens[index, : len(row.tokens)] = row.tokens
+        depths[index, : len(row.tokens)] = row.depths
+        ends[index, : len(row.tokens)] = row.ends
+        for text, places in row.texts:
+            where += [index * length + place for place in places]
+            targets += text.continuation
+    if all(min(row.ends) == len(row.tokens) for row in batch):  # no text parts from another
         states = model.states(torch.from_numpy(tokens))
     else:
         assert isinstance(model, GPT)
-        visible = _visible(torch.from_numpy(branch))
-        states = model.states(torch.from_numpy(tokens), torch.from_numpy(positions), visible)
-    scores = _token_log_probabilities(model, states.flatten(0, 1)[where], torch.tensor(targets))
-    sizes = [sum(map(len, row.continuations)) for row in batch]
-    return np.split(scores.numpy(), np.cumsum(sizes)[:-1])
+        visible = _visible(torch.from_numpy(ends))
+        states = model.states(torch.from_numpy(tokens), torch.from_numpy(depths), visible)
+    scores = _token_log_probabilities(
+        model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets)
+    )
+    texts = [text for row in batch for text, _ in row.texts]
+    sizes = [len(text.continuation) for text in texts]
+    return dict(zip(texts, np.split(scores.numpy(), np.cumsum(sizes)[:-1]), strict=True))
 
 
-def _visible(branch: Tensor) -> Tensor:
-    """bool (B, 1, T, T): a token sees what came before in the prefix and in its own branch."""
-    same = branch[:, :, None] == branch[:, None, :]
-    before = torch.ones(branch.shape[1], branch.shape[1], dtype=torch.bool).tril()
-    return ((same | (branch == 0)[:, None, :]) & before)[:, None]
+def _visible(ends: Tensor) -> Tensor:
+    """bool (B, 1, T, T): a token sees itself and those whose texts it is in."""
+    places = torch.arange(ends.shape[1])
+    seen, seeing = places[None, :], places[:, None]
+    return ((seen <= seeing) & (seeing < ends[:, None, :]))[:, None]
 
 
-def _token_log_probabilities(model: LanguageModel, states: Tensor, targets: Tensor) -> Tensor:
-    """float32 (N,): log p(target) after each of the states (N, C)."""
-    parts = []
-    for start in range(0, len(targets), LOGITS_AT_ONCE):
-        part = slice(start, start + LOGITS_AT_ONCE)
-        logits = F.linear(states[part], model.tokens.weight)
-        parts.append(-F.cross_entropy(logits, targets[part], reduction="none"))
-    return torch.cat(parts)
+def _token_log_probabilities(
+    model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor
+) -> Tensor:
+    """float32 (N,): log p(target) after the state at `where`, of states (M, C)."""
+    order = where.argsort(stable=True)
+    places, counts = where[order].unique_consecutive(return_counts=True)
+    found = torch.empty(len(where))
+    first = 0
+    for part, count in zip(places.split(LOGITS_AT_ONCE), counts.split(LOGITS_AT_ONCE), strict=True):
+        logits = F.linear(states[part], model.tokens.weight)  # (chunk, V)
+        which = order[first : first + int(count.sum())]
+        rows = torch.arange(len(part)).repeat_interleave(count)
+        found[which] = logits[rows, targets[which]] - logits.logsumexp(-1)[rows]
+        first += len(which)
+    return found

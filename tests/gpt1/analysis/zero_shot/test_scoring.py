@@ -58,7 +58,23 @@ def test_shared_prefixes_and_batches_give_what_each_text_gives_alone(model, monk
     assert_same(model, random_questions(40))
 
 
-def test_single_sentences_take_the_causal_path_and_give_the_same(model):
+def test_texts_that_begin_alike_are_read_from_where_they_part(monkeypatch, model):
+    random = np.random.default_rng(3)
+    beginnings = random.integers(VOCABULARY, size=(3, 6))
+    texts = [[*random.choice(beginnings), *random.integers(3, size=4)] for _ in range(60)]
+    questions = [Question([7], [list(map(int, text))]) for text in texts]
+    assert_same(model, questions)
+    if isinstance(model, GPT):
+        read, states = [], GPT.states
+        monkeypatch.setattr(
+            GPT, "states", lambda self, *given: read.append(given[0]) or states(self, *given)
+        )
+        log_probabilities(model, questions)
+        different = {tuple(text[:end]) for text in texts for end in range(len(text))}
+        assert len(different) <= sum(tokens.numel() for tokens in read) < sum(map(len, texts)) / 2
+
+
+def test_sentences_that_stand_alone_give_the_same(model):
     assert_same(model, [Question([3], [q.continuations[0]]) for q in random_questions(20)])
 
 
