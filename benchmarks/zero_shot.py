@@ -1,8 +1,8 @@
 """Questions a second of zero-shot scoring, against a plain batched loop over `transformers`.
 
 Single sentences come in three shapes: with nothing in common; with two words compared after each,
-as in SST-2; and those of the real CoLA (with GPT1_REAL_DATA), which begin alike: blocks of neighbours
-out of all in order, so that they share what all would.
+as in SST-2; and those of the real CoLA (with GPT1_REAL_DATA), which begin alike: blocks of
+neighbours out of all in order, so that they share what all would.
 
 All sides have the same weights at the paper's size, the same token ids, fp32 and both cores. The
 loop has one padded sequence for each answer and takes the log-softmax over all logits of a batch.

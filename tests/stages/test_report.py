@@ -43,7 +43,8 @@ def project(tmp_path, monkeypatch):
     for place, model in enumerate(["gpt", "scratch", "lstm", "gpt_2", "shuffled", "shuffled_2"]):
         pretrained(tmp_path, model, 4.0 + 0.25 * place, 2_000_000)
     for place, model in enumerate(["half", "quarter", "narrow", "narrower"]):
-        pretrained(tmp_path, model, 4.5 + 0.25 * place, sizes.get(model, 2_000_000))
+        updates = {"half": 10, "quarter": 5}.get(model, 20)
+        pretrained(tmp_path, model, 4.5 + 0.25 * place, sizes.get(model, 2_000_000), updates)
     (tmp_path / "curves/pretrain/scratch.csv").write_text("update,loss\n")
     for task in ("race", "cola"):
         for model in ("gpt", "lstm"):
@@ -91,17 +92,18 @@ def score(project, task, model, seed, value):
     put(project, f"metrics/evaluate/{task}-{model}-{seed}.json", json.dumps(content))
 
 
-def pretrained(project, model, loss, parameters):
+def pretrained(project, model, loss, parameters, updates=20):
     valid = {"loss": loss, "perplexity": 55.0, "perplexity_per_word": 99.0}
-    content = {"parameters": parameters, "updates": 20, "valid": valid}
+    content = {"parameters": parameters, "updates": updates, "valid": valid}
     put(project, f"metrics/pretrain/{model}.json", json.dumps(content))
     put(project, f"curves/pretrain/{model}.csv", "update,loss\n10,6.5\n20,5.25\n")
 
 
-def zero_shot(project, task, model):
+def zero_shot(project, task, model, last=None):
     about = {"metric": "accuracy", "split": "dev", "n": 9, "chance": 25.0, "ceiling": 75.0}
     put(project, f"metrics/zero_shot/{task}-{model}.json", json.dumps(about))
-    curve = f"update,score,normalised\n0,25.0,0.0\n20,{40 + len(task)},0.{3 + len(task)}\n"
+    last = last or 40 + len(task)
+    curve = f"update,score,normalised\n0,25.0,0.0\n20,{last},0.{3 + len(task)}\n"
     put(project, f"curves/zero_shot/{task}-{model}.csv", curve)
 
 
@@ -144,7 +146,7 @@ def test_two_reports_have_the_same_bytes(project):
     build(project)
     build(project, "again")
     names = sorted(path.name for path in (project / "report").iterdir())
-    figures = ["layers.png", "loss.png", "scaling.png", "zero_shot.png"]
+    figures = ["layers.png", "loss.png", "scaling.png", "shuffling.png", "zero_shot.png"]
     assert names == sorted(["index.html", "report.md", *figures])
     for name in names:
         first, second = project / "report" / name, project / "again" / name
@@ -161,8 +163,11 @@ def test_what_was_not_asked_for_is_named(project):
     found = build(project)
     for title in ("Layers transferred", "Zero-shot behaviours", "Scaling"):
         assert f"{title}: not asked for" in found
+    assert "Comparison: without the paper's mnli, snli, " in found
     ask(project, **EVERYTHING)
-    assert "not asked for" not in build(project)
+    found = build(project)
+    assert "not asked for" not in found
+    assert "Zero-shot behaviours: without the paper's sst2, dprd, winograd." in found
 
 
 def test_each_question_has_its_effect_and_a_verdict(project):
@@ -176,9 +181,18 @@ def test_each_question_has_its_effect_and_a_verdict(project):
     assert row(found, "Do the transferred layers help?")[-1] == "disagrees"
     structure = row(found, "Does long-range structure matter?")
     assert structure[1].startswith("+0.750")
-    books = row(found, "Does the loss fall with the share of the books?")
+    books = row(found, "Does the loss fall with the tokens read?")
     assert books[1].startswith("-0.")
     assert "Does lstm learn tasks while it learns language?" in found
+
+
+def test_a_pair_that_was_asked_zero_shot_has_both_scores_side_by_side(project):
+    for task in ("race", "cola"):
+        zero_shot(project, task, "shuffled", last=31)
+    asked = EVERYTHING["zero_shot"] | {"models": ["gpt", "lstm", "shuffled"]}
+    ask(project, **EVERYTHING | {"zero_shot": asked})
+    table = build(project).split("## Contiguous and shuffled")[1].split("##")[0]
+    assert row(table, "race")[1:4] == ["44.0", "31.0", "25.0"]
 
 
 def test_samples_stand_beside_their_update(project):
@@ -271,7 +285,7 @@ def page(project, browser):
 def test_the_page_opens_on_its_own_with_all_figures_and_no_error(page):
     assert page.get_log("browser") == []
     images = page.find_elements("css selector", "figure img")
-    assert len(images) == 4
+    assert len(images) == 5
     for image in images:
         assert int(image.get_property("naturalWidth")) > 300
         assert len(image.get_attribute("alt")) > 30

@@ -12,6 +12,7 @@ from gpt1.analysis.report import (
     comparison,
     corpus,
     layers,
+    paper,
     pretraining,
     scaling,
     shuffling,
@@ -40,7 +41,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         ablations.section(results, experiment.compare, experiment.no_auxiliary),
         layers.section(results, experiment.transfer),
         behaviours.section(results, experiment.zero_shot),
-        shuffling.section(results, experiment.shuffling),
+        shuffling.section(results, experiment.shuffling, experiment.zero_shot),
         scaling.section(results, experiment.scaling, experiment.models),
     ]
     found = list(chain.from_iterable(of_section for _, of_section in analyses))
@@ -53,7 +54,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         *([corpus.section(results, experiment.contamination), trained] if names else []),
         pretraining.samples(results, experiment.samples),
         departures(experiment, names),
-        missing(section.title for section, _ in analyses if section),
+        missing((section.title for section, _ in analyses if section), experiment),
     ]
     return Document(
         title="Does generative pre-training help?",
@@ -102,10 +103,16 @@ def departures(experiment: Experiment, models: Iterable[str]) -> Section:
     return Section("Departures from the paper", [Table(caption, ["key", "here", "paper"], rows)])
 
 
-def missing(present: Iterable[str]) -> Section | None:
-    """What this experiment did not ask for."""
+def missing(present: Iterable[str], experiment: Experiment) -> Section | None:
+    """What the paper has and this experiment did not ask for."""
     here = set(present)
     lines = [
         f"{title}: not asked for ({by})." for title, by in ASKED_BY.items() if title not in here
     ]
+    for title, asked, published in (
+        ("Comparison", experiment.compare.tasks, paper.SCORES),
+        ("Zero-shot behaviours", experiment.zero_shot.tasks, paper.ZERO_SHOT),
+    ):
+        if asked and (absent := [task for task in published if task not in asked]):
+            lines.append(f"{title}: without the paper's {', '.join(absent)}.")
     return Section("Not in this report", lines) if lines else None

@@ -64,6 +64,15 @@ def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
     return _finished(canvas, axes, outside=True)
 
 
+def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
+    """Held-out losses of two groups, a line between those that belong together."""
+    canvas, axes = _canvas("", "held-out loss (nats a token)")
+    for index, pair in enumerate(values):
+        axes.plot(names, pair, "-", marker=MARKERS[index % len(MARKERS)], label=f"pair {index + 1}")
+    axes.margins(x=0.3)
+    return _finished(canvas, axes)
+
+
 def scaling(axes_: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
     """Held-out loss over each axis, and the power law fitted to it."""
     canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")

@@ -32,6 +32,9 @@ ABLATIONS = {
 """Table 5, keyed by the names that the models have here."""
 AVERAGES = {"gpt": 74.7, "scratch": 59.9, "no_auxiliary": 75.0, "lstm": 69.1}
 
+ZERO_SHOT = ("cola", "sst2", "race", "dprd", "winograd")
+"""Section 5, "Zero-shot Behaviors"."""
+
 PERPLEXITY = 18.4
 OPERATIONS = 0.96 * 1e15 * 86_400
 """Published: 0.96 petaflop/s-days."""

@@ -1,5 +1,6 @@
 """Does it grow with the data and the model?"""
 
+from collections import Counter
 from collections.abc import Mapping
 
 from gpt1.analysis.report import figures
@@ -13,34 +14,34 @@ from gpt1.params import Model, Scaling
 def section(
     results: Results, scaling: Scaling, models: Mapping[str, Model]
 ) -> tuple[Section | None, list[Answer]]:
-    """Held-out loss over books (at the largest size) and over size (with all the books)."""
+    """Held-out loss over the tokens read, at the largest size, and over the size, on the share of
+    the books that most models read."""
     if len(scaling.models) < 2:
         return None, []
     found = {name: results.pretraining(name) for name in scaling.models}
     losses = {name: summary["valid"]["loss"] for name, summary in found.items()}
     sizes = {name: summary["parameters"] for name, summary in found.items()}
     books = {name: models[name].books for name in found}
+    tokens = {
+        name: summary["updates"] * models[name].batch * models[name].context
+        for name, summary in found.items()
+    }
     rows = [
-        [
-            name,
-            f"{sizes[name]:,}",
-            f"{books[name]:g}",
-            f"{found[name]['updates']:,}",
-            f"{losses[name]:.3f}",
-        ]
+        [name, f"{sizes[name]:,}", f"{books[name]:g}", f"{tokens[name]:,}", f"{losses[name]:.3f}"]
         for name in found
     ]
     blocks: list[Block] = [
         Table(
             "Held-out loss (nats a token).",
-            ["model", "parameters", "share of the books", "updates", "loss"],
+            ["model", "parameters", "share of the books", "tokens read", "loss"],
             rows,
         )
     ]
-    largest, whole = max(sizes.values()), max(books.values())
+    largest = max(sizes.values())
+    usual = Counter(books.values()).most_common(1)[0][0]
     axes = {
-        "share of the books": {n: books[n] for n in found if sizes[n] == largest},
-        "parameters": {n: float(sizes[n]) for n in found if books[n] == whole},
+        "tokens read": {n: float(tokens[n]) for n in found if sizes[n] == largest},
+        "parameters": {n: float(sizes[n]) for n in found if books[n] == usual},
     }
     answers, drawn = [], {}
     for axis, of_axis in axes.items():
@@ -54,9 +55,12 @@ def section(
             answers.append(Answer(question, exponent, what, -1, "+.3f"))
     if drawn:
         alternative = "; ".join(
-            f"over the {axis}: " + ", ".join(f"{b:.3f} at {a:g}" for a, b in zip(x, y, strict=True))
+            f"over the {axis}: "
+            + ", ".join(f"{b:.3f} at {a:,.0f}" for a, b in zip(x, y, strict=True))
             for axis, (x, y) in drawn.items()
         )
-        caption = "Held-out loss over books and size, both axes logarithmic, with the fitted slope."
+        caption = (
+            "Held-out loss over tokens and size, both axes logarithmic, with the fitted slope."
+        )
         blocks.insert(0, Figure("scaling", figures.scaling(drawn), caption, alternative))
     return Section("Scaling", blocks), answers

@@ -1,30 +1,65 @@
 """Does long-range structure matter?"""
 
+from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.document import Section, Table
+from gpt1.analysis.report.document import Block, Figure, Section, Table
 from gpt1.analysis.report.results import Results
 from gpt1.analysis.report.statistics import estimate
-from gpt1.params import Shuffling
+from gpt1.params import Shuffling, ZeroShot
+
+ORDERS = ("contiguous", "shuffled")
 
 
-def section(results: Results, shuffling: Shuffling) -> tuple[Section | None, list[Answer]]:
-    """Held-out loss of models trained on the same books, in order and shuffled by sentence."""
+def section(
+    results: Results, shuffling: Shuffling, zero_shot: ZeroShot
+) -> tuple[Section | None, list[Answer]]:
+    """Models trained on the same books, in order and shuffled by sentence: what they lose, and
+    zero-shot scores of the pairs that were asked for them."""
     pairs = list(zip(shuffling.contiguous, shuffling.shuffled, strict=True))
     if not pairs:
         return None, []
-    losses = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
+    found = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
+    losses = [[valid["loss"] for valid in of_pair] for of_pair in found]
     rows = [
-        [model, order, f"{found['loss']:.3f}", f"{found['perplexity']:.1f}"]
-        for pair, of_pair in zip(pairs, losses, strict=True)
-        for model, order, found in zip(pair, ("contiguous", "shuffled"), of_pair, strict=True)
+        [model, order, f"{valid['loss']:.3f}", f"{valid['perplexity']:.1f}"]
+        for pair, of_pair in zip(pairs, found, strict=True)
+        for model, order, valid in zip(pair, ORDERS, of_pair, strict=True)
     ]
+    alternative = "; ".join(
+        f"{pair[0]}: {own:.3f} in order, {pair[1]}: {other:.3f} shuffled"
+        for pair, (own, other) in zip(pairs, losses, strict=True)
+    )
     caption = "Loss (nats a token) and perplexity on the held-out books, which are in order."
-    table = Table(caption, ["model", "trained on", "loss", "perplexity"], rows)
+    blocks: list[Block] = [
+        Figure(
+            "shuffling", figures.pairs(ORDERS, losses), caption, f"Held-out loss. {alternative}."
+        ),
+        Table(caption, ["model", "trained on", "loss", "perplexity"], rows),
+        *(
+            scores(results, pair, zero_shot.tasks)
+            for pair in pairs
+            if zero_shot.tasks and {*pair} <= {*zero_shot.models}
+        ),
+    ]
     answer = Answer(
         "Does long-range structure matter?",
-        estimate([other["loss"] - own["loss"] for own, other in losses]),
+        estimate([other - own for own, other in losses]),
         f"held-out loss of shuffled minus contiguous, nats a token, over {len(pairs)} pairs",
         1,
         "+.3f",
     )
-    return Section("Contiguous and shuffled", [table]), [answer]
+    return Section("Contiguous and shuffled", blocks), [answer]
+
+
+def scores(results: Results, pair: tuple[str, str], tasks: list[str]) -> Table:
+    """The last zero-shot scores of both models, side by side."""
+    rows = []
+    for task in tasks:
+        own, other = (results.zero_shot(task, model) for model in pair)
+        last = [curve.curve["score"].iloc[-1] for curve in (own, other)]
+        rows.append([task, *(f"{x:.1f}" for x in last), f"{own.chance:.1f}", own.metric, own.split])
+    return Table(
+        "Zero-shot scores after pretraining, in per cent.",
+        ["task", *pair, "chance", "metric", "split"],
+        rows,
+    )
