@@ -14,8 +14,8 @@ from gpt1.params import Model, Scaling
 def section(
     results: Results, scaling: Scaling, models: Mapping[str, Model]
 ) -> tuple[Section | None, list[Answer]]:
-    """Held-out loss over the tokens read, at the largest size, and over the size, on the share of
-    the books that most models read."""
+    """Held-out loss over the tokens read, at the size that most models have, and over the size, on
+    the share of the books that most models read."""
     if len(scaling.models) < 2:
         return None, []
     found = {name: results.pretraining(name) for name in scaling.models}
@@ -37,11 +37,12 @@ def section(
             rows,
         )
     ]
-    largest = max(sizes.values())
-    usual = Counter(books.values()).most_common(1)[0][0]
+    usual_size, usual_books = (
+        Counter(of_models.values()).most_common(1)[0][0] for of_models in (sizes, books)
+    )
     axes = {
-        "tokens read": {n: float(tokens[n]) for n in found if sizes[n] == largest},
-        "parameters": {n: float(sizes[n]) for n in found if books[n] == usual},
+        "tokens read": {n: float(tokens[n]) for n in found if sizes[n] == usual_size},
+        "parameters": {n: float(sizes[n]) for n in found if books[n] == usual_books},
     }
     answers, drawn = [], {}
     for axis, of_axis in axes.items():
