@@ -333,6 +333,15 @@ def parse(cls: type[T], values: Any, name: str) -> T:
         raise UserError(f"params.yaml: {where} = {first['input']!r}: {message}") from None
 
 
+def paper(cls: type) -> dict[str, Any]:
+    """The paper's value of each key that has one."""
+    values = {
+        field.name: field.default.json_schema_extra["paper"]  # type: ignore[union-attr]
+        for field in dataclasses.fields(cls)
+    }
+    return {name: value for name, value in values.items() if value is not None}
+
+
 def differences(params: Any) -> dict[str, tuple[Any, Any]]:
     """Where a section departs from the paper: key -> (the paper's value, ours)."""
     found = {}

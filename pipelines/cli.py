@@ -82,12 +82,20 @@ def _launch(targets: list[str] | None, *options: int | bool | None) -> None:
 def plan_(
     targets: Targets = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Time, memory and disk instead.")] = False,
 ) -> None:
     """Say what would run, and why."""
     from pipelines import plan
 
     with project() as repo:
         planned = plan.make(repo, targets or [])
+    if cost:
+        from rich.console import Console
+
+        from pipelines.cost import show
+
+        show(planned.graph, Console())
+        return
     if as_json:
         print(json.dumps(planned.as_data(), indent=2))
         return

@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -96,3 +98,18 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: 
     with pytest.raises(UserError, match="the loss of update 0 is not finite"):
         train(new_model(), tmp_path / "state", loss=explodes)
     assert (tmp_path / "state").exists()
+
+
+def test_a_precision_that_the_processor_only_emulates_gives_a_line_that_says_how_slow() -> None:
+    script = "import torch; from gpt1.training.cost import warn_if_emulated as warn;"
+    script += "warn(torch.device('cpu'), 'fp32'); warn(torch.device('cpu'), 'bf16')"
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | {"ONEDNN_MAX_CPU_ISA": "AVX2"},  # as on a processor without bf16
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    (line,) = done.stderr.splitlines()
+    assert "bf16 is only emulated here; its matrix products take " in line
+    assert "times as long as those of fp32" in line

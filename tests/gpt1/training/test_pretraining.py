@@ -1,5 +1,8 @@
 """What pretraining feeds the loop, and what comes out of it."""
 
+import re
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -117,6 +120,38 @@ def test_a_thinned_curve_keeps_the_means_and_the_last_update() -> None:
         "loss": [1.0, 4.0, 7.0, 9.0],
     }
     assert thinned(curve[:0], 4).empty
+
+
+@pytest.mark.slow
+def test_too_little_memory_names_the_micro_batch_that_fits(tmp_path: Path) -> None:
+    """In a process whose address space is limited: its allocator really fails."""
+    script = f"""
+import resource, sys
+sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[3])]!r}
+from pathlib import Path
+import test_pretraining as test
+size = int(next(line for line in open("/proc/self/status") if "VmSize" in line).split()[1]) << 10
+resource.setrlimit(resource.RLIMIT_AS, (size + (500 << 20),) * 2)
+try:
+    test.run(Path("state"), test.Large(), width=512, heads=8, layers=2, batch=4096,
+             micro_batch=4096, epochs=1, dropout=0.0)
+except test.UserError as error:
+    print(error)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    assert re.search(r"micro_batch: 4096 is too much for the memory; \d+ fits", done.stdout)
+
+
+class Large(Reader):
+    """An epoch of one large batch."""
+
+    def windows(self, context: int, seed: int, epoch: int) -> "Large":
+        return Large(context, [epoch])
+
+    def __len__(self) -> int:
+        return 4096
 
 
 def test_words_end_where_the_vocabulary_says() -> None:

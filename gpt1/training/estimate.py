@@ -1,0 +1,143 @@
+"""What a training will take, before it starts: operations, memory and time, here and elsewhere."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from gpt1.model.cross_entropy import CHUNK
+from gpt1.model.transformer import GPTConfig
+from gpt1.params import Model
+from gpt1.training.cost import PRECISIONS, product_rate, training_operations
+from gpt1.training.optimizer import adamw
+from gpt1.training.pretraining import new_model
+
+PETAFLOP_DAY = 1e15 * 86_400
+ACCELERATORS = {
+    "V100": 125e12,
+    "A100": 312e12,
+    "H100 SXM": 989e12,
+}
+"""Dense peaks of 16-bit products from NVIDIA's data sheets, operations a second."""
+UTILISATION = 0.4
+"""The share of a peak that training reaches: nanoGPT reports about 0.4 for GPT-2 on A100s."""
+PAPER_DAYS = 0.96
+"""Petaflop/s-days: 8 GPUs x 30 days x 12 TFLOP/s x 0.33 (OpenAI, "AI and Compute", 2018)."""
+PAPER_TOKENS = 100 * 1.0e9 * 1.23
+"""100 epochs of a billion words, at 1.23 tokens a word: 14 novels with 40,000 merges gave that."""
+PAPER_VOCABULARY = 40_478
+MEASURED_SECONDS = 1.0
+PATIENCE = 20.0
+"""Seconds that a single window may take to be measured; beyond, the product's rate has to do."""
+BYTES_A_PARAMETER = 16
+"""Weight, gradient and AdamW's two moments, fp32 each."""
+
+
+@dataclass(frozen=True)
+class Training:
+    """One training of `tokens` tokens."""
+
+    tokens: float
+    parameters: int
+    operations: float
+    memory: float
+    """Bytes at the peak: weights, gradients, moments, activations and a chunk of logits."""
+    seconds: float
+    """On this machine."""
+
+    def times(self, factor: float) -> "Training":
+        """The same with so many times the tokens."""
+        scaled = {
+            name: getattr(self, name) * factor for name in ("tokens", "operations", "seconds")
+        }
+        return replace(self, **scaled)
+
+    def days_on(self, peak: float) -> float:
+        """On hardware of that peak, at UTILISATION."""
+        return self.operations / (peak * UTILISATION) / 86_400
+
+
+def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> Training:
+    """What training the model of `params` on so many tokens takes."""
+    torch.set_num_threads(params.threads)
+    config, parameters, activations = sizes(params, vocab)
+    return Training(
+        tokens=tokens,
+        parameters=parameters,
+        operations=tokens * training_operations(config),
+        memory=parameters * BYTES_A_PARAMETER + activations,
+        seconds=tokens / rate(params, vocab, device),
+    )
+
+
+def sizes(params: Model, vocab: int) -> tuple[Any, int, int]:
+    """The config, the parameters, and the bytes that one micro-batch keeps for its backward pass.
+
+    Found by a forward pass over tensors that have shapes and no content.
+    """
+    kept: dict[int, tuple[int, Tensor]] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = (storage.nbytes(), tensor)  # held, so that no other takes its place
+        return tensor
+
+    with FakeTensorMode():
+        model = new_model(params, vocab).train()
+        windows = torch.zeros(params.micro_batch, params.context + 1, dtype=torch.int64)
+        with (
+            torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor),
+            torch.autocast("cpu", torch.bfloat16, enabled=params.precision == "bf16"),
+        ):
+            model.loss(model.states(windows[:, :-1]), windows[:, 1:])
+        for parameter in model.parameters():
+            kept.pop(parameter.untyped_storage()._cdata, None)
+    logits = min(CHUNK, params.micro_batch * params.context) * vocab * 4
+    found = sum(parameter.numel() for parameter in model.parameters())
+    return model.config, found, sum(size for size, _ in kept.values()) + 2 * logits
+
+
+def rate(params: Model, vocab: int, device: torch.device) -> float:
+    """Tokens a second of training here: a second of micro-batches, AdamW's part included.
+
+    Measured without compilation. Where even one window would take minutes, that of the plain matrix
+    product, which no training reaches.
+    """
+    model = new_model(params, vocab).to(device).train()
+    operations = training_operations(model.config)
+    product = product_rate(device, PRECISIONS[params.precision])
+    window = operations * params.context / product
+    if window > PATIENCE:
+        return product / operations
+    rows = max(1, min(params.micro_batch, int(MEASURED_SECONDS / window)))
+    windows = torch.randint(vocab, (rows, params.context + 1), device=device)
+
+    def micro_batch() -> None:
+        with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bf16"):
+            loss = model.loss(model.states(windows[:, :-1]), windows[:, 1:])
+        loss.backward()
+        loss.item()  # waits for the device
+
+    optimizer = adamw(model, weight_decay=params.weight_decay)
+    micro_batch()
+    optimizer.step()
+    begin, done = time.perf_counter(), 0
+    while time.perf_counter() - begin < MEASURED_SECONDS:
+        micro_batch()
+        done += 1
+    training = (time.perf_counter() - begin) / (done * rows * params.context)
+    begin = time.perf_counter()
+    optimizer.step()
+    update = (time.perf_counter() - begin) / (params.batch * params.context)
+    return 1 / (training + update)
+
+
+def paper_operations() -> float:
+    """The paper's run, counted as every other one here."""
+    config = GPTConfig(
+        vocab=PAPER_VOCABULARY, layers=12, width=768, heads=12, context=512, dropout=0.1
+    )
+    return PAPER_TOKENS * training_operations(config)

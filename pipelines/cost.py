@@ -1,0 +1,166 @@
+"""What the long stages of the active params will cost, before they run."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow.parquet as pq
+from rich.table import Column, Table
+
+from gpt1 import params
+from gpt1.errors import UserError
+from gpt1.params import Finetune, Model
+from gpt1.training import estimate
+from gpt1.training.device import device
+from gpt1.training.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
+from pipelines.graph import Graph
+from stages import entry
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+CHARACTERS = 4.5
+"""In a token of English prose, as 14 novels gave with 40,000 merges; where none is counted yet."""
+BASE_SYMBOLS = 478
+"""Of the released vocabulary, beside its merges."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    stage: str
+    training: Training
+    disk: float
+    """Bytes that the stage leaves in the cache."""
+    known: bool = True
+    """Whether its tokens are: a task's are once its table is made."""
+
+
+def show(graph: Graph, console: "Console") -> None:
+    """Print the cost of every pretraining and fine-tuning in `graph`."""
+    costs = list(of_graph(graph))
+    header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
+    table = Table(Column("stage", no_wrap=True), *header)
+    for cost in costs:
+        training = cost.training
+        size = [f"{training.memory / 1e9:.1f} GB", f"{cost.disk / 1e9:.2f} GB"]
+        if not cost.known:
+            table.add_row(cost.stage, "?", "?", *size)
+            continue
+        days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS.values())]
+        work = [f"{training.tokens:.2g}", f"{training.operations:.2g}"]
+        table.add_row(cost.stage, *work, *size, *map(span, days))
+    console.print(table)
+    total = sum(cost.training.operations for cost in costs) / PETAFLOP_DAY
+    paper = estimate.paper_operations() / PETAFLOP_DAY
+    disk = sum(cost.disk for cost in costs) / 1e9
+    print(f"All of them: {total:.2g} petaflop/s-days, and {disk:.1f} GB of models in the cache.")
+    print("Books, documents and shards take about 2 bytes there a byte of books.")
+    print("?: no table of the task yet; `dvc repro task derived_task` makes them.")
+    print(
+        f"The paper's pretraining, counted the same way: {paper:.2f} petaflop/s-days; "
+        f"OpenAI published {PAPER_DAYS}."
+    )
+    print(
+        f"Here: measured for a second, uncompiled. Accelerators: one of them, at "
+        f"{UTILISATION:.0%} of its published peak: "
+        + ", ".join(f"{name} {peak / 1e12:.0f} TFLOP/s" for name, peak in ACCELERATORS.items())
+    )
+
+
+def of_graph(graph: Graph) -> Iterator[Cost]:
+    """For each stage that trains, in the graph's order."""
+    models = entry.sections(Model, "models")
+    measured: dict[str, Training] = {}
+
+    def one(model: Model, tokens: float) -> Training:
+        key = repr(changed(model, shards="", books=1, seed=0, epochs=1, checkpoints=[]))
+        if key not in measured:
+            measured[key] = estimate.estimate(model, vocabulary(), 1.0, device())
+        return measured[key].times(tokens)
+
+    for name in graph.stages:
+        kind, _, item = name.partition("@")
+        if kind == "pretrain":
+            model = models[item]
+            training = one(model, corpus(model) * model.epochs)
+            updates = training.tokens / (model.batch * model.context)
+            kept = 1 + sum(update <= updates for update in model.checkpoints)
+            yield Cost(name, training, kept * 4.0 * training.parameters)
+        elif kind.startswith("finetune"):
+            task, cell, *_ = item.split("-")
+            recipe = entry.section(Finetune, f"finetune.{task}")
+            model = models.get(cell) or models.get("gpt") or PAPER
+            same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
+            as_model = changed(model, **{key: getattr(recipe, key) for key in same})
+            tokens = examples(task, model.context)
+            training = one(as_model, (tokens or 0.0) * recipe.epochs)
+            yield Cost(name, training, 4.0 * training.parameters, known=tokens is not None)
+
+
+PAPER = params.parse(
+    Model,
+    params.paper(Model)
+    | {"seed": 1, "micro_batch": 4, "precision": "fp32", "threads": 2, "compile": False}
+    | {"checkpoints": []},
+    "models.gpt",
+)
+"""For imported weights, whose size is known only once they are imported."""
+
+
+def vocabulary() -> int:
+    """Of the `bpe` stage, or what its params ask for, or the released one."""
+    if (file := Path("data/bpe/vocab.json")).is_file():
+        return len(json.loads(file.read_text()))
+    try:
+        return entry.section(params.BPE, "bpe").merges + BASE_SYMBOLS
+    except UserError:
+        return estimate.PAPER_VOCABULARY
+
+
+def corpus(model: Model) -> float:
+    """Tokens of one epoch: counted in the shards, else from the size of the books."""
+    if shards := sorted(Path(f"data/{model.shards}").glob("train-*.parquet")):
+        return model.books * sum(map(_ids, shards))
+    for folder in (Path("data/raw/books"), Path(entry.section(params.Raw, "raw").path)):
+        if folder.is_dir():
+            size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+            return model.books * size / CHARACTERS
+    raise UserError("the books are not here yet; `dvc repro raw` fetches them")
+
+
+def changed(model: Model, **values: Any) -> Model:
+    return Model(**vars(model) | values)
+
+
+def _ids(path: Path) -> int:
+    metadata = pq.ParquetFile(path).metadata
+    column = metadata.schema.names.index("element")
+    groups = range(metadata.num_row_groups)
+    return sum(metadata.row_group(group).column(column).num_values for group in groups)
+
+
+def examples(task: str, context: int) -> float | None:
+    """Tokens of one epoch of a task; None where its table is not made yet."""
+    from gpt1.tasks import table
+
+    path = Path(f"data/tasks/{task}.parquet")
+    if not path.is_file():
+        return None
+    described, rows = table.read(path)
+    total = 0.0
+    for row in (row for row in rows if row.split == "train"):
+        whole = len(row.text) + len(row.text_pair or "")
+        texts = [whole + len(choice) for choice in row.choices or [""]]
+        orders = 2 if described.shape == "similarity" else 1
+        total += orders * sum(min(context, length / CHARACTERS + 3) for length in texts)
+    return total
+
+
+def span(days: float) -> str:
+    """In the unit that reads best."""
+    for unit, length in (("years", 365.0), ("days", 1.0), ("h", 1 / 24), ("min", 1 / 1440)):
+        if days >= length:
+            return f"{days / length:.1f} {unit}"
+    return f"{days * 86_400:.1f} s"
