@@ -32,5 +32,6 @@ bench: setup
 	python benchmarks/shards.py 20
 	python benchmarks/finetuning.py demo sst2
 	python benchmarks/pretraining.py demo fp32
+	python benchmarks/generation.py
 	python benchmarks/orchestration.py noop
 	python benchmarks/zero_shot.py

@@ -38,7 +38,7 @@ class _LinearCrossEntropy(torch.autograd.Function):
             normaliser = logits.logsumexp(-1, keepdim=True)  # (n, 1)
             target = targets[part, None]  # (n, 1)
             losses = (normaliser - logits.gather(-1, target)).squeeze(-1)  # (n,)
-            loss += losses @ scale[part]
+            loss += (losses * scale[part]).sum()  # autocast would round a product to bf16
             if states_gradient is not None and weight_gradient is not None:
                 logits.sub_(normaliser).exp_()  # now the probabilities
                 logits.scatter_add_(-1, target, torch.full_like(normaliser, -1.0))

@@ -128,3 +128,17 @@ def test_saving_twice_gives_the_same_bytes(model: GPT, tmp_path: Path) -> None:
     GPT.load(tmp_path / "one").save(tmp_path / "two")
     for name in ("config.json", "model.safetensors"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_loss_of_half_precision_is_summed_in_full_precision() -> None:
+    """In bf16 a loss near 15 could only be a multiple of 0.06."""
+    torch.manual_seed(0)
+    model = GPT(GPTConfig(vocab=100, layers=1, width=16, heads=2, context=8, dropout=0.0))
+    torch.nn.init.normal_(model.tokens.weight)
+    tokens = torch.randint(100, (64, 9))
+    losses = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            losses.append(model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]).item())
+    assert losses[1] == pytest.approx(losses[0], abs=2e-3)
+    assert losses[1] * 16 % 1 != 0
