@@ -344,7 +344,8 @@ def _prefect() -> Iterator[None]:
         return
     with ThreadPoolExecutor() as pool:
         starting = pool.submit(servers.start, root, "prefect")
-        tracking.connect(root, Environment.read().tracking)  # takes seconds as well
+        with suppress(Exception):  # it is told, and to more people, by who needs it
+            tracking.connect(root, Environment.read().tracking)  # takes seconds as well
         server = starting.result()
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
     try:

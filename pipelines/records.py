@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt1.environment import Environment
+from gpt1.errors import UserError
 from pipelines import lockfile
 from stages import tracking
 
@@ -21,12 +22,18 @@ SEARCH_AT_ONCE = 1000
 
 
 class Records:
-    """The MLflow runs of the project at `root`."""
+    """The MLflow runs of the project at `root`. Raises UserError where MLflow is away."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.address = Environment.read().tracking
-        self.client, self.experiment = tracking.connect(root, self.address)
+        try:
+            self.client, self.experiment = tracking.connect(root, self.address)
+        except Exception as error:  # whatever MLflow, its database or the network raise
+            reason = str(error).partition("\n")[0][:200]
+            raise UserError(
+                f"MLflow cannot be reached at {self.address or tracking.database(root)}: {reason}"
+            ) from None
 
     def runs(self, filter_string: str = "") -> list["Run"]:
         """The newest first."""

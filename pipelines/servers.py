@@ -124,10 +124,13 @@ def _prefect(root: Path, port: int) -> list[str]:
 
 
 def _mlflow(root: Path, port: int) -> list[str]:
-    tracking.connect(root)  # the first touch of a database
+    database = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")  # MLflow's own name for it
+    if not database:
+        tracking.connect(root)  # the first touch of a database
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
     artifacts = str(root / tracking.FOLDER / "artifacts")
-    store = ["--backend-store-uri", tracking.database(root), "--artifacts-destination", artifacts]
+    store = ["--backend-store-uri", database or tracking.database(root)]
+    store += ["--artifacts-destination", artifacts]
     return [*command, *store, "--workers", "1"]
 
 
