@@ -1,6 +1,7 @@
 """The data card: what came in, what went and why, and what is left; Markdown, a page and JSON."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -48,8 +49,8 @@ class Card:
             self._sample(span.kind, span.text)
 
     def dropped(self, row: dict[str, Any]) -> None:
-        """A book was dropped."""
-        self.drops.append(row)
+        """A book was dropped; what its reason says after a colon is of that book alone."""
+        self.drops.append(row | {"reason": re.split("[:;]", row["reason"])[0]})
 
     def passages(self, book: str, rows: list[dict[str, str]]) -> None:
         """Passages of a book were cut."""
@@ -129,7 +130,7 @@ class Card:
             for reason, rows in grouped.items()
         ]
         counts = Counter({reason: len(rows) for reason, rows in grouped.items()})
-        table = Table("Each of them: `dropped.parquet`.", ["reason", "books", "words"], rows)
+        table = Table("Each of them is in dropped.parquet.", ["reason", "books", "words"], rows)
         return [table, _figure("dropped", _largest(counts), "books")]
 
     def _duplicates(self) -> list[Block]:
@@ -142,7 +143,9 @@ class Card:
         ]
         sizes = Counter(1 + len(rows) for rows in clusters.values())
         by_size = {f"{size} copies": sizes[size] for size in sorted(sizes)}
-        caption = f"The longest of each cluster is kept; at most {ROWS} are shown."
+        caption = (
+            f"The longest of each cluster is kept; {min(len(rows), ROWS)} of {len(rows)} shown."
+        )
         table = Table(caption, ["kept", "dropped (similarity)"], rows[:ROWS])
         return [_figure("clusters", by_size, "clusters"), table]
 
@@ -155,7 +158,7 @@ class Card:
         if not self.spans:
             return ["None."]
         samples = [[kind, text] for kind in sorted(self.samples) for text in self.samples[kind]]
-        caption = "Samples of what was removed; all of it: `removed.parquet`."
+        caption = "Samples of what was removed; all of it is in removed.parquet."
         return [
             _figure("spans", _largest(self.spans), "spans"),
             Table(caption, ["kind", "text"], samples),
@@ -169,7 +172,7 @@ def _figure(name: str, values: dict[str, int], unit: str) -> Block:
     if not values:
         return "None."
     shown = ", ".join(f"{key} {value:,}" for key, value in values.items())
-    return Figure(name, bars(values, unit), unit.capitalize() + ".", f"Bars: {shown}")
+    return Figure(name, bars(values, unit), f"Number of {unit}.", f"Bars: {shown}")
 
 
 def _largest(counts: Counter[str]) -> dict[str, int]:

@@ -10,6 +10,7 @@ WIDTH, ROW, DPI = 7.0, 0.28, 120
 def bars(values: Mapping[str, int], unit: str) -> bytes:
     """A horizontal bar for each name, the first on top, with its number beside it."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     canvas = Figure(figsize=(WIDTH, 0.8 + ROW * len(values)), dpi=DPI, layout="constrained")
     axes = canvas.subplots()
@@ -18,6 +19,7 @@ def bars(values: Mapping[str, int], unit: str) -> bytes:
     axes.invert_yaxis()
     axes.set_xlabel(unit)
     axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
     axes.spines[["top", "right"]].set_visible(False)
     out = io.BytesIO()

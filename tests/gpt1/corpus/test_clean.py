@@ -150,6 +150,14 @@ def test_a_story_that_stands_in_a_longer_anthology_is_cut_and_kept_for_audit(
     )
 
 
+def test_what_a_book_says_twice_stays(tmp_path: Path) -> None:
+    books = {"twice": "\n".join([prose(5, 3000)] * 2), "other": prose(6, 3000), "third": prose(7)}
+    clean(raw(tmp_path, books), tmp_path / "out", PARAMS)
+    train, valid = splits(tmp_path / "out")
+    texts = dict(zip([*train.book, *valid.book], [*train.text, *valid.text], strict=True))
+    assert texts["twice"] == books["twice"]
+
+
 def test_the_data_card_says_what_went_and_why(tmp_path: Path) -> None:
     books = {f"b{n}": prose(n) for n in range(4)} | {"same": prose(1), "empty": "\n"}
     clean(raw(tmp_path, books), tmp_path / "out", PARAMS)

@@ -44,6 +44,17 @@ def test_a_shared_run_is_found_whatever_its_case_and_marks_with_its_text_and_lin
     }
 
 
+def test_a_changed_word_parts_a_stretch_and_every_book_that_has_it_is_named(tmp_path: Path) -> None:
+    words = normal_words(prose(4))
+    changed = [*words[:20], "zebra", *words[21:50]]
+    path = documents(tmp_path, {"one": " ".join(words), "two": " ".join(words[:20])})
+    found = check(tasked(tmp_path, " ".join(changed)), path).overlaps
+    stretches = [" ".join(words[:20]), " ".join(words[21:50])]
+    assert sorted((overlap.book, overlap.text) for overlap in found) == sorted(
+        [("one", stretches[0]), ("one", stretches[1]), ("two", stretches[0])]
+    )
+
+
 def test_twelve_words_in_common_are_none_and_two_texts_are_not_one(tmp_path: Path) -> None:
     words = normal_words(prose(5))
     task = tasked(tmp_path, " ".join(words[:12]), pair=" ".join(words[12:24]))
