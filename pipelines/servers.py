@@ -79,7 +79,7 @@ def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             KINDS[kind].command(root, port),
-            env=os.environ | environment(root),
+            env=os.environ | environment(root) | {"PREFECT_SERVER_UI_API_URL": _api(port)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -138,6 +138,11 @@ KINDS = {
     "prefect": Kind(4200, "/api/health", _prefect),
     "mlflow": Kind(5000, "/health", _mlflow),
 }
+
+
+def _api(port: int) -> str:
+    """Where the page in the browser asks; Prefect would say 4200, whatever the port."""
+    return f"http://{HOST}:{port}/api"
 
 
 def _free(kind: str, port: int) -> int:

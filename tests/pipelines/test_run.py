@@ -4,6 +4,7 @@ import json
 import shutil
 import signal
 import time
+import urllib.request
 
 import psutil
 import pytest
@@ -186,6 +187,12 @@ def find(victim, project, driver):
         members = [p for note in notes for p in sessions.members(int(note.name))]
         found = [p for p in members if (p.pid in {int(n.name) for n in notes}) == (victim == "dvc")]
     return found[0]
+
+
+def test_the_page_in_the_browser_asks_the_server_it_came_from(server):
+    address = str(server.client.api_url)
+    with urllib.request.urlopen(address.replace("/api", "/ui-settings").rstrip("/")) as page:
+        assert json.load(page)["api_url"] == address.rstrip("/")
 
 
 def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(small, server):
