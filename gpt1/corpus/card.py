@@ -68,7 +68,7 @@ class Card:
     def reasons(self) -> str:
         """Such as `2 short, 1 language`."""
         counts = Counter(row["reason"] for row in self.drops)
-        return ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "none dropped"
+        return ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "none"
 
     def metrics(self) -> dict[str, int]:
         """Numbers by name, such as `train/words`."""
