@@ -5,7 +5,6 @@ holds a digest of the classifier, which no two fine-tunings share.
 """
 
 import hashlib
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,6 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from gpt1.errors import UserError
 from gpt1.tasks.model import TaskModel
-
-# MLflow would take hints for a schema, and then refuse a bare text or a table.
-warnings.filterwarnings("ignore", message=r".*Add type hints to the `predict` method")
 
 
 class FineTuned(PythonModel):
@@ -34,7 +30,12 @@ class FineTuned(PythonModel):
                 "back the one of this run"
             )
 
-    def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
+    def predict(
+        self,
+        context: PythonModelContext,
+        model_input: pd.DataFrame,  # other hints are a schema to MLflow, which refuses bare texts
+        params: dict[str, Any] | None = None,
+    ) -> list[dict[str, Any]]:
         return self.model.predict(rows(model_input))
 
 

@@ -11,6 +11,7 @@ stage goes on without it.
 
 import dataclasses
 import fcntl
+import logging
 import os
 import subprocess
 import sys
@@ -112,6 +113,8 @@ class Run:
         logged = self._client.create_logged_model(
             self._experiment, directory.name, self.id, params=config
         )
+        # Texts, rows and tables are all answered, so that there is no signature to complain about.
+        logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
             pyfunc.save_model(
