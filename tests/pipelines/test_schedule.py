@@ -19,7 +19,7 @@ def graph(edges, **needs):
 class Launcher:
     """Plays stages in threads and writes down when each began and ended."""
 
-    def __init__(self, seconds=0.02, fails=()):
+    def __init__(self, seconds=0.2, fails=()):
         self.seconds, self.fails = seconds, fails
         self.order, self.together, self._now = [], [], []
         self._lock = threading.Lock()
