@@ -60,9 +60,7 @@ def run(
             seed=seed,
             state=folder / "state.safetensors",
             title=f"finetune {out.name}",
-            after=lambda update, row: record.metrics(
-                {name: row[name] for name in CURVE[1:]}, step=update
-            ),
+            after=lambda update, row: record.metrics({k: row[k] for k in CURVE[1:]}, step=update),
         )
         scores = dict(tuned.scores(held_out))
         with publish(out) as beside:
