@@ -1,10 +1,14 @@
-"""Whole or not at all: an output is written beside its place and then moved there."""
+"""Outputs whole or not at all, written beside their place; Parquet files read in flat memory."""
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 
 @contextmanager
@@ -24,6 +28,16 @@ def publish(out: Path) -> Iterator[Path]:
         os.replace(beside, out)
     finally:
         _remove(beside)
+
+
+def rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """The rows of a Parquet file, in order; memory holds one row group.
+
+    Not `iter_batches`, which keeps what it has read until the file ends.
+    """
+    for group in range(file.num_row_groups):
+        for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
+            yield from batch.to_pylist()
 
 
 def _remove(path: Path) -> None:

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.corpus.shuffling import shuffle_sentences
-from gpt1.files import publish
+from gpt1.files import publish, rows
 from stages import entry, tracking, work
 
 
@@ -22,7 +22,7 @@ def main(*, documents: Path, seed: int, out: Path) -> None:
         folder.mkdir()
         source = pq.ParquetFile(documents / "train.parquet")
         books = pq.read_table(documents / "train.parquet", columns=["book"])["book"].to_pylist()
-        texts = (text for batch in source.iter_batches(1) for text in batch["text"].to_pylist())
+        texts = (row["text"] for row in rows(source, ["text"]))
         found = shuffle_sentences(texts, seed, scratch)
         with pq.ParquetWriter(folder / "train.parquet", source.schema_arrow) as train:
             for book, text in zip(books, found, strict=True):

@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 
 from gpt1.corpus.contamination import without
 from gpt1.errors import UserError
-from gpt1.files import publish
+from gpt1.files import publish, rows
 from gpt1.params import Contamination
 from stages import entry, tracking
 
@@ -25,8 +25,7 @@ def main(*, documents: Path, overlaps: Path, what: str, out: Path) -> None:
         source = pq.ParquetFile(documents / "train.parquet")
         kept = 0
         with pq.ParquetWriter(folder / "train.parquet", source.schema_arrow) as train:
-            for batch in source.iter_batches(1):
-                (row,) = batch.to_pylist()
+            for row in rows(source, ["book", "text"]):
                 if found := lines.get(row["book"]):
                     row["text"] = "" if what == "books" else without(row["text"], found)
                 if row["text"]:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from gpt1.corpus.shingles import LENGTH, normal_words, runs
+from gpt1.files import rows
 from gpt1.tasks import table
 from gpt1.workers import ordered
 
@@ -62,10 +63,8 @@ def check(task: Path, documents: Path) -> Checked:
     """Compare a task's table with the documents of a Parquet file (book, text)."""
     places: dict[str, list[Place]] = defaultdict(list)
     file = pq.ParquetFile(documents)
-    rows = (
-        (row["book"], row["text"]) for batch in file.iter_batches(1) for row in batch.to_pylist()
-    )
-    for matches in ordered(partial(_matches, task=task.resolve()), rows, documents.stat().st_size):
+    texts = ((row["book"], row["text"]) for row in rows(file, ["book", "text"]))
+    for matches in ordered(partial(_matches, task=task.resolve()), texts, documents.stat().st_size):
         for run, place in matches:
             places[run].append(place)
     examples: dict[str, int] = defaultdict(int)

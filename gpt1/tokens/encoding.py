@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from tqdm import tqdm
 
 from gpt1.errors import UserError
+from gpt1.files import rows
 from gpt1.tokens.bpe import BPETokenizer, count_words
 from gpt1.tokens.shards import ShardWriter
 from gpt1.workers import pieces
@@ -23,8 +24,7 @@ def write_shards(documents: Path, bpe: Path, out: Path, split: str, work: Path) 
     The ids of each document are kept in `work`, for a run that goes on after a kill.
     """
     tokens = 0
-    file = _opened(documents)
-    books = (book for batch in file.iter_batches(columns=["book"]) for book in batch[0].to_pylist())
+    books = (row["book"] for row in rows(_opened(documents), ["book"]))
     encode = partial(_encode, bpe=bpe.resolve())
     with ShardWriter(out, split) as shards:
         for book, piece in zip(books, _each(encode, documents, work / split, split), strict=True):
@@ -47,9 +47,7 @@ def _each(
 ) -> Iterator[Path]:
     """The pieces that `function(text, piece)` writes, one for each document."""
     file = _opened(documents)
-    texts = (
-        text for batch in file.iter_batches(1, columns=["text"]) for text in batch[0].to_pylist()
-    )
+    texts = (row["text"] for row in rows(file, ["text"]))
     groups = range(file.metadata.num_row_groups)
     size = sum(file.metadata.row_group(group).total_byte_size for group in groups)
     work = pieces(function, texts, folder, size)

@@ -163,8 +163,10 @@ def _pieces(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np
     try:
         chosen = _chosen(paths, fraction)
         for path in paths:
-            for batch in pq.ParquetFile(path).iter_batches(16):
-                for book, ids in zip(batch["book"].to_pylist(), batch["ids"], strict=True):
+            file = pq.ParquetFile(path)
+            for group in range(file.num_row_groups):  # iter_batches keeps what it has read
+                table = file.read_row_group(group, ["book", "ids"])
+                for book, ids in zip(table["book"].to_pylist(), table["ids"], strict=True):
                     if book in chosen:
                         yield book, ids.values.to_numpy()
     except (pa.ArrowException, KeyError) as error:

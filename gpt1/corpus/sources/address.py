@@ -25,6 +25,7 @@ from typing import Any
 
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
+from gpt1.files import rows
 
 KEYS = {"address", "format", "text", "book", "lines"}
 
@@ -47,14 +48,14 @@ def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator
     Raises UserError where the source file is wrong, or nothing is there.
     """
     place = _checked(source, values)
-    rows = _FORMATS[values["format"]]
+    parse = _FORMATS[values["format"]]
     for path, name in _files(place):
         if name in done:
             continue
         if values["format"] == "lines":
             yield from _dump(path, name, place)
             continue
-        numbered = enumerate(rows(path, name, place))
+        numbered = enumerate(parse(path, name, place))
         if not place.book:
             for number, (_, text) in numbered:
                 yield Book(f"{name}-{number:07d}", f"{name}#{number}", text)
@@ -103,9 +104,8 @@ def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
     with _one_line(place, name), path as opened:
         file = pq.ParquetFile(opened)
         _present(columns, file.schema_arrow.names, name, place)
-        for batch in file.iter_batches(1000, columns=columns):
-            for row in batch.to_pylist():
-                yield str(row.get(place.book, "")), str(row[place.text] or "")
+        for row in rows(file, columns):
+            yield str(row.get(place.book, "")), str(row[place.text] or "")
 
 
 def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
@@ -122,10 +122,10 @@ def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
 
 def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
     csv.field_size_limit(sys.maxsize)
-    rows = csv.DictReader(_lines(path, name, place))
+    table = csv.DictReader(_lines(path, name, place))
     with _one_line(place, name):
-        _present([place.text, *filter(None, [place.book])], rows.fieldnames or [], name, place)
-        for row in rows:
+        _present([place.text, *filter(None, [place.book])], table.fieldnames or [], name, place)
+        for row in table:
             yield row.get(place.book, ""), row[place.text] or ""
 
 
