@@ -170,15 +170,23 @@ def test_what_was_not_asked_for_is_named(project):
     assert "Zero-shot behaviours: without the paper's sst2, dprd, winograd." in found
 
 
+def test_without_fine_tuning_the_pretraining_still_has_its_report(project):
+    ask(project, compare=COMPARED | {"tasks": []})
+    found = build(project)
+    assert "## Comparison" not in found
+    assert "Comparison: not asked for (compare.tasks)." in found
+    assert row(found, "gpt")[2] == "20"
+
+
 def test_each_question_has_its_effect_and_a_verdict(project):
     ask(project, **EVERYTHING)
     found = build(project)
     helped = row(found, "Does pretraining help?")
     assert helped[1].startswith("+10.0 ± 0.0")
-    assert helped[3:] == ["+2.2", "agrees"]  # RTE alone is in Table 5
+    assert helped[2:4] == ["agrees", "+2.2"]  # RTE alone is in Table 5
     assert row(found, "Does the auxiliary language-model loss help?")[1].startswith("+30.0")
     assert row(found, "Do the transferred layers help?")[1].startswith("-20.0")
-    assert row(found, "Do the transferred layers help?")[-1] == "disagrees"
+    assert row(found, "Do the transferred layers help?")[2] == "disagrees"
     structure = row(found, "Does long-range structure matter?")
     assert structure[1].startswith("+0.750")
     books = row(found, "Does the loss fall with the tokens read?")

@@ -24,7 +24,7 @@ def section(
     results: Results, compare: Compare, no_auxiliary: NoAuxiliary
 ) -> tuple[Section | None, list[Answer]]:
     """Table 5 over the tasks and seeds that the models share; nothing without two of its rows."""
-    if FULL not in compare.models:
+    if FULL not in compare.models or not compare.tasks:
         return None, []
     grid: Grid = {
         model: {task: results.cell(task, model, compare.seeds) for task in compare.tasks}

@@ -24,14 +24,14 @@ def table(answers: Sequence[Answer]) -> Table:
             "What was measured for each question, with its 95 % interval, and whether that agrees "
             "with the paper. Only an interval that leaves zero out decides."
         ),
-        columns=["question", "effect", "measured as", "the paper", "verdict"],
+        columns=["question", "effect", "verdict", "the paper", "measured as"],
         rows=[
             [
                 a.question,
                 f"{a.effect:{a.style}}",
-                a.what,
-                _expected(a),
                 verdict(a.effect, a.expected),
+                _expected(a),
+                a.what,
             ]
             for a in answers
         ],

@@ -8,7 +8,10 @@ from gpt1.params import Compare
 NONE = "-"
 
 
-def section(results: Results, compare: Compare) -> Section:
+def section(results: Results, compare: Compare) -> Section | None:
+    """Nothing where no task was fine-tuned."""
+    if not compare.tasks:
+        return None
     note = "The paper's scores are of test splits, its GLUE scores of the GLUE server."
     return Section("Comparison", [comparison(results, compare), note])
 

@@ -22,6 +22,7 @@ from gpt1.analysis.report.results import Results
 from gpt1.params import Experiment
 
 ASKED_BY = {
+    "Comparison": "compare.tasks",
     "Ablations": "compare.models with gpt and scratch or lstm, or no_auxiliary",
     "Layers transferred": "transfer",
     "Zero-shot behaviours": "zero_shot",
@@ -44,17 +45,19 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         shuffling.section(results, experiment.shuffling, experiment.zero_shot),
         scaling.section(results, experiment.scaling, experiment.models),
     ]
+    drawn = [section for section, _ in analyses]
+    compared = comparison.section(results, experiment.compare)
     found = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
     trained = pretraining.section(results, names, experiment.models)
     sections = [
         Section("Answers", [answers.table(found)]) if found else None,
-        comparison.section(results, experiment.compare),
-        *(section for section, _ in analyses),
+        compared,
+        *drawn,
         *([corpus.section(results, experiment.contamination), trained] if names else []),
         pretraining.samples(results, experiment.samples),
         departures(experiment, names),
-        missing((section.title for section, _ in analyses if section), experiment),
+        missing((section.title for section in [compared, *drawn] if section), experiment),
     ]
     return Document(
         title="Does generative pre-training help?",

@@ -30,10 +30,9 @@ def section(
         for pair, (own, other) in zip(pairs, losses, strict=True)
     )
     caption = "Loss (nats a token) and perplexity on the held-out books, which are in order."
+    drawn = "Loss on the held-out books; a line joins the two models of a pair."
     blocks: list[Block] = [
-        Figure(
-            "shuffling", figures.pairs(ORDERS, losses), caption, f"Held-out loss. {alternative}."
-        ),
+        Figure("shuffling", figures.pairs(ORDERS, losses), drawn, f"Held-out loss. {alternative}."),
         Table(caption, ["model", "trained on", "loss", "perplexity"], rows),
         *(
             scores(results, pair, zero_shot.tasks)
