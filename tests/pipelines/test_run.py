@@ -211,4 +211,4 @@ def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(sma
         assert set(small.lock["stages"]) == {"first", "left"}
     finally:
         serving.send_signal(signal.SIGINT)
-        assert serving.wait(timeout=60) == 0
+        assert serving.wait(timeout=240) == 0

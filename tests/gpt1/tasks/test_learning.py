@@ -120,7 +120,7 @@ def test_shuffled_labels_bring_a_real_task_to_chance(name: str, tmp_path: Path) 
 @pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
 def test_sst2_is_learned_at_the_demos_size_with_no_pretraining(tmp_path: Path) -> None:
     loaded = load.official("sst2", Path(REAL or "") / "tasks/glue_data")
-    train, dev = some(loaded.examples, "train", 20_000), some(loaded.examples, "dev", 872)
+    train, dev = some(loaded.examples, "train", 40_000), some(loaded.examples, "dev", 872)
     recipe = dataclasses.replace(RECIPE, warmup=0.002)  # type: ignore[type-var]
     found = answered(loaded.task, train, dev, tmp_path, size=DEMO, recipe=recipe, merges=8000)
     assert METRICS["accuracy"](found.target, found.answers) >= 0.78
