@@ -29,7 +29,8 @@ def test_the_page_needs_no_other_file_and_no_network(document):
 def test_text_is_shown_as_text_and_not_as_markup(document):
     page = html.fromstring(document.html())
     assert page.xpath("//p[2]/text()") == ["Text <i>."]
-    assert page.xpath("//caption/text()") == ["Scores <by> task"]
+    assert page.xpath("//p[@class='caption']/text()") == ["Scores <by> task"]
+    assert page.xpath("//table/@aria-label") == ["Scores <by> task"]
     assert page.xpath("//img/@alt") == ['A "dot" & nothing else']
 
 
