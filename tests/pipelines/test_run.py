@@ -210,5 +210,5 @@ def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(sma
         assert server.last_run().state.name == "Completed"
         assert set(small.lock["stages"]) == {"first", "left"}
     finally:
-        serving.send_signal(signal.SIGINT)
-        assert serving.wait(timeout=240) == 0
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(timeout=60) == 0
