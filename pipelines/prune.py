@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
+FINGERPRINT = "[0-9a-f]" * 16
+"""The folders in which a stage keeps its state; their own is named after the stage or its out."""
+
+
 @dataclass(frozen=True)
 class Prunable:
     stages: list[str]
@@ -44,8 +48,8 @@ def find(repo: "Repo") -> Prunable:
     files = [root / out for out in outs if not any(_overlap(out, other) for other in needed)]
     launched = [living[name] for name in planned.to_launch()]
     unfinished = {Path(out).name for stage in launched for out in stage.outs}
-    states = sorted((root / ".work").glob("*@*"))  # each is named after its stage and its out
-    files += [path for path in states if path.name.partition("@")[2] not in unfinished]
+    states = {path.parent for path in (root / ".work").glob(f"*/{FINGERPRINT}")}
+    files += [path for path in sorted(states) if path.name.rpartition("@")[2] not in unfinished]
     cached = [Path(path) for path in _gc(repo, dry=True)]
     return Prunable(dead, [path for path in files if path.exists()], cached)
 

@@ -11,7 +11,7 @@ from gpt1.params import Compare
 from stages import entry
 
 if TYPE_CHECKING:
-    from gpt1.analysis.report.document import Table as Compared
+    from gpt1.document import Table as Compared
 
 REPORT = Path("report", "index.html")
 

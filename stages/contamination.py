@@ -4,23 +4,12 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.corpus.contamination import check
 from gpt1.files import publish
 from stages import entry, tracking
 
-SCHEMA = pa.schema(
-    [
-        ("split", pa.string()),
-        ("id", pa.string()),
-        ("book", pa.string()),
-        ("first_line", pa.int64()),
-        ("last_line", pa.int64()),
-        ("text", pa.string()),
-    ]
-)
 SAMPLES = 3
 
 
@@ -31,8 +20,7 @@ def main(*, task: Path, documents: Path, out: Path, metrics: Path) -> None:
         summary = checked.summary()
         run.metrics({f"{split}/overlapping": of["overlapping"] for split, of in summary.items()})
         with publish(out) as table:
-            rows = [asdict(overlap) for overlap in checked.overlaps]
-            pq.write_table(pa.Table.from_pylist(rows, SCHEMA), table)
+            pq.write_table(checked.table(), table)
         with publish(metrics) as beside:
             longest = sorted(checked.overlaps, key=lambda overlap: -len(overlap.text))
             content = {"splits": summary, "longest": [asdict(row) for row in longest[:SAMPLES]]}

@@ -4,9 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from gpt1.analysis.report.results import reported_split
 from gpt1.files import publish
-from gpt1.tasks.metrics import evaluate
+from gpt1.tasks.metrics import evaluate, reported_split
 from gpt1.tasks.predictions import read
 from stages import entry, tracking
 

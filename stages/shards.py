@@ -11,7 +11,7 @@ def main(documents: Path, bpe: Path, out: Path) -> None:
     """Write `train-*.parquet` and `valid-*.parquet`."""
     with (
         tracking.run() as run,
-        work.folder("shards", {}, documents, bpe, work.TOKENS) as pieces,
+        work.folder(out.name, {}, documents, bpe, work.TOKENS) as pieces,
         publish(out) as folder,
     ):
         folder.mkdir()

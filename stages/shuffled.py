@@ -15,7 +15,7 @@ def main(*, documents: Path, seed: int, out: Path) -> None:
     """Write `train.parquet` and `valid.parquet` with the columns `book` and `text`."""
     with (
         tracking.run() as run,
-        work.folder("shuffled", {"seed": seed}, documents) as scratch,
+        work.folder(out.name, {"seed": seed}, documents) as scratch,
         publish(out) as folder,
     ):
         run.params({"seed": seed})

@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gpt1.analysis.report.document import Block, Document, Figure, Section, Table
 from gpt1.corpus.cleaning import Cleaned
 from gpt1.corpus.plots import bars
+from gpt1.document import Block, Document, Figure, Section, Table
 
 SAMPLE = 200
 """Characters shown of a removed span, and spans shown of each kind: `SAMPLES`."""

@@ -6,12 +6,13 @@ matched text is kept, for people to judge.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.corpus.shingles import LENGTH, normal_words, runs
@@ -19,6 +20,16 @@ from gpt1.files import rows
 from gpt1.tasks import table
 from gpt1.workers import ordered
 
+SCHEMA = pa.schema(
+    [
+        ("split", pa.string()),
+        ("id", pa.string()),
+        ("book", pa.string()),
+        ("first_line", pa.int64()),
+        ("last_line", pa.int64()),
+        ("text", pa.string()),
+    ]
+)
 Place = tuple[str, int, int, int]
 """A book, the number of a word in it, the lines of that word and of the last one of its run."""
 
@@ -45,6 +56,10 @@ class Checked:
     examples: dict[str, int]
     short: dict[str, int]
     overlaps: list[Overlap]
+
+    def table(self) -> pa.Table:
+        """A row for each stretch of words in common."""
+        return pa.Table.from_pylist([asdict(overlap) for overlap in self.overlaps], SCHEMA)
 
     def summary(self) -> dict[str, dict[str, int]]:
         """For each split: examples, how many are short, and how many overlap with a book."""

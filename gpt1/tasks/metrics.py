@@ -1,6 +1,6 @@
 """Scores, from predictions alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -94,3 +94,8 @@ def _interval(main: Callable, targets: np.ndarray, answers: np.ndarray) -> list[
         rows = random.integers(len(targets), size=len(targets))
         resampled.append(main(targets[rows], answers[rows]))
     return [float(bound) for bound in np.percentile(resampled, [2.5, 97.5])]
+
+
+def reported_split(splits: Sequence[str]) -> str:
+    """The first test split that was scored, else the first other one."""
+    return next((split for split in splits if split.startswith("test")), splits[0])

@@ -41,18 +41,19 @@ def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(proje
             kept = next(r for r in records.runs("tags.stage = 'cell@x'"))
             records.client.set_tag(kept.info.run_id, "keep", "for the paper")
     cells(project, ["x"], 3)
-    for state in ("finetune@gone", "logs"):
-        (project.root / ".work" / state).mkdir(exist_ok=True)
+    for state in ("finetune@gone/0123456789abcdef", "clean/0123456789abcdef", "logs"):
+        (project.root / ".work" / state).mkdir(parents=True, exist_ok=True)
 
     shown = project.gpt1("prune").stdout
-    for part in ("dead stage  cell@y", "out_y", ".work/finetune@gone", "gpt1 prune --yes"):
+    states = ".work/finetune@gone", ".work/clean"
+    for part in ("dead stage  cell@y", "out_y", *states, "gpt1 prune --yes"):
         assert part in shown
     assert (project.root / "out_y").exists()
     project.gpt1("prune", "--yes")
 
     assert list(project.lock["stages"]) == ["cell@x"]
     assert not (project.root / "out_y").exists()
-    assert not (project.root / ".work/finetune@gone").exists()
+    assert not any((project.root / state).exists() for state in states)
     assert (project.root / ".work/logs").exists()
     files = project.root / ".dvc/cache/files/md5"
     there = {p.parent.name + p.name for p in files.glob("*/*")}

@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 from gpt1.analysis.report import paper
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.document import Section, Table
 from gpt1.analysis.report.results import Cell, Results
 from gpt1.analysis.report.statistics import difference, estimate
+from gpt1.document import Section, Table
 from gpt1.params import Compare, NoAuxiliary
 
 FULL, NO_AUXILIARY = "gpt", "no_auxiliary"

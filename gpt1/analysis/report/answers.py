@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpt1.analysis.report.document import Table
 from gpt1.analysis.report.statistics import Estimate, verdict
+from gpt1.document import Table
 
 
 @dataclass(frozen=True)

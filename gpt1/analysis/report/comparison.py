@@ -1,8 +1,8 @@
 """Every task with every model, beside the paper's scores."""
 
 from gpt1.analysis.report import paper
-from gpt1.analysis.report.document import Section, Table
 from gpt1.analysis.report.results import Results
+from gpt1.document import Section, Table
 from gpt1.params import Compare
 
 NONE = "-"

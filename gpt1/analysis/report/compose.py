@@ -17,8 +17,8 @@ from gpt1.analysis.report import (
     scaling,
     shuffling,
 )
-from gpt1.analysis.report.document import Document, Section, Table
 from gpt1.analysis.report.results import Results
+from gpt1.document import Document, Section, Table
 from gpt1.params import Experiment
 
 ASKED_BY = {

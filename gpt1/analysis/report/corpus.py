@@ -1,7 +1,7 @@
 """What the models read: how much of it, what was left out, and which bytes it was."""
 
-from gpt1.analysis.report.document import Block, Section, Table
 from gpt1.analysis.report.results import Results
+from gpt1.document import Block, Section, Table
 from gpt1.params import Contamination
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 
 from gpt1.analysis.report import figures, paper
-from gpt1.analysis.report.document import Block, Figure, Section, Table
 from gpt1.analysis.report.results import Results
+from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Model, Samples
 
 

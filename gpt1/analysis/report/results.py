@@ -13,6 +13,7 @@ import pandas as pd
 
 from gpt1.analysis.report.statistics import Estimate, estimate
 from gpt1.errors import UserError
+from gpt1.tasks.metrics import reported_split
 
 T = TypeVar("T")
 
@@ -108,11 +109,6 @@ class Results:
         path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
         stage = f"evaluate@{task}-{model}-{seed}"
         return _read(path, stage, _json("metric", "splits", "baseline"))
-
-
-def reported_split(splits: Sequence[str]) -> str:
-    """The first test split that was scored, else the first other one."""
-    return next((split for split in splits if split.startswith("test")), splits[0])
 
 
 def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.document import Block, Figure, Section, Table
 from gpt1.analysis.report.results import Results
 from gpt1.analysis.report.statistics import power_law
+from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Model, Scaling
 
 

@@ -2,9 +2,9 @@
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.document import Block, Figure, Section, Table
 from gpt1.analysis.report.results import Results
 from gpt1.analysis.report.statistics import estimate
+from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Shuffling, ZeroShot
 
 ORDERS = ("contiguous", "shuffled")

@@ -5,8 +5,8 @@ from lxml import html
 from matplotlib.figure import Figure as Canvas
 from PIL import Image
 
-from gpt1.analysis.report.document import Document, Figure, Section, Table
 from gpt1.analysis.report.figures import png
+from gpt1.document import Document, Figure, Section, Table
 
 DOT = png(Canvas(figsize=(1, 1)))
 
