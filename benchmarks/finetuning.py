@@ -2,10 +2,11 @@
 
     GPT1_REAL_DATA=FOLDER python benchmarks/finetuning.py [paper | demo] [sst2 | mrpc | race]
 
-Both sides have the same network, inputs and losses under bf16 autocast, and pad to the longest of a
-batch. `same` gives both the very same shuffled batches; `own` lets ours batch by length as it
-really does. The batches measured lie evenly between an epoch's shortest and longest. Sides are
-interleaved step by step, for the machine's speed drifts: only ratios count.
+Both sides have the same network, inputs and losses, under bf16 autocast where the processor has it
+and in fp32 elsewhere, for emulation measures nothing; both pad to the longest of a batch. `same`
+gives both the very same shuffled batches; `own` lets ours batch by length as it really does. The
+batches measured lie evenly between an epoch's shortest and longest. Sides are interleaved step by
+step, for the machine's speed drifts: only ratios count.
 """
 
 import os
@@ -27,6 +28,7 @@ from gpt1.tasks import load
 from gpt1.tasks.inputs import Batch, Inputs, LengthBatches, collate
 from gpt1.tasks.model import TaskModel
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.training.cost import EMULATED, emulation
 from gpt1.training.optimizer import adamw
 
 SIZES = {
@@ -36,7 +38,8 @@ SIZES = {
 PLACES = {"sst2": "glue_data", "mrpc": "glue_data", "race": "RACE"}
 BATCH = {"sst2": 32, "mrpc": 8, "race": 2}
 EXAMPLES, AUXILIARY, THREADS = 2000, 0.5, 2
-ROUNDS = {"demo": 5, "paper": 3}
+ROUNDS = {"demo": 15, "paper": 5}
+BF16 = emulation(torch.device("cpu"), torch.bfloat16) <= EMULATED
 
 
 class Plain(torch.nn.Module):
@@ -121,7 +124,7 @@ def trainer(model: torch.nn.Module, loss: Callable[[Batch], Tensor]) -> Callable
 
     def step(batch: Batch) -> None:
         model.train()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
             value = loss(batch)
         value.backward()
         optimizer.step()
@@ -134,7 +137,7 @@ def predictor(model: torch.nn.Module) -> Callable[[Batch], None]:
     @torch.inference_mode()
     def step(batch: Batch) -> None:
         model.eval()
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=BF16):
             model(batch)
 
     return step
@@ -150,7 +153,8 @@ def report(title: str, sides: dict[str, tuple[Callable[[Batch], None], list[Batc
             step(batches[round_])
             seconds[side].append(time.perf_counter() - start)
     examples = len(batches[0].targets)
-    print(f"\n{title}: {examples} examples a batch, {rounds - 1} batches")
+    precision = "bf16" if BF16 else "fp32"
+    print(f"\n{title}, {precision}: {examples} examples a batch, {rounds - 1} batches")
     print("| side | examples/s | ratio |\n|---|---|---|")
     base = statistics.mean(seconds["transformers"][1:])
     for side, taken in seconds.items():

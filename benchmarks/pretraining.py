@@ -6,6 +6,7 @@ Same weights, same batches, every dropout of the paper on, AdamW fused, both cor
 runs as its users run it, under autocast. Sides are interleaved step by step and the machine's
 matrix-product rate is measured between them, for its speed drifts: only the ratios mean anything.
 Peak memory is that of an update after the first, in a process of its own for each side.
+Without a precision: bf16 where the processor has it, else fp32, for emulation measures nothing.
 """
 
 import statistics
@@ -22,51 +23,57 @@ from transformers import OpenAIGPTLMHeadModel
 
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.compilation import compile_blocks
-from gpt1.training.cost import product_rate, training_operations
+from gpt1.training.cost import EMULATED, PRECISIONS, emulation, product_rate, training_operations
 from gpt1.training.optimizer import adamw
 
 SIZES = {
     "paper": (GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1), 4),
     "demo": (GPTConfig(vocab=2_100, layers=4, width=128, heads=4, context=128, dropout=0.1), 8),
-    "claims": (GPTConfig(vocab=8_100, layers=4, width=128, heads=4, context=128, dropout=0.1), 32),
+    "claims": (GPTConfig(vocab=4_100, layers=3, width=64, heads=2, context=128, dropout=0.1), 8),
 }
 SIDES = ["transformers", "gpt1", "gpt1, compiled"]
-ROUNDS = {"paper": 2, "demo": 20, "claims": 10}
+ROUNDS = {"paper": 4, "demo": 40, "claims": 60}
 THREADS = 2
+CPU = torch.device("cpu")
 Step = Callable[[], None]
 
 
 def main(size: str, precision: str) -> None:
     config, batch = SIZES[size]
-    peak = product_rate(torch.device("cpu"), dtype_of(precision), seconds=1)
+    dtype, tokens = PRECISIONS[precision], batch * config.context
     steps = {side: step_of(side, size, precision) for side in SIDES}
     for step in steps.values():
         step()  # compiles
     seconds: dict[str, list[float]] = {side: [] for side in SIDES}
-    peaks = [peak]
-    for _ in range(ROUNDS[size]):
+    peaks = [product_rate(CPU, dtype, seconds=1)]
+    for round_ in range(ROUNDS[size]):
         for side, step in steps.items():
-            peaks.append(product_rate(torch.device("cpu"), dtype_of(precision)))
+            peaks.append(product_rate(CPU, dtype))
             start = time.perf_counter()
             step()
             seconds[side].append(time.perf_counter() - start)
-    memory = {side: memory_of(side, size, precision) for side in SIDES}
+        if size == "paper":
+            taken = ", ".join(f"{side} {seconds[side][-1]:.2f} s" for side in SIDES)
+            print(f"round {round_ + 1} of {ROUNDS[size]}: {taken}", flush=True)
+    steps.clear()
     rate = statistics.median(peaks)
-    floor = training_operations(config) * batch * config.context / rate
-    print(
-        f"{size}, {precision}, {batch} x {config.context} tokens a step; the matrix product ran at"
-    )
-    print(f"{rate / 1e9:.0f} GFLOP/s ({min(peaks) / 1e9:.0f} to {max(peaks) / 1e9:.0f}):", end=" ")
+    floor = training_operations(config) * tokens / rate
+    print(f"\n{size}, {precision}, {batch} x {config.context} tokens a step; the product ran at")
+    print(f"{rate / 1e9:.0f} GFLOP/s ({min(peaks) / 1e9:.0f} to {max(peaks) / 1e9:.0f}): ", end="")
     print(f"no step could take less than {floor:.3f} s\n")
     print("| side | s a step | tokens/s | ratio | of the product's rate | peak MB | ratio |")
     print("|---|---|---|---|---|---|---|")
+    base = 0.0
     for side in SIDES:
         paired = [a / b for a, b in zip(seconds[SIDES[0]], seconds[side], strict=True)]
         middle = statistics.median(seconds[side])
+        memory = memory_of(side, size, precision)
+        base = base or memory
         print(
-            f"| {side} | {middle:.3f} | {batch * config.context / middle:.0f} "
+            f"| {side} | {middle:.3f} | {tokens / middle:.0f} "
             f"| {statistics.median(paired):.2f} | {floor / middle:.2f} "
-            f"| {memory[side]:.0f} | {memory[side] / memory[SIDES[0]]:.2f} |"
+            f"| {memory:.0f} | {memory / base:.2f} |",
+            flush=True,
         )
 
 
@@ -111,12 +118,9 @@ def memory_of(side: str, size: str, precision: str) -> float:
     return float(done.stdout.split()[-1])
 
 
-def dtype_of(precision: str) -> torch.dtype:
-    return torch.bfloat16 if precision == "bf16" else torch.float32
-
-
 if __name__ == "__main__":
-    size, precision, side = [*sys.argv[1:], *["paper", "bf16", ""][len(sys.argv) - 1 :]]
+    size, precision, side = [*sys.argv[1:], *["paper", "", ""][len(sys.argv) - 1 :]]
+    precision = precision or ("bf16" if emulation(CPU, PRECISIONS["bf16"]) <= EMULATED else "fp32")
     if side:
         step = step_of(side, size, precision)
         step()  # Adam's moments are there from now on, and what was needed to begin is gone

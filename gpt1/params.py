@@ -231,6 +231,8 @@ class Shuffling:
 
     seeds: list[int] = key()
     """Each gives shards `shards_shuffled_SEED`."""
+    books: float = key(gt=0, le=1)
+    """The share of the training books that is shuffled: what `contiguous` models read in order."""
     contiguous: list[str] = key()
     shuffled: list[str] = key()
     """In the order of their counterparts: several pairs, of other seeds, give an interval."""
@@ -288,7 +290,8 @@ NAMED_SECTIONS: dict[str, type] = {
 def check(values: dict[str, Any]) -> None:
     """Every section of `params.yaml` that is there, before anything runs for hours.
 
-    Raises UserError as `parse` does, and for a name in `compare` that has no section.
+    Raises UserError as `parse` does, for a name in a list that has no section, and for a shuffled
+    model that would read other books than its counterpart.
     """
     for name, cls in SECTIONS.items():
         if name in values:
@@ -296,14 +299,27 @@ def check(values: dict[str, Any]) -> None:
     for group, cls in NAMED_SECTIONS.items():
         for name, section_values in (values.get(group) or {}).items():
             parse(cls, section_values, f"{group}.{name}")
-    compare = values.get("compare") or {}
-    models = [*(values.get("models") or {}), *(values.get("imported") or {})]
-    for key_, known in (("models", models), ("tasks", [*(values.get("finetune") or {})])):
-        for name in compare.get(key_, []):
-            if name not in known:
+    models = {**(values.get("models") or {}), **(values.get("imported") or {})}
+    tasks = values.get("finetune") or {}
+    shuffling = values.get("shuffling") or {}
+    pair = {"contiguous": shuffling.get("books"), "shuffled": 1}
+    for section_, keys in {
+        "compare": {"models": models, "tasks": tasks},
+        "shuffling": dict.fromkeys(pair, models),
+    }.items():
+        for key_, known in keys.items():
+            for name in (values.get(section_) or {}).get(key_, []):
+                if name not in known:
+                    raise UserError(
+                        f"params.yaml: {section_}.{key_} names {name}, which has no section; "
+                        f"there are {', '.join(known)}"
+                    )
+    for key_, share in pair.items():
+        for name in shuffling.get(key_, []):
+            if models[name].get("books") != share:
                 raise UserError(
-                    f"params.yaml: compare.{key_} names {name}, which has no section; "
-                    f"there are {', '.join(known)}"
+                    f"params.yaml: models.{name}.books must be {share}, so that both models of a "
+                    "pair in shuffling read the same sentences"
                 )
 
 

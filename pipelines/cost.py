@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
+from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from gpt1 import params
@@ -36,21 +38,29 @@ class Cost:
     known: bool = True
     """Whether its tokens are: a task's are once its table is made."""
 
+    @property
+    def kind(self) -> str:
+        """The stage's name without its item."""
+        return self.stage.partition("@")[0]
+
 
 def show(graph: Graph, console: "Console") -> None:
     """Print the cost of every pretraining and fine-tuning in `graph`."""
     costs = list(of_graph(graph))
     header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
-    table = Table(Column("stage", no_wrap=True), *header)
-    for cost in costs:
-        training = cost.training
-        size = [f"{training.memory / 1e9:.1f} GB", f"{cost.disk / 1e9:.2f} GB"]
-        if not cost.known:
-            table.add_row(cost.stage, "?", "?", *size)
-            continue
-        days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS.values())]
-        work = [f"{training.tokens:.2g}", f"{training.operations:.2g}"]
-        table.add_row(cost.stage, *work, *size, *map(span, days))
+    numbers = (Column(name, justify="right", no_wrap=True) for name in header)
+    table = Table(Column("stage", overflow="fold"), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for alike, cells in groupby(costs, key=lambda cost: replace(cost, stage=cost.kind)):
+        stage, *others = (cell.stage for cell in cells)
+        training = alike.training
+        size = [f"{training.memory / 1e9:.1f} GB", f"{alike.disk / 1e9:.2f} GB"]
+        work, times = ["?", "?"], []
+        if alike.known:
+            work = [f"{training.tokens:.1e}", f"{training.operations:.1e}"]
+            days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS.values())]
+            times = [*map(span, days)]
+        label = f"{stage} and {len(others)} alike, each" if others else stage
+        table.add_row(label, *work, *size, *times)
     console.print(table)
     total = sum(cost.training.operations for cost in costs) / PETAFLOP_DAY
     paper = estimate.paper_operations() / PETAFLOP_DAY

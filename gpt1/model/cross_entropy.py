@@ -5,8 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHUNK = 1024
-"""Tokens whose logits are held at once: at the paper's vocabulary, 166 MB in fp32."""
+CHUNK = 512
+"""Tokens whose logits are held at once: at the paper's vocabulary, 83 MB in fp32."""
 
 
 def linear_cross_entropy(states: Tensor, weight: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
@@ -15,11 +15,16 @@ def linear_cross_entropy(states: Tensor, weight: Tensor, targets: Tensor, scale:
     `states` (N, C), `weight` (V, C), `targets` int64 (N,), `scale` fp32 (N,). Under autocast the
     products are taken in its type; the softmax and the sums are always fp32.
     """
+    if not torch.is_grad_enabled():  # else the gradients would be taken all the same
+        states, weight = states.detach(), weight.detach()
     return _LinearCrossEntropy.apply(states, weight, targets, scale)
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
-    """A chunk's gradient is taken while its logits are at hand, so nothing is computed twice."""
+    """A chunk's gradient is taken while its logits are at hand, so nothing is computed twice.
+
+    A column of logits is a token's: on the CPU that product is half as fast again as its transpose.
+    """
 
     @staticmethod
     def forward(ctx: Any, states: Tensor, weight: Tensor, targets: Tensor, scale: Tensor) -> Tensor:
@@ -34,17 +39,21 @@ class _LinearCrossEntropy(torch.autograd.Function):
         for start in range(0, len(targets), CHUNK):
             part = slice(start, start + CHUNK)
             rows = product_states[part]  # (n, C)
-            logits = (rows @ product_weight.T).float()  # (n, V)
-            normaliser = logits.logsumexp(-1, keepdim=True)  # (n, 1)
-            target = targets[part, None]  # (n, 1)
-            losses = (normaliser - logits.gather(-1, target)).squeeze(-1)  # (n,)
-            loss += (losses * scale[part]).sum()  # autocast would round a product to bf16
+            target, weights = targets[None, part], scale[None, part]  # (1, n)
+            logits = (product_weight @ rows.T).float()  # (V, n)
+            greatest = logits.amax(0, keepdim=True)  # (1, n)
+            right = logits.gather(0, target) - greatest  # (1, n)
+            exponentials = logits.sub_(greatest).exp_()  # (V, n)
+            total = exponentials.sum(0, keepdim=True)  # (1, n)
+            loss += ((total.log() - right) * weights).sum()  # autocast would round a dot product
             if states_gradient is not None and weight_gradient is not None:
-                logits.sub_(normaliser).exp_()  # now the probabilities
-                logits.scatter_add_(-1, target, torch.full_like(normaliser, -1.0))
-                gradient = logits.mul_(scale[part, None]).to(dtype)
-                states_gradient[part] = gradient @ product_weight
-                weight_gradient += gradient.T @ rows
+                gradient = exponentials.mul_(weights / total).scatter_add_(0, target, -weights)
+                gradient = gradient.to(dtype)
+                states_gradient[part] = gradient.T @ product_weight
+                if dtype == weight_gradient.dtype:
+                    weight_gradient.addmm_(gradient, rows)
+                else:
+                    weight_gradient += gradient @ rows
         ctx.save_for_backward(states_gradient, weight_gradient)
         return loss
 

@@ -9,8 +9,9 @@ A row is a piece of a book: `book`, `position` of its first token in the book, `
 import hashlib
 import math
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,7 +81,7 @@ class ShardReader:
 
     The files are unpacked once, into an unnamed temporary file that is mapped, not read: memory
     stays flat however large the corpus is, and the file is gone with the reader.
-    `fraction` below 1 keeps that share of the books; a smaller share is part of a larger one.
+    `fraction` below 1 keeps that `share` of the books.
     Raises UserError when the folder holds no such shards.
     """
 
@@ -156,12 +157,19 @@ class Windows:
         return self._random.permutation(len(self))
 
 
+def share(books: Iterable[str], fraction: float) -> set[str]:
+    """That share of the books, by chance of their names: a smaller one is part of a larger one."""
+    by_chance = sorted(set(books), key=lambda book: hashlib.sha256(book.encode()).digest())
+    return set(by_chance[: math.ceil(fraction * len(by_chance))])
+
+
 def _pieces(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray]]:
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
         raise UserError(f"{folder}: no {split} shards here; `dvc repro shards` makes them")
     try:
-        chosen = _chosen(paths, fraction)
+        books = (pq.read_table(path, columns=["book"])["book"].to_pylist() for path in paths)
+        chosen = share(chain.from_iterable(books), fraction)
         for path in paths:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):  # iter_batches keeps what it has read
@@ -171,11 +179,3 @@ def _pieces(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np
                         yield book, ids.values.to_numpy()
     except (pa.ArrowException, KeyError) as error:
         raise UserError(f"{folder}: {error}; run `dvc repro --force shards`") from None
-
-
-def _chosen(paths: list[Path], fraction: float) -> set[str]:
-    books = {
-        book for path in paths for book in pq.read_table(path, columns=["book"])[0].to_pylist()
-    }
-    by_chance = sorted(books, key=lambda book: hashlib.sha256(book.encode()).digest())
-    return set(by_chance[: math.ceil(fraction * len(books))])

@@ -39,7 +39,7 @@ def product_rate(
     shape: tuple[int, int, int] = SHAPE,
 ) -> float:
     """Operations a second of a plain matrix product, the best of repeated runs."""
-    if shape is not SMALL and _emulation(device, dtype) > EMULATED:
+    if shape is not SMALL and emulation(device, dtype) > EMULATED:
         shape = SMALL
     rows, inner, columns = shape
     left = torch.randn(rows, inner, device=device, dtype=dtype)
@@ -56,7 +56,7 @@ def product_rate(
 
 def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -> None:
     """One line, with how slow it is, where the hardware has no instructions for `precision`."""
-    slower = _emulation(device, PRECISIONS[precision])
+    slower = emulation(device, PRECISIONS[precision])
     if slower > EMULATED:
         print(
             f"warning: precision: {precision} is only emulated here; its matrix products take "
@@ -65,8 +65,8 @@ def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -
         )
 
 
-def _emulation(device: torch.device, dtype: torch.dtype) -> float:
-    """How many times as long as fp32 a product takes."""
+def emulation(device: torch.device, dtype: torch.dtype) -> float:
+    """How many times as long as in fp32 a product takes; above EMULATED, there is no hardware."""
     if dtype is torch.float32:
         return 1.0
     rates = [product_rate(device, each, 0.05, SMALL) for each in (torch.float32, dtype)]

@@ -66,12 +66,17 @@ def test_differences_name_what_departs_from_the_paper_and_nothing_else() -> None
     assert "seed" not in found  # the paper names none
 
 
+PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
+
+
 @pytest.mark.parametrize(
     ("change", "named"),
     [
         ({"finetune": {"book": {"learning_rat": 1}}}, "did you mean learning_rate"),
         ({"compare": SHIPPED["compare"] | {"models": ["gtp"]}}, "names gtp, which has no section"),
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
+        ({"shuffling": PAIR | {"shuffled": ["gtp"]}}, "names gtp, which has no section"),
+        ({"shuffling": PAIR | {"books": 0.5}}, "models.gpt.books must be 0.5"),
     ],
 )
 def test_a_mistake_anywhere_is_found_before_anything_runs(change: dict, named: str) -> None:

@@ -22,6 +22,7 @@ EVERYTHING = {
     "samples": SHIPPED["samples"] | {"models": ["gpt"]},
     "shuffling": {
         "seeds": [1],
+        "books": 1.0,
         "contiguous": ["gpt", "gpt_2"],
         "shuffled": ["shuffled", "shuffled_2"],
     },
