@@ -99,7 +99,7 @@ def answer(grid: Grid, model: str) -> Answer:
     return Answer(
         QUESTIONS[model],
         estimate(gains),
-        f"average score of {FULL} minus {model}, {len(tasks)} tasks, over {len(gains)} seeds",
+        f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(gains)})",
         paper.ablation_gain(model, tasks),
     )
 

@@ -71,7 +71,7 @@ def scale(results: Results, experiment: Experiment) -> str:
     compare = experiment.compare
     sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
     models, seeds = len(compare.models), len(compare.seeds)
-    counts = f"{len(compare.tasks)} tasks, {models} models, {seeds} seeds."
+    counts = f"Tasks: {len(compare.tasks)}, models: {models}, seeds: {seeds}."
     if not sizes:
         return counts
     return (

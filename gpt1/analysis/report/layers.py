@@ -43,7 +43,7 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
     effect = Answer(
         "Do the transferred layers help?",
         estimate(gains),
-        f"average score with {layers[-1]} layers minus {layers[0]}, over {len(gains)} seeds",
+        f"average score with {layers[-1]} layers minus {layers[0]} (seeds: {len(gains)})",
         1,
     )
     return Section("Layers transferred", [figure, table]), [effect]

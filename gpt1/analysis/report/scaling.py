@@ -51,7 +51,7 @@ def section(
             x, y = [list(each) for each in zip(*points, strict=True)]
             exponent = power_law(x, y)
             drawn[axis] = (x, y)
-            what = f"exponent of held-out loss in the {axis}, {len(x)} models"
+            what = f"exponent of held-out loss in the {axis} (models: {len(x)})"
             question = f"Does the loss fall with the {axis}?"
             answers.append(Answer(question, exponent, what, -1, "+.3f"))
     if drawn:

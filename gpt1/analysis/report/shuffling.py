@@ -43,7 +43,7 @@ def section(
     answer = Answer(
         "Does long-range structure matter?",
         estimate([other - own for own, other in losses]),
-        f"held-out loss of shuffled minus contiguous, nats a token, over {len(pairs)} pairs",
+        f"held-out loss of shuffled minus contiguous, nats a token (pairs: {len(pairs)})",
         1,
         "+.3f",
     )
