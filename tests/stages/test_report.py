@@ -1,5 +1,6 @@
 import json
 import shutil
+import statistics
 from contextlib import nullcontext
 from pathlib import Path
 from unittest.mock import Mock
@@ -88,7 +89,10 @@ def score(project, task, model, seed, value):
         "seed": seed,
         "metric": "accuracy",
         "baseline": {"dev": 0.5, "test": 0.25},
-        "splits": {"dev": {"accuracy": 0.11, "n": 7}, "test": {"accuracy": value, "n": 400}},
+        "splits": {
+            "dev": {"accuracy": 0.11, "n": 7, "interval": [0, 1]},
+            "test": {"accuracy": value, "n": 400, "interval": [value - 0.05, value + 0.04]},
+        },
     }
     put(project, f"metrics/evaluate/{task}-{model}-{seed}.json", json.dumps(content))
 
@@ -132,6 +136,13 @@ def test_a_dev_score_is_said_to_be_one(project):
         del content["splits"]["test"]
         path.write_text(json.dumps(content))
     assert row(build(project), "rte")[3:6] == ["50.0", "accuracy", "dev"]
+
+
+def test_each_seed_stands_with_its_interval_and_all_with_their_deviation(project):
+    found = build(project)
+    each = " | ".join(f"{80 + s:.1f} ({75 + s:.1f} to {84 + s:.1f})" for s in SEEDS)
+    mean, deviation = statistics.mean(SEEDS) + 80, statistics.stdev(SEEDS)
+    assert f"| rte | gpt | {mean:.1f} | {deviation:.1f} | {each} |" in found
 
 
 def test_a_comparison_that_was_taken_out_of_the_params_is_not_read(project):

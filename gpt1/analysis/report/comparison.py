@@ -13,7 +13,7 @@ def section(results: Results, compare: Compare) -> Section | None:
     if not compare.tasks:
         return None
     note = "The paper's scores are of test splits, its GLUE scores of the GLUE server."
-    return Section("Comparison", [comparison(results, compare), note])
+    return Section("Comparison", [comparison(results, compare), note, seeds(results, compare)])
 
 
 def comparison(results: Results, compare: Compare) -> Table:
@@ -40,4 +40,26 @@ def comparison(results: Results, compare: Compare) -> Table:
         "always gives the most frequent answer of the training split; in multiple choice, a guess."
     )
     columns = ["task", *compare.models, "baseline", "metric", "split", "n", "seeds", "the paper"]
+    return Table(caption, columns, rows)
+
+
+def seeds(results: Results, compare: Compare) -> Table:
+    """One row for each task and model: what every seed gave."""
+    rows = []
+    for task in compare.tasks:
+        for model in compare.models:
+            cell = results.cell(task, model, compare.seeds)
+            deviation = NONE if cell.deviation is None else f"{cell.deviation:.1f}"
+            each = (
+                f"{value:.1f} ({low:.1f} to {high:.1f})"
+                for value, (low, high) in zip(
+                    cell.values.values(), cell.intervals.values(), strict=True
+                )
+            )
+            rows.append([task, model, f"{cell.mean.mean:.1f}", deviation, *each])
+    caption = (
+        "Mean and standard deviation over seeds, and the score of each seed with a 95 % bootstrap "
+        "interval over the examples."
+    )
+    columns = ["task", "model", "mean", "deviation", *(f"seed {seed}" for seed in compare.seeds)]
     return Table(caption, columns, rows)

@@ -4,6 +4,7 @@ A comparison that was taken out of the params leaves its files behind; nothing h
 """
 
 import json
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,10 +31,18 @@ class Cell:
     baseline: float
     values: dict[int, float]
     """By seed."""
+    intervals: dict[int, tuple[float, float]]
+    """By seed: 95 % by bootstrap over the examples."""
 
     @property
     def mean(self) -> Estimate:
         return estimate(list(self.values.values()))
+
+    @property
+    def deviation(self) -> float | None:
+        """Over seeds; one alone has none."""
+        values = list(self.values.values())
+        return statistics.stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,11 @@ class Results:
             first["splits"][split]["n"],
             100 * first["baseline"][split],
             {seed: 100 * each["splits"][split][metric] for seed, each in contents.items()},
+            {
+                seed: (100 * low, 100 * high)
+                for seed, each in contents.items()
+                for low, high in [each["splits"][split]["interval"]]
+            },
         )
 
     def corpus(self) -> dict[str, Any]:
