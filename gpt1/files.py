@@ -1,5 +1,6 @@
 """Outputs whole or not at all, written beside their place; Parquet files read in flat memory."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,12 @@ def rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, A
     for group in range(file.num_row_groups):
         for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
             yield from batch.to_pylist()
+
+
+def digest(file: Path) -> str:
+    """SHA-256 of its bytes."""
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _remove(path: Path) -> None:

@@ -1,12 +1,11 @@
 """Documents, cleaned and split by book."""
 
-import hashlib
 import json
 from collections import Counter
 from pathlib import Path
 
 from gpt1.corpus.clean import clean
-from gpt1.files import publish
+from gpt1.files import digest, publish
 from gpt1.params import Clean
 from stages import entry, tracking, work
 
@@ -30,11 +29,6 @@ def main(raw: Path, out: Path, metrics: Path) -> None:
         }
         with publish(metrics) as beside:
             beside.write_text(json.dumps(summary, indent=2) + "\n")
-
-
-def digest(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from gpt1.files import publish
+from gpt1.files import digest, publish
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
@@ -76,6 +76,7 @@ def run(
             model=name,
             seed=seed,
             usual=answers.usual(described, train),
+            sha256=digest(task),
         )
         answered = answers.read(predictions)
         evaluate.record(record, metrics.evaluate(answered))

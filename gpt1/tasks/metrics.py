@@ -46,7 +46,7 @@ def evaluate(predictions: Predictions) -> dict[str, Any]:
     `metric` names the one to compare by. A split holds its metrics, `n` (examples), `interval`
     (95 % bootstrap interval of the main metric, over examples) and, where the task has groups, the
     main metric of each. `baseline` has for each split the main metric of the usual training answer;
-    in multiple choice, of a guess.
+    in multiple choice, of a guess. `sha256` is that of the task's table.
     """
     task, answers = predictions.task, predictions.answers
     splits, baseline = {}, {}
@@ -59,6 +59,7 @@ def evaluate(predictions: Predictions) -> dict[str, Any]:
         "task": task.name,
         "model": predictions.model,
         "seed": predictions.seed,
+        "sha256": predictions.sha256,
         "metric": task.metrics[0],
         "splits": splits,
         "baseline": baseline,

@@ -31,6 +31,8 @@ class Predictions:
     seed: int
     usual: float
     """The most frequent target of the training examples; their mean in a regression."""
+    sha256: str
+    """Of the task's table."""
     split: np.ndarray
     id: np.ndarray
     group: np.ndarray
@@ -64,15 +66,14 @@ def write(
     model: str,
     seed: int,
     usual: float,
+    sha256: str,
 ) -> None:
     columns = {
         name: [getattr(example, name) for example in examples]
         for name in ("split", "id", "group", "target")
     }
-    metadata = {
-        "task": task.to_json(),
-        "made_by": json.dumps({"model": model, "seed": seed, "usual": usual}),
-    }
+    made_by = {"model": model, "seed": seed, "usual": usual, "sha256": sha256}
+    metadata = {"task": task.to_json(), "made_by": json.dumps(made_by)}
     table = pa.table(columns | {"scores": list(scores)}, schema=SCHEMA)
     with publish(path) as beside:
         pq.write_table(table.replace_schema_metadata(metadata), beside)

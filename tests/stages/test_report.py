@@ -89,6 +89,7 @@ def score(project, task, model, seed, value):
         "seed": seed,
         "metric": "accuracy",
         "baseline": {"dev": 0.5, "test": 0.25},
+        "sha256": f"table of {task}",
         "splits": {
             "dev": {"accuracy": 0.11, "n": 7, "interval": [0, 1]},
             "test": {"accuracy": value, "n": 400, "interval": [value - 0.05, value + 0.04]},
@@ -138,8 +139,9 @@ def test_a_dev_score_is_said_to_be_one(project):
     assert row(build(project), "rte")[3:6] == ["50.0", "accuracy", "dev"]
 
 
-def test_each_seed_stands_with_its_interval_and_all_with_their_deviation(project):
+def test_each_seed_stands_with_its_interval_all_with_their_deviation_and_the_table_s_hash(project):
     found = build(project)
+    assert "| rte | table of rte |" in found
     each = " | ".join(f"{80 + s:.1f} ({75 + s:.1f} to {84 + s:.1f})" for s in SEEDS)
     mean, deviation = statistics.mean(SEEDS) + 80, statistics.stdev(SEEDS)
     assert f"| rte | gpt | {mean:.1f} | {deviation:.1f} | {each} |" in found

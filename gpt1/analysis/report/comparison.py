@@ -13,7 +13,10 @@ def section(results: Results, compare: Compare) -> Section | None:
     if not compare.tasks:
         return None
     note = "The paper's scores are of test splits, its GLUE scores of the GLUE server."
-    return Section("Comparison", [comparison(results, compare), note, seeds(results, compare)])
+    return Section(
+        "Comparison",
+        [comparison(results, compare), note, seeds(results, compare), tables(results, compare)],
+    )
 
 
 def comparison(results: Results, compare: Compare) -> Table:
@@ -63,3 +66,12 @@ def seeds(results: Results, compare: Compare) -> Table:
     )
     columns = ["task", "model", "mean", "deviation", *(f"seed {seed}" for seed in compare.seeds)]
     return Table(caption, columns, rows)
+
+
+def tables(results: Results, compare: Compare) -> Table:
+    """Which bytes the scores are of."""
+    rows = [
+        [task, results.cell(task, compare.models[0], compare.seeds).sha256]
+        for task in compare.tasks
+    ]
+    return Table("The tables of the tasks, `data/tasks/TASK.parquet`.", ["task", "SHA-256"], rows)

@@ -33,6 +33,8 @@ class Cell:
     """By seed."""
     intervals: dict[int, tuple[float, float]]
     """By seed: 95 % by bootstrap over the examples."""
+    sha256: str
+    """Of the task's table."""
 
     @property
     def mean(self) -> Estimate:
@@ -86,6 +88,7 @@ class Results:
                 for seed, each in contents.items()
                 for low, high in [each["splits"][split]["interval"]]
             },
+            first["sha256"],
         )
 
     def corpus(self) -> dict[str, Any]:
@@ -122,7 +125,7 @@ class Results:
     def _evaluation(self, task: str, model: str, seed: int) -> dict[str, Any]:
         path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
         stage = f"evaluate@{task}-{model}-{seed}"
-        return _read(path, stage, _json("metric", "splits", "baseline"))
+        return _read(path, stage, _json("metric", "splits", "baseline", "sha256"))
 
 
 def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:

@@ -42,7 +42,7 @@ def answered(folder: Path, name: str) -> Predictions:
     if task.shape == "regression":
         scores = [np.array([value]) for value in (-0.2, 2.5, 5.3)]
     path = folder / f"{name}.parquet"
-    predictions.write(path, task, rows, scores, model="gpt", seed=1, usual=0.0)
+    predictions.write(path, task, rows, scores, model="gpt", seed=1, usual=0.0, sha256="")
     return predictions.read(path)
 
 

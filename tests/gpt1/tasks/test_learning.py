@@ -59,7 +59,7 @@ def answered(
     finetune(model, model.encode(train), recipe, seed=1, state=folder / "state", title=task.name)
     found = dict(model.scores(model.encode(dev)))
     scores = [found[place] for place in range(len(dev))]
-    predictions.write(folder / "p", task, dev, scores, model="gpt", seed=1, usual=0.0)
+    predictions.write(folder / "p", task, dev, scores, model="gpt", seed=1, usual=0.0, sha256="")
     return predictions.read(folder / "p")
 
 

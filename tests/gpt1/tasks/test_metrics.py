@@ -16,7 +16,7 @@ def evaluated(
 ) -> dict:
     path = tmp_path / "p.parquet"
     arrays = [np.array(each, np.float32) for each in scores]
-    predictions.write(path, task, rows, arrays, model="gpt", seed=3, usual=usual)
+    predictions.write(path, task, rows, arrays, model="gpt", seed=3, usual=usual, sha256="abc")
     return metrics.evaluate(predictions.read(path))
 
 

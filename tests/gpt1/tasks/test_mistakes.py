@@ -17,7 +17,7 @@ ROWS = [
 def answered(folder: Path) -> Predictions:
     task = Task("t", "classification", ("accuracy",), ("no", "yes"))
     scores = [np.array(each) for each in ([0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.5, 0.5])]
-    predictions.write(folder / "p", task, ROWS, scores, model="gpt", seed=1, usual=0.0)
+    predictions.write(folder / "p", task, ROWS, scores, model="gpt", seed=1, usual=0.0, sha256="")
     return predictions.read(folder / "p")
 
 
