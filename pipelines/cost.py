@@ -7,13 +7,13 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from gpt1 import params
 from gpt1.errors import UserError
 from gpt1.params import Finetune, Model
+from gpt1.tokens import shards
 from gpt1.training import estimate
 from gpt1.training.device import device
 from gpt1.training.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
@@ -22,11 +22,6 @@ from stages import entry
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-CHARACTERS = 4.5
-"""In a token of English prose, as 14 novels gave with 40,000 merges; where none is counted yet."""
-BASE_SYMBOLS = 478
-"""Of the released vocabulary, beside its merges."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +99,8 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             model = models.get(cell) or models.get("gpt") or PAPER
             same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
             as_model = changed(model, **{key: getattr(recipe, key) for key in same})
-            tokens = examples(task, model.context)
+            table = Path(f"data/tasks/{task}.parquet")
+            tokens = estimate.task_tokens(table, model.context) if table.is_file() else None
             training = one(as_model, (tokens or 0.0) * recipe.epochs)
             yield Cost(name, training, 4.0 * training.parameters, known=tokens is not None)
 
@@ -124,48 +120,24 @@ def vocabulary() -> int:
     if (file := Path("data/bpe/vocab.json")).is_file():
         return len(json.loads(file.read_text()))
     try:
-        return entry.section(params.BPE, "bpe").merges + BASE_SYMBOLS
+        return entry.section(params.BPE, "bpe").merges + estimate.BASE_SYMBOLS
     except UserError:
         return estimate.PAPER_VOCABULARY
 
 
 def corpus(model: Model) -> float:
     """Tokens of one epoch: counted in the shards, else from the size of the books."""
-    if shards := sorted(Path(f"data/{model.shards}").glob("train-*.parquet")):
-        return model.books * sum(map(_ids, shards))
+    if tokens := shards.count(Path(f"data/{model.shards}"), "train"):
+        return model.books * tokens
     for folder in (Path("data/raw/books"), Path(entry.section(params.Raw, "raw").path)):
         if folder.is_dir():
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            return model.books * size / CHARACTERS
+            return model.books * size / estimate.CHARACTERS
     raise UserError("the books are not here yet; `dvc repro raw` fetches them")
 
 
 def changed(model: Model, **values: Any) -> Model:
     return Model(**vars(model) | values)
-
-
-def _ids(path: Path) -> int:
-    metadata = pq.ParquetFile(path).metadata
-    column = metadata.schema.names.index("element")
-    groups = range(metadata.num_row_groups)
-    return sum(metadata.row_group(group).column(column).num_values for group in groups)
-
-
-def examples(task: str, context: int) -> float | None:
-    """Tokens of one epoch of a task; None where its table is not made yet."""
-    from gpt1.tasks import table
-
-    path = Path(f"data/tasks/{task}.parquet")
-    if not path.is_file():
-        return None
-    described, rows = table.read(path)
-    total = 0.0
-    for row in (row for row in rows if row.split == "train"):
-        whole = len(row.text) + len(row.text_pair or "")
-        texts = [whole + len(choice) for choice in row.choices or [""]]
-        orders = 2 if described.shape == "similarity" else 1
-        total += orders * sum(min(context, length / CHARACTERS + 3) for length in texts)
-    return total
 
 
 def span(days: float) -> str:

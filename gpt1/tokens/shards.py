@@ -157,6 +157,17 @@ class Windows:
         return self._random.permutation(len(self))
 
 
+def count(folder: Path, split: str) -> int:
+    """How many tokens the shards of `split` hold, by what their files say of themselves."""
+    total = 0
+    for path in folder.glob(f"{split}-*.parquet"):
+        metadata = pq.ParquetFile(path).metadata
+        column = metadata.schema.names.index("element")
+        groups = map(metadata.row_group, range(metadata.num_row_groups))
+        total += sum(group.column(column).num_values for group in groups)
+    return total
+
+
 def share(books: Iterable[str], fraction: float) -> set[str]:
     """That share of the books, by chance of their names: a smaller one is part of a larger one."""
     by_chance = sorted(set(books), key=lambda book: hashlib.sha256(book.encode()).digest())

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from gpt1.model.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model
+from gpt1.tasks import table
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.optimizer import adamw
 from gpt1.training.pretraining import new_model
@@ -29,6 +31,10 @@ PAPER_DAYS = 0.96
 PAPER_TOKENS = 100 * 1.0e9 * 1.23
 """100 epochs of a billion words, at 1.23 tokens a word: 14 novels with 40,000 merges gave that."""
 PAPER_VOCABULARY = 40_478
+CHARACTERS = 4.5
+"""In a token of English prose, as 14 novels gave with 40,000 merges; where none is counted yet."""
+BASE_SYMBOLS = 478
+"""Of the released vocabulary, beside its merges."""
 MEASURED_SECONDS = 1.0
 PATIENCE = 20.0
 """Seconds that a single window may take to be measured; beyond, the product's rate has to do."""
@@ -133,6 +139,18 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
     optimizer.step()
     update = (time.perf_counter() - begin) / (params.batch * params.context)
     return 1 / (training + update)
+
+
+def task_tokens(path: Path, context: int) -> float:
+    """About how many tokens one epoch of the task in that table has, none beyond the context."""
+    task, examples = table.read(path)
+    total = 0.0
+    for example in (each for each in examples if each.split == "train"):
+        whole = len(example.text) + len(example.text_pair or "")
+        texts = [whole + len(choice) for choice in example.choices or [""]]
+        orders = 2 if task.shape == "similarity" else 1
+        total += orders * sum(min(context, length / CHARACTERS + 3) for length in texts)
+    return total
 
 
 def paper_operations() -> float:

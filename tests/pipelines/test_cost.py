@@ -28,7 +28,7 @@ def test_every_stage_that_trains_has_a_line_from_the_books_alone(workspace, caps
         name for name in found.stages if name.startswith(("pretrain", "finetune"))
     }
     trained = costs["pretrain@gpt"].training
-    assert trained.tokens == pytest.approx(raw / cost.CHARACTERS)
+    assert trained.tokens == pytest.approx(raw / estimate.CHARACTERS)
     assert trained.seconds > 0
     assert costs["pretrain@scratch"].training.tokens == 0
     assert not costs["finetune@book-gpt-1"].known
