@@ -1,5 +1,6 @@
 """The comparison in the terminal, the same that the report has."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,21 +18,26 @@ REPORT = Path("report", "index.html")
 
 
 def table() -> "Compared":
-    """The table of the project in this folder. Raises UserError when a listed score is missing."""
+    """The table of the project in this folder, without columns that say nothing.
+
+    Raises UserError when a listed score is missing.
+    """
     from gpt1.analysis.report.comparison import comparison
     from gpt1.analysis.report.results import Results
 
     results = Results(Path("metrics"), Path("curves"))
-    return comparison(results, entry.section(Compare, "compare"))
+    whole = comparison(results, entry.section(Compare, "compare"))
+    kept = [n for n, cells in enumerate(zip(*whole.rows, strict=True)) if {*cells} != {"-"}]
+    columns = [whole.columns[n] for n in kept]
+    return replace(whole, columns=columns, rows=[[row[n] for n in kept] for row in whole.rows])
 
 
 def show(console: Console) -> None:
     """Print it."""
     compared = table()
-    kept = [n for n, cells in enumerate(zip(*compared.rows, strict=True)) if {*cells} != {"-"}]
     shown = Table(box=SIMPLE_HEAD, caption=compared.caption.replace("`", ""))
-    for n in kept:
-        shown.add_column(compared.columns[n], no_wrap=True)
+    for column in compared.columns:
+        shown.add_column(column, no_wrap=True)
     for row in compared.rows:
-        shown.add_row(*(row[n] for n in kept))
+        shown.add_row(*row)
     console.print(shown)
