@@ -99,10 +99,9 @@ class Driver:
         from pipelines.pools import Pools
 
         parent = self.parent.id if self.records.address else ""
-        pools = Pools(self._repo, planned.graph, parent, self.runner.cancelled)
         launched = planned.to_launch()
-        needed = {u for name in launched for u in planned.graph.stages[name].upstream}
-        pools.push(needed - {*launched})
+        pools = Pools(self._repo, planned.graph, launched, parent, self.runner.cancelled)
+        pools.push()
         self._run = pools.run
 
     def show_unchanged(self, planned: plan.Plan) -> None:

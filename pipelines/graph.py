@@ -1,6 +1,6 @@
 """DVC's own graph, as plain data: what there is, what hangs on what, and what each stage needs."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,6 +61,20 @@ class Graph:
             if stage.name in found:
                 found |= stage.upstream
         return found
+
+    def chain(self, name: str, among: Collection[str]) -> list[str]:
+        """`name` and, of `among`, each stage that is the only one to wait for the one before.
+
+        It waits for no other, and asks for no GPU where the first does not.
+        """
+        found = [name]
+        while True:
+            behind = [n for n in among if found[-1] in self.stages[n].upstream]
+            if len(behind) != 1 or self.stages[behind[0]].upstream & {*among} != {found[-1]}:
+                return found
+            if self.stages[behind[0]].needs.gpu > self.stages[name].needs.gpu:
+                return found
+            found += behind
 
 
 def open_project(root: Path | str = ".") -> "Repo":

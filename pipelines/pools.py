@@ -1,7 +1,8 @@
 """The driver's side of work on other machines: stages go to Prefect work pools, entries come back.
 
-A stage that asks for a GPU goes to the pool `gpu`, any other to `cpu`. A worker that is silent for
-too long has died, and its stage goes to the next one.
+A stage that asks for a GPU goes to the pool `gpu`, any other to `cpu`, and the stages that wait for
+it alone go with it. A worker that is silent for too long has died, and what it had left to do goes
+to the next one.
 """
 
 import json
@@ -9,6 +10,7 @@ import re
 import threading
 import time
 from collections import deque
+from collections.abc import Collection
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +35,7 @@ from pipelines.runner import TAIL, Listener, Outcome
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
-FLOW = "stage"
+FLOW = "stages"
 """The name of the flow that the workers run."""
 SILENCE_SECONDS = 60
 LOOK_SECONDS = 1.0
@@ -42,48 +44,76 @@ LOOK_SECONDS = 1.0
 class Pools:
     """Runs stages on workers. What they need has to be in the DVC remote, and the code in git."""
 
-    def __init__(self, repo: "Repo", graph: Graph, parent: str, cancelled: threading.Event) -> None:
+    def __init__(
+        self,
+        repo: "Repo",
+        graph: Graph,
+        launched: Collection[str],
+        parent: str,
+        cancelled: threading.Event,
+    ) -> None:
         self.cancelled = cancelled
         self._repo, self._graph, self._parent = repo, graph, parent
+        self._launched = launched
+        self._came_along: dict[str, Outcome] = {}
         self._root = Path(repo.root_dir)
         self._merging = threading.Lock()
         self._commit = _committed(self._root)
 
-    def push(self, names: set[str]) -> None:
+    def push(self) -> None:
         """Give the remote what was made here and is needed there."""
-        if names:
-            commands.dvc(self._root, "push", *sorted(names))
+        stages = self._graph.stages
+        needed = {u for name in self._launched for u in stages[name].upstream}
+        if here := sorted(needed - {*self._launched}):
+            commands.dvc(self._root, "push", *here)
 
     def run(self, stage: Stage, listener: Listener) -> Outcome:
-        """Have a worker run `stage`, then take over its entry of `dvc.lock` and its outputs."""
+        """Have a worker run `stage`, and those behind it that wait for it alone.
+
+        Their entries of `dvc.lock` and their outputs are taken over.
+        """
+        if stage.name in self._came_along:
+            return self._came_along.pop(stage.name)
         start, tail = time.monotonic(), deque[str](maxlen=TAIL)
+        chain, told = self._graph.chain(stage.name, self._launched), dict[str, Any]()
         with get_client(sync_client=True) as client:
             while True:
-                run = self._submit(stage)
-                if self._await(client, run, stage, listener, tail):
+                run = self._submit([name for name in chain if name not in told])
+                alive = self._await(client, run, stage, listener, tail)
+                told |= self._take_over(_told(client, run), stage, listener)
+                if alive:
                     break
                 listener.line(stage.name, "its worker is silent; the next one takes it")
-            told = _told(client, run)
-        status = told.get("status", "cancelled" if self.cancelled.is_set() else "failed")
-        if "entry" in told:
-            listener.line(stage.name, "pulling what the worker made")
-            with self._merging:
-                merge(self._repo, stage.name, told["entry"])
-                commands.dvc(self._root, "pull", "--force", stage.name)
+        for name in chain[1:]:
+            if name in told:
+                self._came_along[name] = Outcome(told[name]["status"], tail=list(tail))
+        unheard = "cancelled" if self.cancelled.is_set() else "failed"
+        status = told.get(stage.name, {"status": unheard})["status"]
         return Outcome(status, time.monotonic() - start, tail=list(tail))
 
-    def _submit(self, stage: Stage) -> FlowRun:
-        pool = "gpu" if stage.needs.gpu else "cpu"
+    def _take_over(self, told: dict[str, Any], stage: Stage, listener: Listener) -> dict[str, Any]:
+        """What was told, once all of it that has an entry is here."""
+        made = [name for name in told if "entry" in told[name]]
+        if made:
+            listener.line(stage.name, "pulling what the worker made")
+            with self._merging:
+                for name in made:
+                    merge(self._repo, name, told[name]["entry"])
+                commands.dvc(self._root, "pull", "--force", *made)
+        return told
+
+    def _submit(self, chain: list[str]) -> FlowRun:
+        pool = "gpu" if self._graph.stages[chain[0]].needs.gpu else "cpu"
         entries = lockfile.entries(self._root)
         parameters: dict[str, Any] = {
-            "name": stage.name,
+            "names": chain,
             "commit": self._commit,
-            "entries": {n: entries[n] for n in self._graph.upstream([stage.name]) if n in entries},
+            "entries": {n: entries[n] for n in self._graph.upstream(chain) if n in entries},
             "parent": self._parent,
         }
         try:
             return run_deployment(  # type: ignore[return-value]
-                f"{FLOW}/{pool}", parameters=parameters, flow_run_name=stage.name, timeout=0
+                f"{FLOW}/{pool}", parameters=parameters, flow_run_name=chain[0], timeout=0
             )
         except ObjectNotFound:
             raise UserError(
@@ -154,6 +184,7 @@ def _silence(client: SyncPrefectClient, run: FlowRun, state: Any) -> float:
 
 
 def _told(client: SyncPrefectClient, run: FlowRun) -> dict[str, Any]:
+    """The status of each stage that ended, and the entry of each that is made."""
     ours = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
     for artifact in client.read_artifacts(artifact_filter=ours):
         if re.match("stage-", artifact.key or "") and str(artifact.data).startswith("{"):

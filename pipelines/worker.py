@@ -1,10 +1,9 @@
-"""A worker: one stage at a time in a clone of its own, for a driver on another machine.
+"""A worker: one chain of stages at a time in a clone of its own, for a driver elsewhere.
 
 It shares nothing with the driver but the Prefect server, the DVC remote and git.
 """
 
 import asyncio
-import itertools
 import json
 import os
 import re
@@ -39,7 +38,7 @@ def work(pool: str) -> None:
     """Take stages from `pool` until ended; the pool is made where it is missing."""
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-    deployed = stage.to_deployment(
+    deployed = stages.to_deployment(
         pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH
     )
     cast(RunnerDeployment, deployed).apply()
@@ -47,52 +46,53 @@ def work(pool: str) -> None:
 
 
 @flow(name=pools.FLOW, validate_parameters=False)
-def stage(name: str, commit: str, entries: dict[str, Any], parent: str = "") -> State:
-    """Run one stage: pull what it reads, `dvc repro --single-item`, push what it made.
+def stages(names: list[str], commit: str, entries: dict[str, Any], parent: str = "") -> State:
+    """Run stages one after the other: pull what each reads, `dvc repro --single-item`, push.
 
     Args:
-        name: The stage, as `dvc repro` calls it.
-        commit: The git commit to run it at.
-        entries: What `dvc.lock` says of all the stages it hangs on.
-        parent: The MLflow run that its own is to stand below.
+        names: The stages, as `dvc repro` calls them.
+        commit: The git commit to run them at.
+        entries: What `dvc.lock` says of all the stages they hang on.
+        parent: The MLflow run that their own are to stand below.
     """
     root = Path(Environment.read().workspace)
     os.chdir(root)
     with workspace.held(graph.open_project(root)), Terminal() as terminal, _beating() as told:
-        stages = _prepare(root, commit, entries)
-        pulled = sorted(stages[name].upstream)
-        if pulled:
-            commands.dvc(root, "pull", *pulled)
+        known = _prepare(root, commit, entries)
         runner = Runner(root, {"GPT1_PARENT_RUN": parent} if parent else {})
         with flows.ends_on_signals(runner), flows.watched(runner, root, flow_run.id):
-            outcome = runner.run(stages[name], flows.Listener(terminal, name))
-        if outcome.good:
-            commands.dvc(root, "push", name)
-            told["entry"] = lockfile.entries(root)[name]
-        told["status"] = outcome.status
+            for name in names:
+                if pulled := sorted(known[name].upstream - told.keys()):
+                    commands.dvc(root, "pull", *pulled)
+                outcome = runner.run(known[name], flows.Listener(terminal, name))
+                if not outcome.good:
+                    told[name] = {"status": outcome.status}
+                    break
+                commands.dvc(root, "push", name)
+                told[name] = {"status": outcome.status, "entry": lockfile.entries(root)[name]}
     if outcome.status == "cancelled":
         return Cancelled()
     return Completed() if outcome.good else Failed(message="\n".join(outcome.tail))
 
 
 def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, graph.Stage]:
-    """Make the clone what the driver's workspace is, as far as the stage can see."""
+    """Make the clone what the driver's workspace is, as far as the stages can see."""
     if commands.git(root, "rev-parse", "HEAD") != commit:
         commands.git(root, "fetch", "--quiet")
         commands.git(root, "checkout", "--quiet", "--force", "--detach", commit)
-    stages = graph.load(graph.open_project(root)).stages
-    for other in stages.values():
+    known = graph.load(graph.open_project(root)).stages
+    for other in known.values():
         if other.name not in entries and not other.name.endswith(".dvc"):
             for out in other.outs:  # of another day; a folder is read whole
                 path = root / out
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     lockfile.write(root, entries)
-    return stages
+    return known
 
 
 @contextmanager
 def _beating() -> Iterator[dict[str, Any]]:
-    """An artifact that is touched as long as this process lives, and tells the driver the rest."""
+    """An artifact that is touched as long as this process lives, and tells the driver what ended."""
     told: dict[str, Any] = {}
     over = threading.Event()
     with get_client(sync_client=True) as client:
@@ -102,11 +102,9 @@ def _beating() -> Iterator[dict[str, Any]]:
         )
 
         def beat() -> None:
-            for number in itertools.count():
-                if over.wait(BEAT_SECONDS):
-                    return
+            while not over.wait(BEAT_SECONDS):
                 with suppress(Exception):  # a server that is away for a moment ends nothing
-                    client.update_artifact(made.id, ArtifactUpdate(data=str(number)))
+                    client.update_artifact(made.id, ArtifactUpdate(data=json.dumps(told)))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()

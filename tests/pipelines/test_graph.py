@@ -33,6 +33,18 @@ def test_downstream_and_upstream_are_transitive(project):
     assert found.upstream(["task@rte"]) == {"task@rte", "books"}
 
 
+def test_a_chain_ends_where_a_stage_has_two_behind_it_waits_for_two_or_needs_more():
+    needs, heavy = graph.Needs(), graph.Needs(gpu=1)
+    edges = {"a": ((), heavy), "b": ("a", needs), "c": ("b", needs), "d": ("b", needs)}
+    edges |= {"e": ("d", needs), "f": ("ce", needs), "g": ("f", heavy)}
+    stages = {n: graph.Stage(n, "", frozenset(up), (), need) for n, (up, need) in edges.items()}
+    chain = graph.Graph(stages).chain
+    assert [chain(name, stages) for name in "abcdef"] == [
+        ["a", "b"], ["b"], ["c"], ["d", "e"], ["e"], ["f"]
+    ]  # fmt: skip
+    assert chain("b", "abcf") == ["b", "c", "f"], "what does not run counts for nothing"
+
+
 @pytest.mark.parametrize("meta", [{"cpus": 2}, {"cpu": -1}, {"cpu": "two"}])
 def test_a_wrong_need_is_one_line_that_names_the_stage_and_the_key(project, meta):
     project.write({"s": {"cmd": "true", "meta": meta}})

@@ -1,7 +1,9 @@
 """Clones that share nothing but a remote, git, and for workers a Prefect server."""
 
+import json
 import subprocess
 import time
+import urllib.request
 
 import psutil
 import pytest
@@ -15,7 +17,13 @@ STAGES = {
     "first": {"cmd": "cat in > first", "deps": ["in"], "outs": ["first"]},
     "left": {"cmd": "cat first > left", "deps": ["first"], "outs": ["left"]},
     "right": {"cmd": "cat first > right", "deps": ["first"], "outs": ["right"]},
-    "last": {"cmd": "cat left right > last", "deps": ["left", "right"], "outs": ["last"]},
+    "last": {
+        "cmd": "cat left right > last",
+        "deps": ["left", "right"],
+        "outs": ["last"],
+        "meta": {"gpu": 1},
+    },
+    "score": {"cmd": "wc -c < last > score", "deps": ["last"], "outs": ["score"]},
 }
 
 
@@ -84,9 +92,9 @@ def server(tmp_path_factory):
     servers.stop(root, "prefect")
 
 
-def worker(there, api):
+def worker(there, pool, api):
     return subprocess.Popen(
-        ["gpt1", "work", "cpu"],
+        ["gpt1", "work", pool],
         cwd=there.root,
         env=there.environment | {"PREFECT_API_URL": api},
         start_new_session=True,
@@ -99,6 +107,16 @@ def family(process):
     return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
 
 
+def flow_runs(api):
+    """The names of all flow runs on workers, by pool."""
+    request = urllib.request.Request(
+        f"{api}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        found = [(run["work_pool_name"], run["name"]) for run in json.load(answer)]
+    return {pool: {name for of, name in found if of == pool} for pool in ("cpu", "gpu")}
+
+
 def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_repro(
     here, server, tmp_path_factory
 ):
@@ -108,8 +126,9 @@ def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_
     here.write(STAGES | {"right": slow})
     commit(here)
     api = f"{server.address}/api"
-    clones = [clone(here, tmp_path_factory.mktemp("clones") / str(n)) for n in (1, 2)]
-    workers = [worker(there, api) for there in clones]
+    pools = ["cpu", "cpu", "gpu"]
+    clones = [clone(here, tmp_path_factory.mktemp("clones") / pool) for pool in pools]
+    workers = [worker(there, pool, api) for there, pool in zip(clones, pools, strict=True)]
     try:
         with (here.root / "driver.txt").open("w") as output:
             driver = subprocess.Popen(
@@ -128,6 +147,8 @@ def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_
         victim.wait()
         driver.wait(timeout=500)
         assert len((began / "pids").read_text().split()) == 2
+        ran = flow_runs(api)
+        assert ran == {"cpu": {"first", "left", "right"}, "gpu": {"last"}}, "score goes with last"
     finally:
         for each in workers:
             if each.poll() is None:
