@@ -92,7 +92,7 @@ def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, grap
 
 @contextmanager
 def _beating() -> Iterator[dict[str, Any]]:
-    """An artifact that is touched as long as this process lives, and tells the driver what ended."""
+    """An artifact that is touched while this process lives, and tells the driver what ended."""
     told: dict[str, Any] = {}
     over = threading.Event()
     with get_client(sync_client=True) as client:
