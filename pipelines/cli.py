@@ -171,6 +171,7 @@ def up(
 ) -> None:
     """Start the Prefect server and the MLflow server, on loopback."""
     from pipelines import servers
+    from stages import comparison, tracking
 
     with project() as repo:
         root = Path(repo.root_dir)
@@ -187,6 +188,8 @@ def up(
         failed[0].result()
     for kind, server in started.items():
         print(f"{kind:8} {server.result().address}")
+    mlflow = started["mlflow"].result().address
+    print(f"tasks    {comparison.page(mlflow, tracking.connect(root, mlflow)[1])}")
 
 
 @app.command()

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt1.environment import Environment
+from stages import comparison
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -189,19 +190,20 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
     from mlflow import MlflowClient
 
     if address:
-        client = MlflowClient(address)
-        found = client.get_experiment_by_name(EXPERIMENT)
-        return client, found.experiment_id if found else client.create_experiment(EXPERIMENT)
+        return (client := MlflowClient(address)), _experiment(client)
     folder = root.resolve() / FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         client = MlflowClient(database(root))
-        found = client.get_experiment_by_name(EXPERIMENT)
-        artifacts = (folder / "artifacts").as_uri()
-        return client, (
-            found.experiment_id if found else client.create_experiment(EXPERIMENT, artifacts)
-        )
+        return client, _experiment(client, (folder / "artifacts").as_uri())
+
+
+def _experiment(client: "MlflowClient", artifacts: str | None = None) -> str:
+    found = client.get_experiment_by_name(EXPERIMENT)
+    if found:
+        return str(found.experiment_id)
+    return str(client.create_experiment(EXPERIMENT, artifacts, comparison.TAGS))
 
 
 def _sources() -> dict[str, str]:
