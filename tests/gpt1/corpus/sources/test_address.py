@@ -1,15 +1,10 @@
 import http.server
 import json
-import os
-import subprocess
-import sys
 import tarfile
 import threading
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
-from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 import pytest
@@ -17,6 +12,7 @@ from ruamel.yaml import YAML
 
 from gpt1.corpus.sources import read
 from gpt1.errors import UserError
+from tests.gpt1 import hub
 
 ROWS = [
     {"title": "One", "text": "First page."},
@@ -107,75 +103,18 @@ def test_a_table_is_read_from_s3(table: Path, monkeypatch: pytest.MonkeyPatch) -
         s3.stop()
 
 
-class Hub(http.server.BaseHTTPRequestHandler):
-    """As much of the Hugging Face hub as one data set needs: its tree, and its files by ranges."""
-
-    files: ClassVar[dict[str, bytes]] = {}
-
-    def do_GET(self) -> None:
-        path = unquote(urlsplit(self.path).path)
-        api, _, rest = path.partition("/datasets/owner/name/")
-        kind, _, place = rest.partition("/v1")
-        if api == "/api" and kind == "revision":
-            self.answer(json.dumps({"id": "owner/name", "sha": "a" * 40}).encode())
-        elif api == "/api" and kind == "tree":
-            above = f"{place.strip('/')}/" if place else ""
-            below = {name[len(above) :] for name in self.files if name.startswith(above)}
-            names = {above + name.split("/")[0] for name in below}
-            self.answer(json.dumps([self.entry(name) for name in sorted(names)]).encode())
-        elif kind == "resolve":
-            self.answer(self.files[place.strip("/")])
-        else:
-            self.send_error(404)
-
-    do_HEAD = do_GET  # noqa: N815
-
-    def entry(self, name: str) -> dict[str, object]:
-        if name not in self.files:
-            return {"type": "directory", "path": name, "oid": "0"}
-        return {"type": "file", "path": name, "size": len(self.files[name]), "oid": "0"}
-
-    def answer(self, content: bytes) -> None:
-        size = len(content)
-        asked = self.headers.get("Range")
-        self.send_response(206 if asked else 200)
-        if asked:
-            first, last = map(int, asked.removeprefix("bytes=").split("-"))
-            content = content[first : last + 1]
-            self.send_header("Content-Range", f"bytes {first}-{first + len(content) - 1}/{size}")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None: ...
-
-
 def test_a_data_set_of_the_hub_is_read_at_its_revision(table: Path) -> None:
+    files = {}
     for place, part in enumerate((ROWS[:2], ROWS[2:])):
         pd.DataFrame(part).to_parquet(table / "part.parquet")
-        Hub.files[f"data/train-{place}.parquet"] = (table / "part.parquet").read_bytes()
+        files[f"owner/name@v1/data/train-{place}.parquet"] = (table / "part.parquet").read_bytes()
     address = "hf://datasets/owner/name@v1/data/*.parquet"
     path = source(table, address=address, format="parquet", text="text", book="title")
-    # The hub's client takes its address when it is imported, hence a process of its own.
     script = (
         "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read\n"
         "print(json.dumps({book.name: book.text for book in read(Path(sys.argv[1]))}))"
     )
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Hub) as hub:
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
-        environment = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(table)}
-        done = subprocess.run(
-            [sys.executable, "-c", script, str(path)],
-            env=os.environ | environment,
-            cwd=Path(__file__).parents[4],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        hub.shutdown()
-    assert done.returncode == 0, done.stderr[-2000:]
-    assert json.loads(done.stdout) == BOOKS
+    assert json.loads(hub.python(script, str(path), files=files, home=table)) == BOOKS
 
 
 def test_bookcorpus_in_its_tar_archive(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import functools
 import http.server
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from gpt1.errors import UserError
 from gpt1.tasks import load, registry, table
 from gpt1.tasks.formats import declared
 from gpt1.tasks.table import Example
+from tests.gpt1 import hub
 
 OWN: dict[str, Any] = {
     "path": "reviews",
@@ -108,10 +110,23 @@ def test_a_wrong_declaration_is_one_clear_line(
 
 
 @pytest.fixture
-def hub(tmp_path: Path) -> Iterator[str]:
+def mirror(tmp_path: Path) -> Iterator[str]:
     """A local mirror in the hub's layout; its address."""
     folder = tmp_path / "datasets/nyu-mll/glue/resolve/bcdcba79/rte"
     folder.mkdir(parents=True)
+    for name, content in rte().items():
+        (folder / name).write_bytes(content)
+    handler = functools.partial(_Quiet, directory=str(tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/datasets/nyu-mll/glue/resolve/bcdcba79/rte"
+    server.shutdown()
+    server.server_close()
+
+
+def rte() -> dict[str, bytes]:
+    """The hub's files of RTE, two rows each."""
+    files = {}
     for split, labels in (("train", [0, 1]), ("validation", [1, 0]), ("test", [-1, -1])):
         columns = {
             "sentence1": ["A.", "C."],
@@ -119,13 +134,10 @@ def hub(tmp_path: Path) -> Iterator[str]:
             "label": labels,
             "idx": [0, 1],
         }
-        pq.write_table(pa.table(columns), folder / f"{split}-00000-of-00001.parquet")
-    handler = functools.partial(_Quiet, directory=str(tmp_path))
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/datasets/nyu-mll/glue/resolve/bcdcba79/rte"
-    server.shutdown()
-    server.server_close()
+        content = io.BytesIO()
+        pq.write_table(pa.table(columns), content)
+        files[f"{split}-00000-of-00001.parquet"] = content.getvalue()
+    return files
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
@@ -147,8 +159,8 @@ labels: ["0", "1"]
     return path
 
 
-def test_a_task_of_the_paper_is_read_from_addresses(hub: str, tmp_path: Path) -> None:
-    found = load.official("rte", source_file(tmp_path, hub))
+def test_a_task_of_the_paper_is_read_from_addresses(mirror: str, tmp_path: Path) -> None:
+    found = load.official("rte", source_file(tmp_path, mirror))
     assert found.examples == [
         Example("train", "0", "A.", "B.", target=0.0),
         Example("train", "1", "C.", "D.", target=1.0),
@@ -158,6 +170,19 @@ def test_a_task_of_the_paper_is_read_from_addresses(hub: str, tmp_path: Path) ->
         Example("test", "1", "C.", "D."),
     ]
     assert found.task.labels == ("entailment", "not_entailment")
+
+
+def test_a_task_of_the_paper_is_read_from_the_hub_at_the_revision_that_is_shipped(
+    tmp_path: Path,
+) -> None:
+    above = declared.source(HUB / "rte.yaml").at.removeprefix("hf://datasets/")
+    script = (
+        "import sys; from pathlib import Path; from gpt1.tasks import load, table\n"
+        "print(table.sizes(load.official('rte', Path(sys.argv[1])).examples))"
+    )
+    files = {f"{above}/{name}": content for name, content in rte().items()}
+    said = hub.python(script, str(HUB / "rte.yaml"), files=files, home=tmp_path)
+    assert said.strip() == str({"train": 2, "dev": 2, "test": 2})
 
 
 HUB = Path(__file__).parents[4] / "hub"
@@ -201,9 +226,9 @@ def test_every_task_of_the_hub_is_read_from_a_mirror_of_its_layout(
     )
 
 
-def test_an_address_that_cannot_be_read_is_named(hub: str, tmp_path: Path) -> None:
+def test_an_address_that_cannot_be_read_is_named(mirror: str, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"http://.*/gone/train-.*: cannot be read"):
-        load.official("rte", source_file(tmp_path, f"{hub}/gone"))
+        load.official("rte", source_file(tmp_path, f"{mirror}/gone"))
 
 
 def test_a_hub_address_without_a_revision_is_refused(tmp_path: Path) -> None:
