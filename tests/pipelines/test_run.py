@@ -195,6 +195,19 @@ def test_the_page_in_the_browser_asks_the_server_it_came_from(server):
         assert json.load(page)["api_url"] == address.rstrip("/")
 
 
+def test_the_servers_listen_on_loopback_alone(note):
+    root = note.parents[2]
+    servers.start(root, "mlflow")
+    try:
+        for kind in servers.KINDS:
+            processes = sessions.members(servers.running(root, kind).pid)
+            sockets = [socket for p in processes for socket in p.net_connections("inet")]
+            listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
+            assert listening == {"127.0.0.1"}, kind
+    finally:
+        servers.stop(root, "mlflow")
+
+
 def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(small, server):
     serving = small.start("gpt1", "serve")
     try:
