@@ -129,10 +129,13 @@ def corpus(model: Model) -> float:
     """Tokens of one epoch: counted in the shards, else from the size of the books."""
     if tokens := shards.count(Path(f"data/{model.shards}"), "train"):
         return model.books * tokens
+    share = model.books
+    if model.shards.startswith("shards_shuffled"):
+        share *= entry.section(params.Shuffling, "shuffling").books
     for folder in (Path("data/raw/books"), Path(entry.section(params.Raw, "raw").path)):
         if folder.is_dir():
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-            return model.books * size / estimate.CHARACTERS
+            return share * size / estimate.CHARACTERS
     raise UserError("the books are not here yet; `dvc repro raw` fetches them")
 
 

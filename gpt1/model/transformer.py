@@ -18,6 +18,7 @@ from torch import Tensor, nn
 
 from gpt1.model import files
 from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
+from gpt1.model.recomputed import dropped_product, gelu_linear
 
 QUERY_BLOCK = 64
 Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
@@ -145,18 +146,18 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor) -> Tensor:  # (B, T, C) to (B, T, C)
-        return self.dropout(self.contract(F.gelu(self.expand(x), approximate="tanh")))
+        return self.dropout(gelu_linear(self.expand(x), self.contract.weight, self.contract.bias))
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
     """softmax(q k' / sqrt(D)) v, each of (B, H, T, D), where a query sees no later key.
 
     A single query is the last one, and sees all keys.
-    Dropout of the probabilities takes PyTorch's own kernel off its fast path on the CPU, so with
-    dropout a block of queries at a time meets the keys up to its end: half the work of a mask.
+    Dropout of the probabilities takes PyTorch's own kernel off its fast path on the CPU, so there
+    a block of queries at a time meets the keys up to its end: half the work of a mask.
     """
-    if not dropout:
-        return F.scaled_dot_product_attention(q, k, v, is_causal=q.shape[2] > 1)
+    if not dropout or q.device.type != "cpu":
+        return F.scaled_dot_product_attention(q, k, v, None, dropout, is_causal=q.shape[2] > 1)
     T, D = q.shape[-2:]
     q = q / math.sqrt(D)
     mixed = []
@@ -165,7 +166,7 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
         scores = q[:, :, start:end] @ k[:, :, :end].transpose(-2, -1)
         later = torch.ones(end - start, end, dtype=torch.bool, device=q.device).triu(start + 1)
         probabilities = scores.masked_fill_(later, -torch.inf).softmax(-1)  # (B, H, block, end)
-        mixed.append(F.dropout(probabilities, dropout) @ v[:, :, :end])
+        mixed.append(dropped_product(probabilities, v[:, :, :end], dropout))
     return torch.cat(mixed, dim=2)
 
 

@@ -3,6 +3,7 @@
 import pytest
 from rich.console import Console
 
+from gpt1 import params
 from gpt1.training import estimate
 from pipelines import cost, graph
 
@@ -34,3 +35,12 @@ def test_every_stage_that_trains_has_a_line_from_the_books_alone(workspace, caps
     assert not costs["finetune@book-gpt-1"].known
     cost.show(found, Console(width=120))
     assert "OpenAI published 0.96" in capsys.readouterr().out
+
+
+def test_a_shuffled_model_reads_the_books_that_are_shuffled_whether_they_are_or_not(workspace):
+    values = workspace.read("params.yaml")
+    values["shuffling"] |= {"seeds": [1], "books": 0.5}
+    workspace.dump(values, "params.yaml")
+    half, whole = ({"books": 0.5}, {"shards": "shards_shuffled_1", "books": 1.0})
+    models = [params.parse(params.Model, values["models"]["gpt"] | m, "m") for m in (half, whole)]
+    assert cost.corpus(models[0]) == cost.corpus(models[1]) > 0
