@@ -60,4 +60,4 @@ class _LinearCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *upstream: Tensor) -> tuple[Tensor | None, ...]:
         states_gradient, weight_gradient = ctx.saved_tensors
-        return upstream[0] * states_gradient, upstream[0] * weight_gradient, None, None
+        return states_gradient.mul_(upstream[0]), weight_gradient.mul_(upstream[0]), None, None

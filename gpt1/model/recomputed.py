@@ -54,7 +54,7 @@ class _GELULinear(Function):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         rows = gradient.flatten(0, -2)
-        active = F.gelu(x, approximate=GELU).flatten(0, -2)
+        of_weight = rows.T @ F.gelu(x, approximate=GELU).flatten(0, -2)
         of_active = gradient @ weight.to(gradient.dtype)  # under autocast the weight stays fp32
         of_x = torch.ops.aten.gelu_backward(of_active, x, approximate=GELU)
-        return of_x, rows.T @ active, rows.sum(0)
+        return of_x, of_weight, rows.sum(0)
