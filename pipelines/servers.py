@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -71,10 +71,23 @@ def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
 
     Raises UserError when the port is taken, or with the last line it said when it ends at once.
     """
-    if server := running(root, kind):
-        return _noted(root, Server(**asdict(server) | {"keep": server.keep or keep}))
+    there = running(root, kind)
+    server = there or _launched(root, kind, port, keep)
+    end = time.monotonic() + START_SECONDS
+    while not healthy(server):
+        if not running(root, kind) or time.monotonic() > end:
+            if not there:
+                stop(root, kind)
+            log = _log(root, kind)
+            said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+            raise UserError(f"the {kind} server does not start: {(said or ['?'])[-1]} (see {log})")
+        time.sleep(0.2)
+    return _noted(root, replace(server, keep=server.keep or keep))
+
+
+def _launched(root: Path, kind: str, port: int, keep: bool) -> Server:
     port = _free(kind, port)
-    log = _note(root, kind).with_suffix(".log")
+    log = _log(root, kind)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -86,15 +99,7 @@ def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
             stderr=subprocess.STDOUT,
         )
     created = psutil.Process(process.pid).create_time()
-    server = _noted(root, Server(kind, process.pid, created, port, keep))
-    end = time.monotonic() + START_SECONDS
-    while not healthy(server):
-        if process.poll() is not None or time.monotonic() > end:
-            stop(root, kind)
-            said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            raise UserError(f"the {kind} server does not start: {(said or ['?'])[-1]} (see {log})")
-        time.sleep(0.2)
-    return server
+    return _noted(root, Server(kind, process.pid, created, port, keep))
 
 
 def stop(root: Path, kind: str) -> bool:
@@ -159,6 +164,10 @@ def _free(kind: str, port: int) -> int:
 
 def _note(root: Path, kind: str) -> Path:
     return root / ".work" / "servers" / f"{kind}.json"
+
+
+def _log(root: Path, kind: str) -> Path:
+    return _note(root, kind).with_suffix(".log")
 
 
 def _noted(root: Path, server: Server) -> Server:
