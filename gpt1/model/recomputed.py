@@ -22,7 +22,7 @@ def dropped_product(probabilities: Tensor, values: Tensor, rate: float) -> Tenso
 
 
 def gelu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear(F.gelu(x), weight, bias)`, which keeps `x` alone."""
+    """`F.linear(F.gelu(x), weight, bias)`, which keeps `x` and not its GELU."""
     return _GELULinear.apply(x, weight, bias)
 
 
