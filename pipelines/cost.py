@@ -11,12 +11,12 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
 from gpt1 import params
+from gpt1.analysis import estimate
+from gpt1.analysis.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
 from gpt1.errors import UserError
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
-from gpt1.training import estimate
 from gpt1.training.device import device
-from gpt1.training.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
 from pipelines.graph import Graph
 from stages import entry
 
@@ -40,7 +40,7 @@ class Cost:
 
 
 def show(graph: Graph, console: "Console") -> None:
-    """Print the cost of every pretraining and fine-tuning in `graph`."""
+    """Print the cost of every pretraining, fine-tuning and zero-shot reading in `graph`."""
     costs = list(of_graph(graph))
     header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
@@ -75,7 +75,7 @@ def show(graph: Graph, console: "Console") -> None:
 
 
 def of_graph(graph: Graph) -> Iterator[Cost]:
-    """For each stage that trains, in the graph's order."""
+    """For each stage that trains or reads for long, in the graph's order."""
     models = entry.sections(Model, "models")
     measured: dict[str, Training] = {}
 
@@ -90,19 +90,39 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
         if kind == "pretrain":
             model = models[item]
             training = one(model, corpus(model) * model.epochs)
-            updates = training.tokens / (model.batch * model.context)
-            kept = 1 + sum(update <= updates for update in model.checkpoints)
-            yield Cost(name, training, kept * 4.0 * training.parameters)
+            yield Cost(name, training, kept(model, training.tokens) * 4.0 * training.parameters)
         elif kind.startswith("finetune"):
             task, cell, *_ = item.split("-")
             recipe = entry.section(Finetune, f"finetune.{task}")
-            model = models.get(cell) or models.get("gpt") or PAPER
+            model = models.get(cell) or imported(cell) or models.get("gpt") or PAPER
             same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
             as_model = changed(model, **{key: getattr(recipe, key) for key in same})
             table = Path(f"data/tasks/{task}.parquet")
-            tokens = estimate.task_tokens(table, model.context) if table.is_file() else None
+            tokens = estimate.finetuning_tokens(table, model.context) if table.is_file() else None
             training = one(as_model, (tokens or 0.0) * recipe.epochs)
             yield Cost(name, training, 4.0 * training.parameters, known=tokens is not None)
+        elif kind == "zero_shot":
+            task, cell = item.split("-")
+            model = models[cell]
+            table = Path(f"data/tasks/{task}.parquet")
+            tokens = estimate.zero_shot_tokens(table, model.context) if table.is_file() else None
+            readings = kept(model, corpus(model) * model.epochs)
+            reading = one(model, readings * (tokens or 0.0)).forward_only()
+            yield Cost(name, reading, 0.0, known=tokens is not None)
+
+
+def kept(model: Model, tokens: float) -> int:
+    """The checkpoints that a pretraining on so many tokens leaves, the model itself among them."""
+    return 1 + sum(update <= tokens / (model.batch * model.context) for update in model.checkpoints)
+
+
+def imported(name: str) -> Model | None:
+    """As the params of a model would say it, once it is imported."""
+    if not (file := Path(f"models/{name}/config.json")).is_file():
+        return None
+    config = json.loads(file.read_text())
+    sizes = {"layers": "n_layer", "width": "n_embd", "heads": "n_head", "context": "n_positions"}
+    return changed(PAPER, **{ours: config[theirs] for ours, theirs in sizes.items()})
 
 
 PAPER = params.parse(
@@ -112,7 +132,7 @@ PAPER = params.parse(
     | {"checkpoints": []},
     "models.gpt",
 )
-"""For imported weights, whose size is known only once they are imported."""
+"""For weights that are to be imported: the released ones."""
 
 
 def vocabulary() -> int:

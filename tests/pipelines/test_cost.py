@@ -1,10 +1,13 @@
 """`gpt1 plan --cost`: what is asked of the machine, before anything runs."""
 
+import json
+
 import pytest
 from rich.console import Console
 
 from gpt1 import params
-from gpt1.training import estimate
+from gpt1.analysis import estimate
+from gpt1.tasks import table
 from pipelines import cost, graph
 
 
@@ -44,3 +47,30 @@ def test_a_shuffled_model_reads_the_books_that_are_shuffled_whether_they_are_or_
     half, whole = ({"books": 0.5}, {"shards": "shards_shuffled_1", "books": 1.0})
     models = [params.parse(params.Model, values["models"]["gpt"] | m, "m") for m in (half, whole)]
     assert cost.corpus(models[0]) == cost.corpus(models[1]) > 0
+
+
+def test_zero_shot_reads_the_scored_split_once_for_each_checkpoint(workspace):
+    values = workspace.read("params.yaml")
+    values["zero_shot"] |= {"tasks": ["book"], "models": ["gpt"]}
+    values["models"]["gpt"]["checkpoints"] = [0, 1, 1_000_000]
+    workspace.dump(values, "params.yaml")
+    task = table.Task("book", "classification", ("accuracy",), ("a", "b"))
+    examples = [table.Example(split, "1", "x" * 45, target=0.0) for split in ("train", "dev")]
+    (workspace.root / "data/tasks").mkdir(parents=True)
+    table.write(task, examples, workspace.root / "data/tasks/book.parquet")
+    costs = {each.stage: each for each in cost.of_graph(graph.load(graph.open_project()))}
+    reading = costs["zero_shot@book-gpt"].training
+    assert reading.tokens == 3 * (45 / estimate.CHARACTERS + 3)
+    trained = costs["pretrain@gpt"].training
+    assert reading.operations / reading.tokens == pytest.approx(
+        trained.operations / trained.tokens / 3
+    )
+
+
+def test_imported_weights_have_their_own_size(project):
+    assert cost.imported("small") is None
+    (project.root / "models/small").mkdir(parents=True)
+    config = {"n_layer": 2, "n_embd": 64, "n_head": 4, "n_positions": 128, "afn": "gelu"}
+    (project.root / "models/small/config.json").write_text(json.dumps(config))
+    small = cost.imported("small")
+    assert (small.layers, small.width, small.heads, small.context) == (2, 64, 4, 128)

@@ -1,4 +1,4 @@
-"""What a training will take, before it starts: operations, memory and time, here and elsewhere."""
+"""What a training, or a reading, will take before it starts: operations, memory, time."""
 
 import time
 from dataclasses import dataclass, replace
@@ -60,6 +60,11 @@ class Training:
             name: getattr(self, name) * factor for name in ("tokens", "operations", "seconds")
         }
         return replace(self, **scaled)
+
+    def forward_only(self) -> "Training":
+        """The same tokens read and not learned from: a third of the work, the weights alone."""
+        third = {name: getattr(self, name) / 3 for name in ("operations", "seconds")}
+        return replace(self, memory=4.0 * self.parameters, **third)
 
     def days_on(self, peak: float) -> float:
         """On hardware of that peak, at UTILISATION."""
@@ -141,16 +146,26 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
     return 1 / (training + update)
 
 
-def task_tokens(path: Path, context: int) -> float:
+def finetuning_tokens(path: Path, context: int) -> float:
     """About how many tokens one epoch of the task in that table has, none beyond the context."""
     task, examples = table.read(path)
-    total = 0.0
-    for example in (each for each in examples if each.split == "train"):
-        whole = len(example.text) + len(example.text_pair or "")
-        texts = [whole + len(choice) for choice in example.choices or [""]]
-        orders = 2 if task.shape == "similarity" else 1
-        total += orders * sum(min(context, length / CHARACTERS + 3) for length in texts)
-    return total
+    train = [example for example in examples if example.split == "train"]
+    orders = 2 if task.shape == "similarity" else 1
+    return orders * sum(_tokens(example, context) for example in train)
+
+
+def zero_shot_tokens(path: Path, context: int) -> float:
+    """About how many tokens are read to answer the task in that table once."""
+    _, examples = table.read(path)
+    labelled = [example for example in examples if example.target is not None]
+    scored = next(s for s in ("test", "dev", "train") if any(e.split == s for e in labelled))
+    return sum(_tokens(example, context) for example in labelled if example.split == scored)
+
+
+def _tokens(example: table.Example, context: int) -> float:
+    whole = len(example.text) + len(example.text_pair or "")
+    texts = [whole + len(choice) for choice in example.choices or [""]]
+    return sum(min(context, length / CHARACTERS + 3) for length in texts)
 
 
 def paper_operations() -> float:
