@@ -69,18 +69,21 @@ def healthy(server: Server) -> bool:
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
     """The server that is up, or a new one on `port` (0: any free one), once it answers.
 
-    Raises UserError when the port is taken, or with the last line it said when it ends at once.
+    Raises UserError when the port is taken, when it never answers, or with its last line when it
+    ends at once.
     """
     there = running(root, kind)
     server = there or _launched(root, kind, port, keep)
     end = time.monotonic() + START_SECONDS
     while not healthy(server):
-        if not running(root, kind) or time.monotonic() > end:
+        alive = running(root, kind)
+        if not alive or time.monotonic() > end:
             if not there:
                 stop(root, kind)
             log = _log(root, kind)
             said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            raise UserError(f"the {kind} server does not start: {(said or ['?'])[-1]} (see {log})")
+            reason = f"no answer in {START_SECONDS} s" if alive else (said or ["?"])[-1]
+            raise UserError(f"the {kind} server does not start: {reason} (see {log})")
         time.sleep(0.2)
     return _noted(root, replace(server, keep=server.keep or keep))
 
