@@ -154,6 +154,10 @@ class OwnTask:
     columns: dict[str, str | list[str]] = key()
     """text, text_pair, choices, target, id, group -> a column of the files."""
 
+    def __post_init__(self) -> None:
+        if "-1" in self.labels:
+            raise ValueError("labels must not name -1, which stands for no label")
+
 
 @section
 class Finetune:
@@ -285,6 +289,8 @@ NAMED_SECTIONS: dict[str, type] = {
     "finetune": Finetune,
 }
 """Sections that hold one section a name."""
+FINETUNED = ("compare", "no_auxiliary", "transfer")
+"""Sections whose tasks are fine-tuned."""
 
 
 def check(values: dict[str, Any]) -> None:
@@ -293,30 +299,48 @@ def check(values: dict[str, Any]) -> None:
     Raises UserError as `parse` does, for a name in a list that has no section, and for a shuffled
     model that would read other books than its counterpart.
     """
+    known = [*SECTIONS, *NAMED_SECTIONS, "corpus", "tasks"]
+    for name in {*map(str, values)} - {*known}:  # one's own stages may have their own
+        if near := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
+            raise UserError(f"params.yaml: {name} is no section; did you mean {near[0]}?")
     for name, cls in SECTIONS.items():
         if name in values:
             parse(cls, values[name], name)
     for group, cls in NAMED_SECTIONS.items():
         for name, section_values in (values.get(group) or {}).items():
             parse(cls, section_values, f"{group}.{name}")
+    _check_lists(values)
+    _check_pairs(values)
+
+
+def _check_lists(values: dict[str, Any]) -> None:
+    """Every name in a list has its section, a task that is fine-tuned also its recipe."""
     models = {**(values.get("models") or {}), **(values.get("imported") or {})}
-    tasks = values.get("finetune") or {}
-    shuffling = values.get("shuffling") or {}
-    pair = {"contiguous": shuffling.get("books"), "shuffled": 1}
-    for section_, keys in {
-        "compare": {"models": models, "tasks": tasks},
-        "shuffling": dict.fromkeys(pair, models),
-    }.items():
-        for key_, known in keys.items():
+    tasks = {**(values.get("tasks") or {}), **(values.get("derived_tasks") or {})}
+    recipes = values.get("finetune") or {}
+    lists = {
+        "models": ("compare", "zero_shot", "samples", "scaling"),
+        "tasks": ("compare", "no_auxiliary", "transfer", "zero_shot", "contamination"),
+        "contiguous": ("shuffling",),
+        "shuffled": ("shuffling",),
+    }
+    for key_, sections in lists.items():
+        for section_ in sections:
             for name in (values.get(section_) or {}).get(key_, []):
+                where = f"params.yaml: {section_}.{key_} names {name}"
+                known = tasks if key_ == "tasks" else models
                 if name not in known:
-                    raise UserError(
-                        f"params.yaml: {section_}.{key_} names {name}, which has no section; "
-                        f"there are {', '.join(known)}"
-                    )
-    for key_, share in pair.items():
+                    there = ", ".join(known) or "none"
+                    raise UserError(f"{where}, which has no section; there are {there}")
+                if key_ == "tasks" and section_ in FINETUNED and name not in recipes:
+                    raise UserError(f"{where}, which has no recipe: add finetune.{name}")
+
+
+def _check_pairs(values: dict[str, Any]) -> None:
+    models, shuffling = values.get("models") or {}, values.get("shuffling") or {}
+    for key_, share in {"contiguous": shuffling.get("books"), "shuffled": 1}.items():
         for name in shuffling.get(key_, []):
-            if models[name].get("books") != share:
+            if models.get(name, {}).get("books") != share:
                 raise UserError(
                     f"params.yaml: models.{name}.books must be {share}, so that both models of a "
                     "pair in shuffling read the same sentences"

@@ -2,9 +2,10 @@
 
 import json
 import os
+import signal
 import sys
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,6 +18,8 @@ from gpt1.errors import UserError
 if TYPE_CHECKING:
     from dvc.repo import Repo
     from rich.console import Console
+
+    from pipelines.servers import Server
 
 app = typer.Typer(
     help="GPT-1 as a versioned workflow: books in, a compared set of models out.",
@@ -31,6 +34,7 @@ Targets = Annotated[
 
 def main() -> None:
     """The entry point: an error that is meant for people takes one line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unlike a kill, it tidies up
     try:
         app()
     except UserError as error:
@@ -61,6 +65,7 @@ def run(
     if not planned.to_launch():
         print(f"Nothing to do: all {len(planned.selected)} stages are up to date.")
     else:
+        print(f"{len(planned.to_launch())} stages to look at; Prefect starts.", flush=True)
         _launch(targets, workers, keep_going, force, on_workers)
     if "report" in planned.selected:
         _results(Console())
@@ -170,25 +175,16 @@ def up(
     mlflow_port: Annotated[int, typer.Option(help="Loopback port of the MLflow UI.")] = 5000,
 ) -> None:
     """Start the Prefect server and the MLflow server, on loopback."""
-    from pipelines import servers
     from stages import comparison, tracking
 
     with project() as repo:
         root = Path(repo.root_dir)
-    before = {kind for kind in servers.KINDS if servers.running(root, kind)}
-    with ThreadPoolExecutor() as pool:  # each takes seconds
-        started = {
-            kind: pool.submit(servers.start, root, kind, port, keep=True)
-            for kind, port in (("prefect", prefect_port), ("mlflow", mlflow_port))
-        }
-    failed = [future for future in started.values() if future.exception()]
-    if failed:  # both or none
-        for kind in {*started} - before:
-            servers.stop(root, kind)
-        failed[0].result()
-    for kind, server in started.items():
-        print(f"{kind:8} {server.result().address}")
-    mlflow = started["mlflow"].result().address
+    ports = {"prefect": prefect_port, "mlflow": mlflow_port}
+    with _starting(root, ports, keep=True) as starting:
+        addresses = {kind: server.result().address for kind, server in starting.items()}
+    for kind, address in addresses.items():
+        print(f"{kind:8} {address}")
+    mlflow = addresses["mlflow"]
     print(f"tasks    {comparison.page(mlflow, tracking.connect(root, mlflow)[1])}")
 
 
@@ -197,6 +193,13 @@ def serve(
     cron: Annotated[str | None, typer.Option(help="When to run, such as `0 3 * * *`.")] = None,
 ) -> None:
     """Wait for starts from the Prefect UI, and for those of a schedule; Ctrl-C ends it."""
+    if cron:
+        from prefect.client.schemas.schedules import CronSchedule
+
+        try:
+            CronSchedule(cron=cron)
+        except ValueError:
+            raise UserError(f"--cron {cron!r} is no schedule; say `0 3 * * *`") from None
     with project(), _prefect():
         from pipelines.flow import pipeline
 
@@ -260,6 +263,9 @@ def predict(
     from gpt1 import TaskModel
     from gpt1.tasks import request
 
+    for text in texts or []:
+        if not text.strip():
+            raise UserError("an argument is an empty text; give texts")
     for answer in request.answers(TaskModel.load(model), texts or file):
         print(json.dumps(answer, ensure_ascii=False) if as_json else request.written(answer))
 
@@ -345,11 +351,10 @@ def _prefect() -> Iterator[None]:
     if os.environ.get("PREFECT_API_URL"):
         yield
         return
-    with ThreadPoolExecutor() as pool:
-        starting = pool.submit(servers.start, root, "prefect")
+    with _starting(root, {"prefect": 0}) as starting:
         with suppress(Exception):  # it is told, and to more people, by who needs it
             tracking.connect(root, Environment.read().tracking)  # takes seconds as well
-        server = starting.result()
+        server = starting["prefect"].result()
     os.environ["PREFECT_API_URL"] = f"{server.address}/api"
     try:
         yield
@@ -358,6 +363,23 @@ def _prefect() -> Iterator[None]:
         if noted and not noted.keep:
             _send_what_is_left()
             servers.stop(root, "prefect")
+
+
+@contextmanager
+def _starting(
+    root: Path, ports: dict[str, int], keep: bool = False
+) -> Iterator[dict[str, Future["Server"]]]:
+    """Servers that start meanwhile; those that were not there end when the block is left early."""
+    from pipelines import servers
+
+    before = {kind for kind in ports if servers.running(root, kind)}
+    with ThreadPoolExecutor() as pool:  # each takes seconds
+        try:
+            yield {k: pool.submit(servers.start, root, k, port, keep) for k, port in ports.items()}
+        except BaseException:
+            for kind in {*ports} - before:
+                servers.stop(root, kind)
+            raise
 
 
 def _send_what_is_left() -> None:

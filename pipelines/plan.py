@@ -68,8 +68,8 @@ def make(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan
     """
     from dvc.exceptions import DvcException
 
-    graph = load(repo)
     entry.check()
+    graph = load(repo)
     selected = frozenset(graph.upstream(_named(graph, targets)))
     stages = {stage.addressing: stage for stage in repo.index.stages}
     reasons = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from gpt1 import params
 from gpt1.errors import UserError
@@ -34,7 +35,11 @@ def sections(cls: type[T], name: str) -> dict[str, T]:
 def check() -> None:
     """All that `params.yaml` says, before anything runs."""
     if (file := Path("params.yaml")).exists():  # a graph may have none
-        params.check(YAML(typ="safe").load(file) or {})
+        try:
+            values = YAML(typ="safe").load(file) or {}
+        except YAMLError as error:
+            raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+        params.check(values)
 
 
 def run(stage: Callable[..., None]) -> None:

@@ -56,7 +56,13 @@ def load(directory: Path) -> "LanguageModel":
     from gpt1.model.transformer import GPT
 
     kind = LSTM if read_config(directory).get("model_type") == LSTM_TYPE else GPT
-    return kind.load(directory)
+    try:
+        return kind.load(directory)
+    except RuntimeError as error:  # tensors of other shapes
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"{directory}: {CONFIG} and {WEIGHTS} do not belong together ({reason})"
+        ) from None
 
 
 def save_transformer(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:

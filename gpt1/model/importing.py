@@ -44,6 +44,9 @@ def import_model(source: Path, out: Path) -> None:
     Raises UserError when something is missing, or weights and vocabulary do not belong together.
     """
     source = Path(source)
+    for place in (out, *out.parents):
+        if place.is_file():
+            raise UserError(f"{place} is a file; name a folder that is to be made")
     tokenizer = BPETokenizer.load(source)
     model = _released(source) if (source / SHAPES).is_file() else _transformers(source)
     if model.config.vocab != len(tokenizer):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -53,9 +54,16 @@ class TaskModel(nn.Module):
                     f"{directory}: no fine-tuned model: {name} is missing; give a folder below "
                     "finetuned/"
                 )
-        task = Task.from_json((directory / "task.json").read_text("utf-8"))
-        model = cls(files.load(directory), task, BPETokenizer.load(directory))
-        model.head.load_state_dict(load_file(directory / "head.safetensors"))
+        network, tokenizer = files.load(directory), BPETokenizer.load(directory)
+        try:
+            task = Task.from_json((directory / "task.json").read_text("utf-8"))
+            model = cls(network, task, tokenizer)
+            model.head.load_state_dict(load_file(directory / "head.safetensors"))
+        except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{directory}: task.json or head.safetensors is damaged ({reason}); make it again"
+            ) from None
         return model.eval()
 
     def save(self, directory: Path) -> None:

@@ -18,9 +18,18 @@ def answers(model: TaskModel, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     A line is a JSON object with text, text_pair and choices, or the bare text. There tabs separate
     the second text of a pair, and the choices.
     """
-    rows = ((number, line.rstrip("\r\n")) for number, line in enumerate(lines, 1) if line.strip())
+    rows = ((number, line.rstrip("\r\n")) for number, line in _numbered(lines) if line.strip())
     while chunk := list(islice(rows, AT_ONCE)):
         yield from model.predict([_row(model.task, number, line) for number, line in chunk])
+
+
+def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, 1):
+            yield number, line
+    except UnicodeDecodeError as error:
+        raise UserError(f"after line {number}: not UTF-8 ({error.reason}); give UTF-8") from None
 
 
 def written(answer: dict[str, Any]) -> str:

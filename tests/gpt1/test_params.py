@@ -77,6 +77,12 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
         ({"shuffling": PAIR | {"shuffled": ["gtp"]}}, "names gtp, which has no section"),
         ({"shuffling": PAIR | {"books": 0.5}}, "models.gpt.books must be 0.5"),
+        ({"finetun": {}}, "finetun is no section; did you mean finetune"),
+        ({"compare": None}, "compare must be a section"),
+        ({"samples": SHIPPED["samples"] | {"models": ["gtp"]}}, "samples.models names gtp"),
+        ({"scaling": {"models": ["gtp"]}}, "scaling.models names gtp"),
+        ({"contamination": {"tasks": ["x"], "drop": []}}, "contamination.tasks names x"),
+        ({"finetune": {}}, "which has no recipe: add finetune.book"),
     ],
 )
 def test_a_mistake_anywhere_is_found_before_anything_runs(change: dict, named: str) -> None:

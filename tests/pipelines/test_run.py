@@ -195,6 +195,24 @@ def test_the_page_in_the_browser_asks_the_server_it_came_from(server):
         assert json.load(page)["api_url"] == address.rstrip("/")
 
 
+@pytest.mark.parametrize("command", [["run"], ["up", "--prefect-port", "0", "--mlflow-port", "0"]])
+def test_ended_while_a_server_starts_nothing_is_left_of_it(small, command):
+    driver = small.start("gpt1", *command)
+    note = small.root / ".work/servers/prefect.json"
+    wait_for(note.exists)
+    server = psutil.Process(json.loads(note.read_text())["pid"])
+    driver.send_signal(signal.SIGTERM)
+    assert driver.wait(timeout=60) != 0
+    assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
+    assert not note.exists()
+
+
+def test_a_schedule_that_is_none_is_refused_before_a_server_starts(small):
+    said = small.gpt1("serve", "--cron", "banana", check=False)
+    assert said.stderr.startswith("error: --cron 'banana' is no schedule")
+    assert not (small.root / ".work/servers").exists()
+
+
 def test_the_servers_listen_on_loopback_alone(note):
     root = note.parents[2]
     servers.start(root, "mlflow")

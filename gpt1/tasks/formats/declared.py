@@ -69,8 +69,9 @@ def source(path: Path) -> Source:
 def declared(found: Source, root: Path, reading: Reading) -> None:
     """Read the files of every split; names that are no addresses are looked for below `root`."""
     _check_keys(found.columns, [field.name for field in fields(Columns)], "columns")
-    if "text" not in found.columns:
-        raise UserError(f"task {reading.task.name}: columns.text is missing")
+    for column in ("text", "target"):
+        if column not in found.columns:
+            raise UserError(f"task {reading.task.name}: columns.{column} is missing")
     if "train" not in found.files or len(found.files) < 2:
         raise UserError(f"task {reading.task.name}: files needs train, and dev or test")
     columns = Columns(**found.columns)

@@ -25,9 +25,9 @@ def opened(path: Path) -> Iterator[Path]:
         raise UserError(f"{path}: no such folder or archive; put the task's files there")
     else:
         with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
-            if zipfile.is_zipfile(path):
+            if path.suffix == ".zip" or zipfile.is_zipfile(path):
                 _unzip(path, Path(folder))
-            elif tarfile.is_tarfile(path):
+            elif path.name.endswith((".tar", ".tar.gz", ".tgz")) or tarfile.is_tarfile(path):
                 _untar(path, Path(folder))
             else:
                 raise UserError(f"{path}: neither a folder nor a .zip or .tar.gz archive")
@@ -69,7 +69,7 @@ def _unzip(path: Path, folder: Path) -> None:
             _check_names(path, [entry.filename for entry in entries])
             _check_room(path, sum(entry.file_size for entry in entries), folder)
             archive.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
 
 

@@ -55,16 +55,27 @@ def tabs(path: Path, header: list[str] | None = None) -> Iterator[Row]:
 def quoted(path: Path, delimiter: str) -> Iterator[Row]:
     """A spreadsheet's table with a header: fields in quotes may hold delimiters and line ends."""
     csv.field_size_limit(1 << 30)
-    with path.open(encoding="utf-8-sig", newline="") as opened:
-        rows = csv.reader(opened, delimiter=delimiter)
+    rows = csv.reader(_decoded(path), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    while True:
+        where = f"{path.name}, line {rows.line_num + 1}"
         try:
-            header = next(rows, [])
-            for fields in rows:
-                if fields:
-                    where = f"{path.name}, line {rows.line_num}"
-                    yield Row(where, dict(zip(header, fields, strict=False)), header)
-        except (csv.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{path.name}, line {rows.line_num + 1}: {error}") from None
+            fields = next(rows, None)
+        except csv.Error as error:
+            raise UserError(
+                f"{where}: {error}; a quote that opens a field closes it too, double those within"
+            ) from None
+        if fields is None:
+            return
+        if header is None:
+            header = fields
+        elif len(fields) > len(header):
+            raise UserError(
+                f"{where}: {len(fields)} columns, the header has {len(header)}; put a text that "
+                "holds the delimiter in quotes"
+            )
+        elif fields:
+            yield Row(where, dict(zip(header, fields, strict=False)), header)
 
 
 def json_lines(path: Path) -> Iterator[Row]:
@@ -90,13 +101,18 @@ def parquet(path: Path) -> Iterator[Row]:
 
 
 def _lines(path: Path) -> Iterator[str]:
+    for line in _decoded(path):
+        yield line.rstrip("\n").rstrip("\r")
+
+
+def _decoded(path: Path) -> Iterator[str]:
     """Lines end at line feeds alone: texts hold every other kind of separator."""
     with path.open("rb") as opened:
         for number, line in enumerate(opened, 1):
             try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8")
+                yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:
                 raise UserError(
-                    f"{path.name}, line {number}: not UTF-8 ({error.reason} at byte {error.start})"
+                    f"{path.name}, line {number}: not UTF-8 ({error.reason} at byte "
+                    f"{error.start}); save it as UTF-8"
                 ) from None
-            yield text.rstrip("\n").rstrip("\r")

@@ -109,6 +109,13 @@ def test_weights_of_another_vocabulary_are_refused(released: Path, tmp_path: Pat
         import_model(released, tmp_path / "out")
 
 
+def test_a_file_is_no_place_for_a_model_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for place in ("file", "file/below"):
+        with pytest.raises(UserError, match="file is a file; name a folder"):
+            import_model(tmp_path, tmp_path / place)
+
+
 def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
     write_vocabulary(tmp_path, VOCABULARY, ("vocab.json", "merges.txt"))
     (tmp_path / "pytorch_model.bin").write_bytes(b"!")

@@ -196,6 +196,19 @@ def test_a_model_directory_without_a_head_is_refused(tmp_path: Path) -> None:
         TaskModel.load(tmp_path)
 
 
+@pytest.mark.parametrize("name", ["head.safetensors", "task.json", "config.json"])
+def test_a_damaged_model_directory_is_one_line(
+    tokenizer: BPETokenizer, tmp_path: Path, name: str
+) -> None:
+    task_model(tokenizer, "classification").save(tmp_path)
+    whole = (tmp_path / name).read_text("latin-1")
+    harmed = whole.replace('"n_embd": ', '"n_embd": 2') if name == "config.json" else whole[:20]
+    (tmp_path / name).write_text(harmed, "latin-1")
+    with pytest.raises(UserError, match=str(tmp_path)) as error:
+        TaskModel.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
 def test_a_task_without_training_examples_cannot_be_fine_tuned(
     tokenizer: BPETokenizer, tmp_path: Path
 ) -> None:

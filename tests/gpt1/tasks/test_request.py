@@ -31,6 +31,15 @@ def test_lines_are_answered_in_order_and_blank_ones_are_skipped() -> None:
     assert list(request.answers(asked, lines)) == asked.predict(TEXTS)
 
 
+def test_bytes_that_are_no_utf8_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_bytes(b"the dog\n" * 3 + b"caf\xe9\n")
+    with (
+        (tmp_path / "texts").open(encoding="utf-8") as lines,
+        pytest.raises(UserError, match="UTF-8"),
+    ):
+        list(request.answers(model("classification"), lines))
+
+
 def test_a_tab_separates_the_texts_of_a_pair_and_the_choices() -> None:
     pair = model("entailment")
     assert (

@@ -50,6 +50,33 @@ def test_a_task_of_ones_own_is_read_as_its_params_say(reviews: Path) -> None:
     assert (found.task.shape, found.task.metrics) == ("classification", ("f1_macro", "accuracy"))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            'review,stars\nNo.,bad\n"Open,good\nYes.,bad\n',
+            r"train\.csv, line 3: .*a quote that opens",
+        ),
+        ('review,stars\n"Shut" off,good\n', r"train\.csv, line 2: .*a quote that opens"),
+        ("review,stars\nGood, really.,good\n", r"train\.csv, line 2: 3 columns, the header has 2"),
+        (b"review,stars\nNo.,bad\ncaf\xe9,good\n", r"train\.csv, line 3: not UTF-8"),
+    ],
+)
+def test_a_table_that_is_no_table_is_one_line_that_names_where(
+    reviews: Path, text: str | bytes, said: str
+) -> None:
+    (reviews / "train.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    with pytest.raises(UserError, match=said):
+        own(reviews)
+
+
+def test_a_task_without_a_target_or_with_minus_one_as_a_label_is_refused(reviews: Path) -> None:
+    with pytest.raises(UserError, match=r"columns\.target is missing"):
+        own(reviews, columns={"text": "review"})
+    with pytest.raises(UserError, match="labels must not name -1"):
+        own(reviews, labels=["-1", "1"])
+
+
 def test_choices_come_from_columns_of_their_own_or_from_a_list(tmp_path: Path) -> None:
     (tmp_path / "train.tsv").write_text("story\tq\ta\tb\tright\nOnce.\tAnd?\tX.\tY.\tb\n")
     (tmp_path / "dev.jsonl").write_text(
