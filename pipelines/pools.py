@@ -81,7 +81,7 @@ class Pools:
                 run = self._submit([name for name in chain if name not in told])
                 alive = self._await(client, run, stage, listener, tail)
                 told |= self._take_over(_told(client, run), stage, listener)
-                if alive:
+                if alive or told.keys() >= {*chain}:  # it died with nothing left to do
                     break
                 listener.line(stage.name, "its worker is silent; the next one takes it")
         for name in chain[1:]:
