@@ -6,6 +6,7 @@ stands beside each key, and `differences` tells where an experiment departs from
 
 import dataclasses
 import difflib
+import re
 from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -289,6 +290,8 @@ NAMED_SECTIONS: dict[str, type] = {
     "finetune": Finetune,
 }
 """Sections that hold one section a name."""
+NAME = re.compile(r"[A-Za-z0-9_]+")
+"""Of a model or a task."""
 FINETUNED = ("compare", "no_auxiliary", "transfer")
 """Sections whose tasks are fine-tuned."""
 
@@ -306,11 +309,28 @@ def check(values: dict[str, Any]) -> None:
     for name, cls in SECTIONS.items():
         if name in values:
             parse(cls, values[name], name)
+    _check_names(values)
     for group, cls in NAMED_SECTIONS.items():
         for name, section_values in (values.get(group) or {}).items():
             parse(cls, section_values, f"{group}.{name}")
     _check_lists(values)
     _check_pairs(values)
+
+
+def _check_names(values: dict[str, Any]) -> None:
+    corpus = values.get("corpus", [])
+    if not isinstance(corpus, list) or len(corpus) > 1:
+        raise UserError(f"params.yaml: corpus = {corpus!r}: must be [books], or [] for none")
+    for group in [*NAMED_SECTIONS, "tasks"]:
+        sections = values.get(group) or {}
+        if not isinstance(sections, dict):
+            raise UserError(f"params.yaml: {group} must hold a section for each name")
+        for name in sections:
+            if not NAME.fullmatch(str(name)):
+                raise UserError(
+                    f"params.yaml: {group}.{name}: a name has letters, digits and _ alone, for "
+                    "files are called after it"
+                )
 
 
 def _check_lists(values: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from gpt1 import params
 from gpt1.analysis import estimate
 from gpt1.analysis.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
 from gpt1.errors import UserError
+from gpt1.model import files
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
 from gpt1.training.device import device
@@ -118,11 +119,10 @@ def kept(model: Model, tokens: float) -> int:
 
 def imported(name: str) -> Model | None:
     """As the params of a model would say it, once it is imported."""
-    if not (file := Path(f"models/{name}/config.json")).is_file():
+    if not (directory := Path(f"models/{name}")).is_dir():
         return None
-    config = json.loads(file.read_text())
-    sizes = {"layers": "n_layer", "width": "n_embd", "heads": "n_head", "context": "n_positions"}
-    return changed(PAPER, **{ours: config[theirs] for ours, theirs in sizes.items()})
+    sizes = files.transformer_config(directory)
+    return changed(PAPER, **{key: value for key, value in sizes.items() if key in vars(PAPER)})
 
 
 PAPER = params.parse(

@@ -14,7 +14,7 @@ from gpt1.errors import UserError
 from pipelines import commands, lockfile, records
 from pipelines.records import Records
 
-RUN = re.compile(r"[0-9a-f]{6,32}")
+RUN = re.compile(r"[0-9a-f]{4,32}")
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,11 @@ class Lineage:
         for making in self._makings:
             if any(_inside(path, out) for out in making.outs):
                 return making
-        for making in self._makings:
-            if RUN.fullmatch(target) and (making.run or "").startswith(target):
-                return making
+        runs = {m.run: m for m in reversed(self._makings) if m.run and m.run.startswith(target)}
+        if RUN.fullmatch(target) and runs:
+            if len(runs) > 1:
+                raise UserError(f"{target} begins {len(runs)} runs: {', '.join(sorted(runs))}")
+            return runs.popitem()[1]
         raise UserError(f"{target} is no output of a stage, and no run that MLflow knows")
 
     def back(self, making: Making) -> Tree:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from gpt1.analysis.zero_shot.heuristics import read_examples
 from gpt1.model.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model
@@ -156,10 +157,8 @@ def finetuning_tokens(path: Path, context: int) -> float:
 
 def zero_shot_tokens(path: Path, context: int) -> float:
     """About how many tokens are read to answer the task in that table once."""
-    _, examples = table.read(path)
-    labelled = [example for example in examples if example.target is not None]
-    scored = next(s for s in ("test", "dev", "train") if any(e.split == s for e in labelled))
-    return sum(_tokens(example, context) for example in labelled if example.split == scored)
+    _, read = read_examples(*table.read(path))
+    return sum(_tokens(example, context) for example in read)
 
 
 def _tokens(example: table.Example, context: int) -> float:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from gpt1.corpus.cleaning import Cleaned
-from gpt1.corpus.plots import bars
 from gpt1.document import Block, Document, Figure, Section, Table
 
 SAMPLE = 200
@@ -171,6 +170,8 @@ class Card:
 def _figure(name: str, values: dict[str, int], unit: str) -> Block:
     if not values:
         return "None."
+    from gpt1.document.drawing import bars  # workers that clean books import this module
+
     shown = ", ".join(f"{key} {value:,}" for key, value in values.items())
     return Figure(name, bars(values, unit), f"Number of {unit}.", f"Bars: {shown}")
 

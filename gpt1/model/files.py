@@ -81,14 +81,8 @@ def load_transformer(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]
 
     Raises UserError for a directory that is cut short, or holds another kind of network.
     """
-    config, tensors = read(directory)
-    if config.get("model_type") != "openai-gpt":
-        kind = config.get("model_type")
-        raise UserError(f"{directory / CONFIG}: model_type is {kind!r}, not 'openai-gpt'")
-    missing = [key for key in _KEYS.values() if key not in config]
-    if missing:
-        raise UserError(f"{directory / CONFIG}: the key {missing[0]} is missing")
-    ours = {key: config[theirs] for key, theirs in _KEYS.items()}
+    _, tensors = read(directory)
+    ours = transformer_config(directory)
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     found: dict[str, Tensor] = {}
     for name in _expected_names(ours["layers"]):
@@ -97,6 +91,21 @@ def load_transformer(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]
             raise UserError(f"{directory / WEIGHTS}: the weight {their_name} is missing")
         found[name] = _turned(name, tensors[their_name].float())
     return ours, found
+
+
+def transformer_config(directory: Path) -> dict[str, Any]:
+    """`config.json` of a transformer, under our names.
+
+    Raises UserError when a key is missing, or for another kind of network.
+    """
+    config = read_config(directory)
+    if config.get("model_type") != "openai-gpt":
+        kind = config.get("model_type")
+        raise UserError(f"{directory / CONFIG}: model_type is {kind!r}, not 'openai-gpt'")
+    missing = [key for key in _KEYS.values() if key not in config]
+    if missing:
+        raise UserError(f"{directory / CONFIG}: the key {missing[0]} is missing")
+    return {key: config[theirs] for key, theirs in _KEYS.items()}
 
 
 def write(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:

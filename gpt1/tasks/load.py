@@ -7,11 +7,10 @@ from pathlib import Path
 
 from gpt1.errors import UserError
 from gpt1.params import OwnTask
-from gpt1.tasks import registry, table
+from gpt1.tasks import metrics, registry, table
 from gpt1.tasks.formats.declared import Source, declared, source
 from gpt1.tasks.formats.files import opened
 from gpt1.tasks.formats.reading import Reading
-from gpt1.tasks.metrics import METRICS
 from gpt1.tasks.table import Example, Task
 
 
@@ -54,23 +53,27 @@ def official(name: str, path: Path) -> Loaded:
 
 def own(name: str, path: Path, params: OwnTask) -> Loaded:
     """A task that its params declare in full."""
-    for metric in params.metrics or [""]:
-        if metric not in METRICS:
-            known = ", ".join(METRICS)
-            raise UserError(f"params.yaml: tasks.{name}.metrics: {metric!r} is none of {known}")
     task = Task(name, params.shape, tuple(params.metrics), tuple(params.labels))
+    known = metrics.fitting(task)
+    for metric in params.metrics or [""]:
+        if metric not in known:
+            raise UserError(
+                f"params.yaml: tasks.{name}.metrics: {metric!r} is none of {', '.join(known)}, "
+                f"which fit {params.shape} with {len(params.labels)} labels"
+            )
     reading = Reading(task, task.labels)
     if path.suffix == ".yaml":
         declared(source(path), path.parent, reading)
     else:
         with opened(path) as root:
             declared(Source(params.files, params.columns), root, reading)
-    if all(example.target is None for example in reading.examples if example.split != "train"):
+    loaded = _loaded(reading)
+    if all(example.target is None for example in loaded.examples if example.split != "train"):
         raise UserError(
             f"task {name}: no split but train has labels, so nothing can be scored; give it a dev "
             "file with labels"
         )
-    return _loaded(reading)
+    return loaded
 
 
 def _loaded(reading: Reading) -> Loaded:

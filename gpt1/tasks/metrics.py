@@ -8,8 +8,11 @@ from scipy import stats
 from sklearn import metrics
 
 from gpt1.tasks.predictions import Predictions
+from gpt1.tasks.table import Task
 
 RESAMPLES = 1000
+OF_SCORES = ("pearson", "spearman")
+"""Metrics of a regression; the others are of labels."""
 
 
 def _f1(targets: np.ndarray, answers: np.ndarray) -> float:
@@ -38,6 +41,15 @@ METRICS: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
     "pearson": _correlation(stats.pearsonr),
     "spearman": _correlation(stats.spearmanr),
 }
+
+
+def fitting(task: Task) -> list[str]:
+    """The metrics that say something about a task of this shape."""
+    if task.shape == "regression":
+        return list(OF_SCORES)
+    labels = [name for name in METRICS if name not in OF_SCORES]
+    two = task.shape != "multiple_choice" and len(task.labels) == 2
+    return labels if two else [name for name in labels if name != "f1"]
 
 
 def evaluate(predictions: Predictions) -> dict[str, Any]:

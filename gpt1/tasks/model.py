@@ -1,5 +1,6 @@
 """The network with a linear head on the extract token's state (section 3.2 of the paper)."""
 
+import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -154,7 +155,10 @@ class TaskModel(nn.Module):
         Each is {"label": ..., "probabilities": {label: ...}}, or {"score": ...} in a regression;
         in multiple choice the labels are the choices themselves.
         """
-        examples = [self._example(number, row) for number, row in enumerate(rows, 1)]
+        return self.answers([self.example(row, f"row {n}") for n, row in enumerate(rows, 1)])
+
+    def answers(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
+        """What `predict` gives, of examples."""
         inputs = self.encode(examples)
         if inputs.truncated:
             count = f"{inputs.truncated} of {len(examples)} rows"
@@ -162,8 +166,13 @@ class TaskModel(nn.Module):
         found = dict(self.scores(inputs))
         return [self._answer(example, found[place]) for place, example in enumerate(examples)]
 
-    def _example(self, number: int, row: str | Mapping[str, Any]) -> Example:
+    def example(self, row: str | Mapping[str, Any], where: str) -> Example:
+        """One row of `predict`, checked; raises UserError that begins with `where`."""
         row = {"text": row} if isinstance(row, str) else row
+        for key in set(row) - {*Example.__slots__}:  # a task's own rows may be asked about
+            near = difflib.get_close_matches(key, Example.__slots__, n=1)
+            hint = f"did you mean {near[0]}?" if near else "give text, text_pair or choices"
+            raise UserError(f"{where}: {key} is no key of a row; {hint}")
         needed = {"text"}
         if self.task.shape in ("entailment", "similarity"):
             needed.add("text_pair")
@@ -174,15 +183,17 @@ class TaskModel(nn.Module):
             texts = given if key == "choices" and isinstance(given, list | tuple) else [given]
             if not all(isinstance(text, str) and text.strip() for text in texts):
                 raise UserError(
-                    f"row {number}: {self.task.name} needs {', '.join(sorted(needed))}, and {key} "
+                    f"{where}: {self.task.name} needs {', '.join(sorted(needed))}, and {key} "
                     "is missing or empty, or no text"
                 )
+        if not isinstance(row.get("text_pair") or "", str):
+            raise UserError(f"{where}: text_pair is no text")
         if "choices" not in needed:
-            return Example("predict", str(number), row["text"], row.get("text_pair"))
+            return Example("predict", where, row["text"], row.get("text_pair"))
         if len(row["choices"]) < 2:
-            raise UserError(f"row {number}: {self.task.name} needs two choices or more")
+            raise UserError(f"{where}: {self.task.name} needs two choices or more")
         choices = tuple(row["choices"])
-        return Example("predict", str(number), row["text"], row.get("text_pair"), choices)
+        return Example("predict", where, row["text"], row.get("text_pair"), choices)
 
     def _answer(self, example: Example, scores: np.ndarray) -> dict[str, Any]:
         if self.task.shape == "regression":

@@ -18,9 +18,10 @@ def answers(model: TaskModel, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
     A line is a JSON object with text, text_pair and choices, or the bare text. There tabs separate
     the second text of a pair, and the choices.
     """
-    rows = ((number, line.rstrip("\r\n")) for number, line in _numbered(lines) if line.strip())
-    while chunk := list(islice(rows, AT_ONCE)):
-        yield from model.predict([_row(model.task, number, line) for number, line in chunk])
+    asked = ((number, line.rstrip("\r\n")) for number, line in _numbered(lines) if line.strip())
+    while chunk := list(islice(asked, AT_ONCE)):
+        rows = [(_row(model.task, number, line), f"line {number}") for number, line in chunk]
+        yield from model.answers([model.example(row, where) for row, where in rows])
 
 
 def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:

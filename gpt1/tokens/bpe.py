@@ -91,6 +91,8 @@ class BPETokenizer:
             symbols = json.loads(vocab.read_text("utf-8"))
             lines = merges.read_text("utf-8").split("\n")[1:]
             pairs = [(a, b) for a, b in (line.split(" ") for line in lines if line)]
+            if unmade := _unmade(symbols, pairs):
+                raise ValueError(f"no merge makes {unmade}")
             return cls(symbols, pairs)
         except Exception as error:  # the library raises bare Exceptions
             raise UserError(
@@ -163,6 +165,13 @@ class BPETokenizer:
 
     def _word(self, word: str) -> list[int]:
         return [token.id for token in self._model.tokenize(word)]
+
+
+def _unmade(vocab: Iterable[str], merges: Iterable[tuple[str, str]]) -> str:
+    """A symbol of several characters that the merges never make, as when their file was cut."""
+    made = {a + b for a, b in merges}
+    several = (s for s in vocab if len(s.removesuffix(END)) > 1 and s not in made)
+    return next((s for s in several if not (s.startswith("<") and s.endswith(">"))), "")
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:

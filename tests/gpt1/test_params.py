@@ -83,6 +83,9 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"scaling": {"models": ["gtp"]}}, "scaling.models names gtp"),
         ({"contamination": {"tasks": ["x"], "drop": []}}, "contamination.tasks names x"),
         ({"finetune": {}}, "which has no recipe: add finetune.book"),
+        ({"models": SHIPPED["models"] | {"../gpt": GPT}}, r"models\.\.\./gpt: a name has letters"),
+        ({"models": ["gpt"]}, "models must hold a section for each name"),
+        ({"corpus": "books"}, r"corpus = 'books': must be \[books\]"),
     ],
 )
 def test_a_mistake_anywhere_is_found_before_anything_runs(change: dict, named: str) -> None:

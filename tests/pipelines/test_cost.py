@@ -49,18 +49,22 @@ def test_a_shuffled_model_reads_the_books_that_are_shuffled_whether_they_are_or_
     assert cost.corpus(models[0]) == cost.corpus(models[1]) > 0
 
 
-def test_zero_shot_reads_the_scored_split_once_for_each_checkpoint(workspace):
+@pytest.mark.parametrize(("name", "splits"), [("sst2", 1), ("cola", 2)])
+def test_zero_shot_reads_what_is_scored_and_a_thresholds_train_split_at_each_checkpoint(
+    workspace, name, splits
+):
     values = workspace.read("params.yaml")
-    values["zero_shot"] |= {"tasks": ["book"], "models": ["gpt"]}
+    values["tasks"] = {name: {"path": "files"}}
+    values["zero_shot"] |= {"tasks": [name], "models": ["gpt"]}
     values["models"]["gpt"]["checkpoints"] = [0, 1, 1_000_000]
     workspace.dump(values, "params.yaml")
-    task = table.Task("book", "classification", ("accuracy",), ("a", "b"))
+    task = table.Task(name, "classification", ("accuracy",), ("a", "b"))
     examples = [table.Example(split, "1", "x" * 45, target=0.0) for split in ("train", "dev")]
     (workspace.root / "data/tasks").mkdir(parents=True)
-    table.write(task, examples, workspace.root / "data/tasks/book.parquet")
+    table.write(task, examples, workspace.root / f"data/tasks/{name}.parquet")
     costs = {each.stage: each for each in cost.of_graph(graph.load(graph.open_project()))}
-    reading = costs["zero_shot@book-gpt"].training
-    assert reading.tokens == 3 * (45 / estimate.CHARACTERS + 3)
+    reading = costs[f"zero_shot@{name}-gpt"].training
+    assert reading.tokens == 3 * splits * (45 / estimate.CHARACTERS + 3)
     trained = costs["pretrain@gpt"].training
     assert reading.operations / reading.tokens == pytest.approx(
         trained.operations / trained.tokens / 3
@@ -70,7 +74,8 @@ def test_zero_shot_reads_the_scored_split_once_for_each_checkpoint(workspace):
 def test_imported_weights_have_their_own_size(project):
     assert cost.imported("small") is None
     (project.root / "models/small").mkdir(parents=True)
-    config = {"n_layer": 2, "n_embd": 64, "n_head": 4, "n_positions": 128, "afn": "gelu"}
+    config = {"n_layer": 2, "n_embd": 64, "n_head": 4, "n_positions": 128, "vocab_size": 40}
+    config |= {"model_type": "openai-gpt", "resid_pdrop": 0.1}
     (project.root / "models/small/config.json").write_text(json.dumps(config))
     small = cost.imported("small")
     assert (small.layers, small.width, small.heads, small.context) == (2, 64, 4, 128)

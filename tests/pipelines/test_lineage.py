@@ -1,6 +1,7 @@
 """After plain `dvc repro`, with no flow: MLflow and the lock file know where all is from."""
 
 import json
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -88,6 +89,15 @@ def test_an_older_run_is_found_by_its_id_with_the_data_of_its_time(built):
     making = lineage.find(older.info.run_id[:8])
     assert making.outs == lockfile.hashes(built.first["score"], "outs")
     assert f"books  {built.first['clean']['deps'][0]['md5'][:12]}" in labels(lineage.back(making))
+
+
+def test_the_beginning_of_an_id_will_do_while_only_one_run_has_it(built):
+    lineage = Lineage(built.root)
+    first = next(making.run for making in lineage._makings if making.run)
+    assert lineage.find(first[:4]).run == first
+    lineage._makings = [replace(m, run=first[:5] + m.run[5:]) for m in lineage._makings if m.run]
+    with pytest.raises(UserError, match=f"{first[:5]} begins .* runs: .*{first}"):
+        lineage.find(first[:5])
 
 
 def test_checkout_brings_back_exactly_the_data_of_a_run(built):

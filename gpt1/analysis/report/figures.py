@@ -1,36 +1,32 @@
-"""Figures as PNG bytes that are the same for the same numbers: no date and no version inside.
+"""The report's figures, as PNG bytes. Lines differ in more than colour: by marker or by stroke."""
 
-Lines differ in more than colour: by marker or by stroke.
-"""
-
-import io
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure as Canvas
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 from gpt1.analysis.report.results import ZeroShotCurve
 from gpt1.analysis.report.statistics import Estimate
+from gpt1.document.drawing import canvas, png
 
-WIDTH, HEIGHT, DPI = 7.0, 3.6, 120  # inches, and dots per inch
 STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
 
 
 def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
     """Training loss over updates for each model."""
-    canvas, axes = _canvas("update", "training loss (nats a token)")
+    figure, [axes] = canvas("update", "training loss (nats a token)")
     for index, (name, curve) in enumerate(curves.items()):
         stroke = STROKES[index % len(STROKES)]
         axes.plot(curve["update"], curve["loss"], stroke, linewidth=1.2, label=name)
-    return _finished(canvas, axes)
+    return _with_legend(figure, axes)
 
 
 def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> bytes:
     """Scores over the number of transferred layers, with their intervals."""
-    canvas, axes = _canvas("layers transferred", "score (%)")
+    figure, [axes] = canvas("layers transferred", "score (%)")
     for index, (task, estimates) in enumerate(tasks.items()):
         axes.errorbar(
             numbers,
@@ -41,12 +37,12 @@ def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> b
             label=task,
         )
     axes.set_xticks(numbers)
-    return _finished(canvas, axes)
+    return _with_legend(figure, axes)
 
 
 def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
     """Normalised scores over updates: a colour and marker a task, a stroke a model."""
-    canvas, axes = _canvas("pretraining updates", "0: chance, 1: ceiling")
+    figure, [axes] = canvas("pretraining updates", "0: chance, 1: ceiling")
     tasks = list(dict.fromkeys(curve.task for curve in curves))
     for curve in curves:
         index = tasks.index(curve.task)
@@ -61,23 +57,22 @@ def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
             label=f"{curve.task}, {curve.model}",
         )
     axes.axhline(0, color="0.6", linewidth=0.8)
-    return _finished(canvas, axes, outside=True)
+    return _with_legend(figure, axes, outside=True)
 
 
 def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
     """Held-out losses of two groups, a line between those that belong together."""
-    canvas, axes = _canvas("", "held-out loss (nats a token)")
+    figure, [axes] = canvas("", "held-out loss (nats a token)")
     for index, pair in enumerate(values):
         axes.plot(names, pair, "-", marker=MARKERS[index % len(MARKERS)], label=f"pair {index + 1}")
     axes.margins(x=0.3)
-    return _finished(canvas, axes)
+    return _with_legend(figure, axes)
 
 
-def scaling(axes_: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
+def scaling(axes: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
     """Held-out loss over each axis, and the power law fitted to it."""
-    canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
-    panels = canvas.subplots(1, len(axes_), sharey=True, squeeze=False)[0]
-    for panel, (name, (x, y)) in zip(panels, axes_.items(), strict=True):
+    figure, panels = canvas("", "held-out loss (nats a token)", panels=len(axes))
+    for panel, (name, (x, y)) in zip(panels, axes.items(), strict=True):
         panel.plot(x, y, "o", color="C0")
         slope, constant = np.polyfit(np.log(x), np.log(y), 1)
         panel.plot(x, np.exp(constant) * np.power(x, slope), "--", color="C0")
@@ -90,29 +85,12 @@ def scaling(axes_: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> byt
         panel.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
         panel.minorticks_off()
         panel.set_yticks(sorted(set(y)))
-        panel.spines[["top", "right"]].set_visible(False)
-    panels[0].set_ylabel("held-out loss (nats a token)")
-    return png(canvas)
+    return png(figure)
 
 
-def png(canvas: Canvas) -> bytes:
-    buffer = io.BytesIO()
-    canvas.savefig(buffer, format="png", dpi=DPI, metadata={"Software": None})
-    return buffer.getvalue()
-
-
-def _canvas(x: str, y: str) -> tuple[Canvas, Axes]:
-    canvas = Canvas(figsize=(WIDTH, HEIGHT), layout="constrained")
-    axes = canvas.subplots()
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    axes.spines[["top", "right"]].set_visible(False)
-    return canvas, axes
-
-
-def _finished(canvas: Canvas, axes: Axes, outside: bool = False) -> bytes:
+def _with_legend(figure: Figure, axes: Axes, outside: bool = False) -> bytes:
     if outside:
-        canvas.legend(loc="outside right upper", frameon=False, fontsize="small")
+        figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     else:
         axes.legend(frameon=False, fontsize="small")
-    return png(canvas)
+    return png(figure)

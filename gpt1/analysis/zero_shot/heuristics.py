@@ -52,24 +52,10 @@ class ZeroShotTask:
     def __init__(self, task: Task, examples: Sequence[Example], tokenizer: Tokenizer) -> None:
         self.task = task
         self.heuristic = heuristic_of(task)
-        self.split = self._scored_split(examples)
-        self.examples = [
-            example
-            for example in examples
-            if example.target is not None
-            and (example.split == self.split or (self.has_threshold and example.split == "train"))
-        ]
+        self.split, self.examples = read_examples(task, examples)
         texts = sorted({text for e in self.examples for text in self.heuristic.texts(e)})
         encoded = dict(zip(texts, tokenizer.encode_batch(texts), strict=True))
         self.questions = [self.heuristic.questions(e, encoded) for e in self.examples]
-
-    def _scored_split(self, examples: Sequence[Example]) -> str:
-        """The first of test, dev and, where nothing is chosen on it, train that has labels."""
-        labelled = {example.split for example in examples if example.target is not None}
-        for split in ("test", "dev") if self.has_threshold else ("test", "dev", "train"):
-            if split in labelled:
-                return split
-        raise UserError(f"task {self.task.name}: no split has labels to score against")
 
     @property
     def has_threshold(self) -> bool:
@@ -135,6 +121,21 @@ class ZeroShotTask:
         each = np.concatenate(likelihoods)
         train = ~self.scored
         return (each > best_threshold(each[train], self.targets[train] == 1)).astype(float)
+
+
+def read_examples(task: Task, examples: Sequence[Example]) -> tuple[str, list[Example]]:
+    """The split that is scored, and all examples that are read, with those of a threshold.
+
+    It is the first of test, dev and, where nothing is chosen on it, train that has labels. Raises
+    UserError when none has.
+    """
+    threshold = heuristic_of(task) is ACCEPTABILITY
+    labelled = [example for example in examples if example.target is not None]
+    for split in ("test", "dev") if threshold else ("test", "dev", "train"):
+        if any(example.split == split for example in labelled):
+            read = (split, "train") if threshold else (split,)
+            return split, [example for example in labelled if example.split in read]
+    raise UserError(f"task {task.name}: no split has labels to score against")
 
 
 def best_threshold(scores: np.ndarray, positive: np.ndarray) -> float:

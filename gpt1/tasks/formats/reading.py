@@ -1,5 +1,6 @@
 """What a format's reader builds: examples, and an account of every row that is none."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -106,9 +107,12 @@ class Reading:
         """A label's place, or a score; raises UserError for anything else."""
         if self.task.shape == "regression":
             try:
-                return float(value)
-            except ValueError:
-                raise UserError(f"{where}: the score {value!r} is no number") from None
+                score = float(value)
+            except (TypeError, ValueError):
+                score = math.nan
+            if not math.isfinite(score):
+                raise UserError(f"{where}: the score {value!r} is no number")
+            return score
         if str(value) not in self.spellings:
             known = ", ".join(self.spellings)
             raise UserError(f"{where}: the label {value!r} is none of {known}")
@@ -122,6 +126,8 @@ class Reading:
                     f"{row.where}: there is no column {column} for the task {self.task.name}, "
                     f"only {', '.join(map(str, header))}; is it another task's file?"
                 )
+            if list(header).count(column) > 1:
+                raise UserError(f"{row.where}: two columns are called {column}; rename one")
         return columns.target in header if labelled is None else labelled
 
 
@@ -132,12 +138,21 @@ def _needed(columns: Columns, labelled: bool) -> list[str]:
 
 
 def _text(row: Row, column: str) -> str:
-    return str(row.values[column])
+    return _checked(row, column, row.values[column])
+
+
+def _checked(row: Row, column: str, value: Any) -> str:
+    if not isinstance(value, str):
+        raise UserError(f"{row.where}: {column} holds {value!r}, which is no text")
+    return value
 
 
 def _choices(row: Row, columns: Sequence[str] | str) -> tuple[str, ...] | None:
     if not columns:
         return None
     if isinstance(columns, str):
-        return tuple(map(str, row.values[columns]))
+        choices = row.values[columns]
+        if not isinstance(choices, list):
+            raise UserError(f"{row.where}: {columns} holds {choices!r}, which is no list of texts")
+        return tuple(_checked(row, columns, choice) for choice in choices)
     return tuple(_text(row, column) for column in columns)

@@ -7,9 +7,9 @@ from typer.testing import CliRunner
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.tasks import request
+from gpt1.tasks import request, table
 from gpt1.tasks.model import TaskModel
-from gpt1.tasks.table import Shape, Task
+from gpt1.tasks.table import Example, Shape, Task
 from gpt1.tokens.bpe import BPETokenizer
 
 TEXTS = ["the dog ran.", "a cat sat on the mat.", "the cat."]
@@ -65,11 +65,27 @@ def test_a_score_has_no_label() -> None:
         ("classification", '{"text": "a"', "line 1: not JSON"),
         ("classification", "a\tb", "line 1: t takes one text, and a tab separates two"),
         ("entailment", "alone", "text_pair is missing or empty"),
+        ("classification", '{"txt": "a", "text": "b"}', "line 1: txt is no key .* mean text"),
+        ("regression", '{"text": "a", "text_pair": 5}', "line 1: text_pair is no text"),
     ],
 )
 def test_a_line_that_does_not_fit_is_named(shape: Shape, line: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
         list(request.answers(model(shape), [line]))
+
+
+def test_a_row_of_a_tasks_own_table_can_be_asked_about() -> None:
+    asked = model("classification")
+    row = table.columns(Example("test", "7", TEXTS[0], target=1.0))
+    assert list(request.answers(asked, [json.dumps(row)])) == asked.predict(TEXTS[:1])
+
+
+def test_a_row_is_named_by_its_line_in_a_file_of_any_length(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(request, "AT_ONCE", 2)
+    with pytest.raises(UserError, match="line 5: t needs text"):
+        list(request.answers(model("classification"), [*TEXTS, "\n", '{"text": ""}']))
 
 
 def test_a_text_of_a_hundred_thousand_words_is_answered() -> None:

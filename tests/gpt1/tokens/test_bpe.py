@@ -79,6 +79,14 @@ def test_a_folder_without_vocabulary_is_refused(tmp_path: Path) -> None:
         BPETokenizer.load(tmp_path)
 
 
+def test_merges_that_were_cut_are_noticed(tokenizer: BPETokenizer, tmp_path: Path) -> None:
+    tokenizer.save(tmp_path)
+    lines = (tmp_path / "merges.txt").read_text().splitlines(keepends=True)
+    (tmp_path / "merges.txt").write_text("".join(lines[:-1]))
+    with pytest.raises(UserError, match=f"no merge makes {''.join(tokenizer.merges[-1])}"):
+        BPETokenizer.load(tmp_path)
+
+
 # What the chain is touchy about: spaCy's special cases and their parts, white space of every kind,
 # mojibake, HTML, quotes and dashes, characters that grow or vanish.
 PIECES = [

@@ -60,6 +60,7 @@ def test_a_task_of_ones_own_is_read_as_its_params_say(reviews: Path) -> None:
         ('review,stars\n"Shut" off,good\n', r"train\.csv, line 2: .*a quote that opens"),
         ("review,stars\nGood, really.,good\n", r"train\.csv, line 2: 3 columns, the header has 2"),
         (b"review,stars\nNo.,bad\ncaf\xe9,good\n", r"train\.csv, line 3: not UTF-8"),
+        ("review,stars,stars\nNo.,bad,good\n", r"line 2: two columns are called stars"),
     ],
 )
 def test_a_table_that_is_no_table_is_one_line_that_names_where(
@@ -107,6 +108,35 @@ def test_a_task_of_which_nothing_could_be_scored_is_refused(reviews: Path) -> No
         own(reviews)
 
 
+@pytest.mark.parametrize("value", ["5", "null", '["No."]', '{"a": 1}'])
+def test_a_value_that_is_no_text_is_never_read_as_one(reviews: Path, value: str) -> None:
+    (reviews / "test.jsonl").write_text(f'{{"review": {value}, "stars": "good"}}\n')
+    with pytest.raises(UserError, match=r"test\.jsonl, line 1: .*review"):
+        own(reviews)
+
+
+def test_choices_that_are_no_list_of_texts_are_refused(tmp_path: Path) -> None:
+    for value in ('"XY"', "[1, 2]"):
+        (tmp_path / "all.jsonl").write_text(f'{{"q": "Once.", "list": {value}, "right": "a"}}\n')
+        with pytest.raises(UserError, match=r"all\.jsonl, line 1: list holds .* which is no"):
+            own(
+                tmp_path,
+                shape="multiple_choice",
+                labels=["a", "b"],
+                metrics=["accuracy"],
+                files={"train": "all.jsonl", "dev": "all.jsonl"},
+                columns={"text": "q", "choices": "list", "target": "right"},
+            )
+
+
+@pytest.mark.parametrize("value", ["inf", "five", "1e999"])
+def test_a_score_that_is_no_finite_number_is_refused(tmp_path: Path, value: str) -> None:
+    (tmp_path / "all.csv").write_text(f"review,stars\nGood.,0.5\nBad.,{value}\n")
+    files = {"train": "all.csv", "dev": "all.csv"}
+    with pytest.raises(UserError, match=rf"all\.csv, line 3: the score '{value}' is no number"):
+        own(tmp_path, shape="regression", labels=[], metrics=["pearson"], files=files)
+
+
 def test_a_score_of_minus_one_is_a_score(tmp_path: Path) -> None:
     (tmp_path / "all.csv").write_text("review,stars\nGood.,0.5\nBad.,-1\n")
     files = {"train": "all.csv", "dev": "all.csv"}
@@ -119,6 +149,12 @@ def test_a_score_of_minus_one_is_a_score(tmp_path: Path) -> None:
     [
         ({"labels": ["bad", "fine"]}, r"train\.csv, line 2: the label 'good' is none of bad, fine"),
         ({"metrics": ["f2"]}, r"tasks\.reviews\.metrics: 'f2' is none of accuracy, f1"),
+        ({"metrics": ["pearson"]}, "'pearson' is none of .* fit classification with 2 labels"),
+        ({"metrics": ["f1"], "labels": ["bad", "so so", "good"]}, "'f1' is none of accuracy, f1_m"),
+        (
+            {"metrics": ["accuracy"], "shape": "regression", "labels": []},
+            "'accuracy' is none of pearson, spearman",
+        ),
         ({"columns": {"txt": "review"}}, r"columns: txt is no key here; did you mean text\?"),
         ({"columns": {"text": "body", "target": "stars"}}, r"no column body .* review, stars"),
         ({"files": {"train": "train.csv"}}, "files needs train, and dev or test"),

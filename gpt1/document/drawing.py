@@ -1,0 +1,41 @@
+"""Drawings as PNG bytes that are the same for the same numbers: no date and no version inside."""
+
+import io
+from collections.abc import Mapping
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+WIDTH, HEIGHT, DPI = 7.0, 3.6, 120
+"""Inches, inches, dots per inch."""
+ROW = 0.28
+"""Inches for each bar."""
+
+
+def canvas(x: str, y: str, height: float = HEIGHT, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """Panels side by side, with the names of the first one's axes."""
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
+    axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
+    axes[0].set(xlabel=x, ylabel=y)
+    for each in axes:
+        each.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def png(figure: Figure) -> bytes:
+    out = io.BytesIO()
+    figure.savefig(out, format="png", metadata={"Software": None})
+    return out.getvalue()
+
+
+def bars(values: Mapping[str, int], unit: str) -> bytes:
+    """A horizontal bar for each name, the first on top, with its number beside it."""
+    figure, [axes] = canvas(unit, "", height=0.8 + ROW * len(values))
+    drawn = axes.barh(list(values), list(values.values()), color="#1f5fa8")
+    axes.bar_label(drawn, [f"{value:,}" for value in values.values()], padding=3)
+    axes.invert_yaxis()
+    axes.margins(x=0.12)
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+    return png(figure)
