@@ -7,6 +7,7 @@ stands beside each key, and `differences` tells where an experiment departs from
 import dataclasses
 import difflib
 import re
+from collections.abc import Sequence
 from typing import Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -15,6 +16,8 @@ from pydantic.dataclasses import dataclass
 from gpt1.errors import UserError
 
 T = TypeVar("T")
+LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
+"""The paper's other network (section 5): a single layer of 2,048 units, all else as in `Model`."""
 section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 
 
@@ -236,7 +239,7 @@ class Shuffling:
 
     seeds: list[int] = key()
     """Each gives shards `shards_shuffled_SEED`."""
-    books: float = key(gt=0, le=1)
+    books: float = key(paper=1.0, gt=0, le=1)
     """The share of the training books that is shuffled: what `contiguous` models read in order."""
     contiguous: list[str] = key()
     shuffled: list[str] = key()
@@ -258,6 +261,7 @@ class Scaling:
 class Experiment:
     """Every section that the report speaks of."""
 
+    bpe: BPE
     models: dict[str, Model]
     finetune: dict[str, Finetune]
     compare: Compare
@@ -349,6 +353,8 @@ def _check_lists(values: dict[str, Any]) -> None:
             for name in (values.get(section_) or {}).get(key_, []):
                 where = f"params.yaml: {section_}.{key_} names {name}"
                 known = tasks if key_ == "tasks" else models
+                if section_ == "scaling":  # over what was trained here
+                    known = values.get("models") or {}
                 if name not in known:
                     there = ", ".join(known) or "none"
                     raise UserError(f"{where}, which has no section; there are {there}")
@@ -365,6 +371,30 @@ def _check_pairs(values: dict[str, Any]) -> None:
                     f"params.yaml: models.{name}.books must be {share}, so that both models of a "
                     "pair in shuffling read the same sentences"
                 )
+    keys = {*_keys(Model)}
+    for pair in zip(shuffling.get("contiguous", []), shuffling.get("shuffled", []), strict=True):
+        _check_same(models, pair, keys - {"shards", "books", "checkpoints"}, "shuffling")
+    scaled = (values.get("scaling") or {}).get("models", [])
+    _check_same(models, scaled, {"kind", "shards", "context"}, "scaling")
+    for name in scaled:
+        if not models[name]["epochs"]:
+            raise UserError(f"params.yaml: scaling.models names {name}, which reads no books")
+
+
+def _check_same(
+    models: dict[str, Any], names: Sequence[str], keys: set[str], section_: str
+) -> None:
+    for name in names:
+        for key_ in sorted(keys):
+            if models[name][key_] != models[names[0]][key_]:
+                raise UserError(
+                    f"params.yaml: models.{name}.{key_} must be that of models.{names[0]}, with "
+                    f"which {section_} compares it"
+                )
+
+
+def _keys(cls: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(cls)]
 
 
 def parse(cls: type[T], values: Any, name: str) -> T:
@@ -374,7 +404,7 @@ def parse(cls: type[T], values: Any, name: str) -> T:
     """
     if not isinstance(values, dict):
         raise UserError(f"params.yaml: {name} must be a section with keys, not {values!r}")
-    known = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    known = _keys(cls)
     for unknown in sorted(set(map(str, values)) - set(known)):
         near = difflib.get_close_matches(unknown, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
@@ -404,10 +434,8 @@ def paper(cls: type) -> dict[str, Any]:
 
 def differences(params: Any) -> dict[str, tuple[Any, Any]]:
     """Where a section departs from the paper: key -> (the paper's value, ours)."""
-    found = {}
-    for field in dataclasses.fields(params):
-        paper = field.default.json_schema_extra["paper"]  # type: ignore[union-attr]
-        ours = getattr(params, field.name)
-        if paper is not None and ours != paper:
-            found[field.name] = (paper, ours)
-    return found
+    theirs = paper(type(params))
+    if getattr(params, "kind", "") == "lstm":
+        theirs = {key: value for key, value in theirs.items() if key != "heads"} | LSTM
+    found = {key: (value, getattr(params, key)) for key, value in theirs.items()}
+    return {key: (value, ours) for key, (value, ours) in found.items() if ours != value}

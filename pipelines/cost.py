@@ -86,6 +86,9 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             measured[key] = estimate.estimate(model, vocabulary(), 1.0, device())
         return measured[key].times(tokens)
 
+    def known(name: str) -> Model | None:
+        return models.get(name) or imported(name)
+
     for name in graph.stages:
         kind, _, item = name.partition("@")
         if kind == "pretrain":
@@ -95,7 +98,7 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
         elif kind.startswith("finetune"):
             task, cell, *_ = item.split("-")
             recipe = entry.section(Finetune, f"finetune.{task}")
-            model = models.get(cell) or imported(cell) or models.get("gpt") or PAPER
+            model = known(cell) or known("gpt") or PAPER
             same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
             as_model = changed(model, **{key: getattr(recipe, key) for key in same})
             table = Path(f"data/tasks/{task}.parquet")
@@ -104,10 +107,10 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             yield Cost(name, training, 4.0 * training.parameters, known=tokens is not None)
         elif kind == "zero_shot":
             task, cell = item.split("-")
-            model = models[cell]
+            model = known(cell) or PAPER
             table = Path(f"data/tasks/{task}.parquet")
             tokens = estimate.zero_shot_tokens(table, model.context) if table.is_file() else None
-            readings = kept(model, corpus(model) * model.epochs)
+            readings = kept(model, corpus(model) * model.epochs) if cell in models else 1
             reading = one(model, readings * (tokens or 0.0)).forward_only()
             yield Cost(name, reading, 0.0, known=tokens is not None)
 

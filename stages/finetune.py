@@ -1,17 +1,21 @@
 """`finetune@TASK-MODEL-SEED`: one model on one task, and its predictions."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 
 from gpt1.files import digest, publish
+from gpt1.model import files
+from gpt1.model.language_model import LanguageModel
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
 from gpt1.tasks.finetuning import CURVE, finetune
 from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
+from gpt1.tokens.bpe import BPETokenizer
 from gpt1.training.device import device
 from stages import entry, evaluate, tracking, work
 
@@ -20,13 +24,15 @@ def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, cu
     """Fine-tune `model` on `task`; write it, its curve, and its predictions on the other splits."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
-    run(recipe, model.name, seed, **paths)
+    run(recipe, model.name, seed, files.load, **paths)
 
 
 def run(
     recipe: Finetune,
     name: str,
     seed: int,
+    load: Callable[[Path], LanguageModel],
+    /,
     *,
     task: Path,
     model: Path,
@@ -34,13 +40,17 @@ def run(
     predictions: Path,
     curve: Path,
 ) -> None:
-    """The same with `recipe`; `name` is the model's in the predictions."""
+    """The same with `recipe`, from the network that `load` makes of `model`.
+
+    `name` is the model's in the predictions.
+    """
     torch.set_num_threads(recipe.threads)
     described, examples = table.read(task)
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
-    torch.manual_seed(seed)  # of the new embedding rows and the head
-    tuned = TaskModel.from_pretrained(model, described, recipe.dropout).to(device())
+    torch.manual_seed(seed)  # of whatever is new: layers, embedding rows, the head
+    network, tokenizer = load(model), BPETokenizer.load(model)
+    tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
         tracking.run() as record,
         work.folder(f"finetune@{out.name}", recipe, task, model) as folder,

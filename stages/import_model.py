@@ -1,18 +1,27 @@
 """A model that others trained, as one of `models/`."""
 
+import json
 from pathlib import Path
 
+from gpt1.files import publish
+from gpt1.model import files
 from gpt1.model.importing import import_model
 from gpt1.params import Imported
 from stages import entry, tracking
 
 
-def main(model: str, source: Path, out: Path) -> None:
-    """Import a directory of `transformers` or the weights released with the paper."""
+def main(model: str, source: Path, out: Path, metrics: Path) -> None:
+    """Import a directory of `transformers` or the weights released with the paper.
+
+    Its metrics say what those of a pretraining say to the stages behind: no update was made here.
+    """
     params = entry.section(Imported, f"imported.{model}")
     with tracking.run() as run:
         run.params(params)
         import_model(source, out)
+    parameters = sum(weight.numel() for weight in files.load(out).parameters())
+    with publish(metrics) as beside:
+        beside.write_text(json.dumps({"parameters": parameters, "updates": 0}) + "\n")
 
 
 if __name__ == "__main__":

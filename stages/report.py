@@ -11,6 +11,7 @@ from stages import entry, tracking
 def main(*, metrics: Path, curves: Path, out: Path) -> None:
     """Write `report.md`, its figures and `index.html` for what the params list."""
     experiment = params.Experiment(
+        bpe=entry.section(params.BPE, "bpe"),
         models=entry.sections(params.Model, "models"),
         finetune=entry.sections(params.Finetune, "finetune"),
         compare=entry.section(params.Compare, "compare"),

@@ -39,11 +39,12 @@ class TaskModel(nn.Module):
         nn.init.zeros_(self.head.bias)
 
     @classmethod
-    def from_pretrained(cls, directory: Path, task: Task, dropout: float) -> "TaskModel":
-        """A pretrained network, with new rows for the special tokens and a new head."""
-        network = files.load(directory)
+    def from_pretrained(
+        cls, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float
+    ) -> "TaskModel":
+        """A pretrained network, which gets new rows for the special tokens and a new head."""
         network.add_special_tokens(3)
-        return cls(network, task, BPETokenizer.load(directory), dropout)
+        return cls(network, task, tokenizer, dropout)
 
     @classmethod
     def load(cls, directory: Path) -> "TaskModel":

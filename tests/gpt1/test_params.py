@@ -66,6 +66,10 @@ def test_differences_name_what_departs_from_the_paper_and_nothing_else() -> None
     assert "seed" not in found  # the paper names none
 
 
+NOTHING_ELSE = {
+    "compare": SHIPPED["compare"] | {"models": ["gpt"]},
+    "samples": SHIPPED["samples"] | {"models": []},
+}
 PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
 
 
@@ -81,6 +85,23 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"compare": None}, "compare must be a section"),
         ({"samples": SHIPPED["samples"] | {"models": ["gtp"]}}, "samples.models names gtp"),
         ({"scaling": {"models": ["gtp"]}}, "scaling.models names gtp"),
+        ({"scaling": {"models": ["gpt", "scratch"]}}, "scratch, which reads no books"),
+        (
+            {
+                "scaling": {"models": ["gpt", "l"]},
+                "models": {"gpt": GPT, "l": GPT | {"kind": "lstm"}},
+                **NOTHING_ELSE,
+            },
+            r"models\.l\.kind must be that of models\.gpt, with which scaling compares it",
+        ),
+        (
+            {
+                "shuffling": PAIR | {"shuffled": ["s"]},
+                "models": {"gpt": GPT, "s": GPT | {"learning_rate": 1}},
+                **NOTHING_ELSE,
+            },
+            r"models\.s\.learning_rate must be that of models\.gpt, with which shuffling",
+        ),
         ({"contamination": {"tasks": ["x"], "drop": []}}, "contamination.tasks names x"),
         ({"finetune": {}}, "which has no recipe: add finetune.book"),
         ({"models": SHIPPED["models"] | {"../gpt": GPT}}, r"models\.\.\./gpt: a name has letters"),

@@ -17,7 +17,15 @@ from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import predictions, table
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
-from stages import finetune, finetune_no_auxiliary, samples, tracking, transfer, zero_shot
+from stages import (
+    finetune,
+    finetune_no_auxiliary,
+    finetune_transfer,
+    import_model,
+    samples,
+    tracking,
+    zero_shot,
+)
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
 UPDATES = 30
@@ -58,14 +66,15 @@ def project(tmp_path, monkeypatch):
     return tmp_path
 
 
-def tune(stage, name):
+def tune(stage, name, seed=1, **arguments):
     stage.main(
         task=Path("ends.parquet"),
         model=Path("models/gpt"),
-        seed=1,
+        seed=seed,
         out=Path(name),
         predictions=Path(f"{name}.parquet"),
         curve=Path(f"{name}.csv"),
+        **arguments,
     )
     return predictions.read(Path(f"{name}.parquet"))
 
@@ -80,26 +89,45 @@ def test_no_auxiliary_is_the_same_recipe_with_weight_0(project):
     assert (without.model, declared.model) == ("no_auxiliary", "gpt")
 
 
+def untrained(layers, seed=1):
+    """What the fine-tuning begins with."""
+    values = YAML(typ="safe").load(Path("params.yaml"))
+    values["finetune"]["ends"]["epochs"] = 0
+    YAML().dump(values, Path("params.yaml"))
+    found = tune(finetune_transfer, f"transfer_{layers}_{seed}", layers=layers, seed=seed)
+    assert found.model == f"transfer_{layers}"
+    return load_file(f"transfer_{layers}_{seed}/model.safetensors")
+
+
 @pytest.mark.parametrize("layers", [0, 2, 3])
 def test_transfer_keeps_the_embeddings_and_the_first_layers_alone(project, layers):
-    transfer.main(model=Path("models/gpt"), layers=layers, out=Path("models/transfer"))
     kept = load_file("models/gpt/model.safetensors")
-    found = load_file("models/transfer/model.safetensors")
+    found, other = untrained(layers), untrained(layers, seed=2)
     assert kept.keys() == found.keys()
     for name, tensor in kept.items():
         is_matrix = tensor.ndim == 2 and tensor.shape[0] > 1
         if not name.startswith("h.") or int(name.split(".")[1]) < layers:
-            assert torch.equal(found[name], tensor)
+            assert torch.equal(found[name][: len(tensor)], tensor)
         elif is_matrix:
             assert not torch.equal(found[name], tensor)
+            assert not torch.equal(found[name], other[name]), "each seed draws its own"
             assert found[name].std() == pytest.approx(0.02, rel=0.2)
-    assert BPETokenizer.load("models/transfer").vocab == BPETokenizer.load("models/gpt").vocab
 
 
 def test_more_layers_than_there_are_is_one_clear_line(project):
     with pytest.raises(UserError, match=r"transfer\.layers = 4, but the model has 3"):
-        transfer.main(model=Path("models/gpt"), layers=4, out=Path("models/transfer"))
-    assert not Path("models/transfer").exists()
+        untrained(4)
+    assert not Path("transfer_4_1").exists()
+
+
+def test_an_imported_model_is_asked_zero_shot_at_a_single_point(project):
+    sections = YAML(typ="safe").load(Path("params.yaml"))
+    YAML().dump(sections | {"imported": {"theirs": {"path": "models/gpt"}}}, Path("params.yaml"))
+    out, metrics = Path("models/theirs"), Path("theirs.json")
+    import_model.main("theirs", Path("models/gpt"), out, metrics)
+    paths = {"task": Path("ends.parquet"), "curve": Path("c.csv"), "metrics": Path("m.json")}
+    zero_shot.main(model=out, pretraining=metrics, **paths)
+    assert list(pd.read_csv("c.csv")["update"]) == [0]
 
 
 def test_the_zero_shot_curve_has_every_checkpoint_and_the_model_itself(project):

@@ -44,7 +44,7 @@ ORDERS = ("contiguous", "shuffled")
 
 def test_the_graph_of_the_profile_has_each_analysis_and_the_demo_has_none(claims, tmp_path):
     analyses = (
-        "transfer",
+        "finetune_transfer",
         "zero_shot",
         "samples",
         "finetune_no_auxiliary",

@@ -27,9 +27,10 @@ def test_so_is_the_fine_tuning() -> None:
         assert params.differences(section) == {}
 
 
-def test_the_lstm_differs_in_its_network_alone() -> None:
+def test_the_lstm_is_the_paper_s_lstm() -> None:
     lstm = entry.section(params.Model, "models.lstm")
-    assert set(params.differences(lstm)) == {"kind", "layers", "width"}
+    assert params.differences(lstm) == {}
+    assert (lstm.kind, lstm.layers, lstm.width) == ("lstm", 1, 2048)
 
 
 def test_no_pretraining_differs_in_its_epochs_alone() -> None:

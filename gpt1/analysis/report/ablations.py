@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from gpt1.analysis.report import paper
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Cell, Results
+from gpt1.analysis.report.results import Cell, Results, same_ground
 from gpt1.analysis.report.statistics import difference, estimate
 from gpt1.document import Section, Table
 from gpt1.params import Compare, NoAuxiliary
@@ -24,7 +24,7 @@ def section(
     results: Results, compare: Compare, no_auxiliary: NoAuxiliary
 ) -> tuple[Section | None, list[Answer]]:
     """Table 5 over the tasks and seeds that the models share; nothing without two of its rows."""
-    if FULL not in compare.models or not compare.tasks:
+    if FULL not in compare.models or not compare.tasks or not compare.seeds:
         return None, []
     grid: Grid = {
         model: {task: results.cell(task, model, compare.seeds) for task in compare.tasks}
@@ -37,6 +37,8 @@ def section(
         grid[NO_AUXILIARY] = {task: results.cell(task, NO_AUXILIARY, seeds) for task in without}
     if len(grid) == 1:
         return None, []
+    for task in compare.tasks:
+        same_ground([cells[task] for cells in grid.values() if task in cells])
     answers = [answer(grid, model) for model in grid if model != FULL]
     return Section("Ablations", [ours(grid), differences(grid), theirs(list(grid))]), answers
 
@@ -83,7 +85,9 @@ def theirs(models: Sequence[str]) -> Table:
         ]
         for model in models
     ]
-    caption = "Table 5 of the paper: scores of the GLUE test server."
+    caption = (
+        "Table 5 of the paper: scores of the GLUE test server; MNLI is the mean of both its splits."
+    )
     return Table(caption, ["model", "average", *tasks], rows)
 
 
@@ -96,11 +100,13 @@ def answer(grid: Grid, model: str) -> Answer:
         sum(full[task].values[seed] - other[task].values[seed] for task in tasks) / len(tasks)
         for seed in seeds
     ]
+    expected, of = paper.ablation_gain(model, tasks)
     return Answer(
         QUESTIONS[model],
         estimate(gains),
         f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(gains)})",
-        paper.ablation_gain(model, tasks),
+        expected,
+        f"the paper, GLUE's test, tasks: {of}",
     )
 
 

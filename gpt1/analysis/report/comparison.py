@@ -1,7 +1,7 @@
 """Every task with every model, beside the paper's scores."""
 
 from gpt1.analysis.report import paper
-from gpt1.analysis.report.results import Results
+from gpt1.analysis.report.results import Results, same_ground
 from gpt1.document import Section, Table
 from gpt1.params import Compare
 
@@ -10,9 +10,12 @@ NONE = "-"
 
 def section(results: Results, compare: Compare) -> Section | None:
     """Nothing where no task was fine-tuned."""
-    if not compare.tasks:
+    if not compare.tasks or not compare.models or not compare.seeds:
         return None
-    note = "The paper's scores are of test splits, its GLUE scores of the GLUE server."
+    note = (
+        "The paper's scores are of test splits, its GLUE scores of the GLUE server; its MNLI is of "
+        "the matched split, its QNLI version 1, and version 2 is what is to be had today."
+    )
     return Section(
         "Comparison",
         [comparison(results, compare), note, seeds(results, compare), tables(results, compare)],
@@ -24,7 +27,7 @@ def comparison(results: Results, compare: Compare) -> Table:
     rows = []
     for task in compare.tasks:
         cells = [results.cell(task, model, compare.seeds) for model in compare.models]
-        first = cells[0]
+        first = same_ground(cells)
         published = paper.SCORES.get(task)
         rows.append(
             [

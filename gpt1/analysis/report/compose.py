@@ -1,6 +1,6 @@
 """The report: what was asked for and what was found, beside the paper."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -92,9 +92,12 @@ def reported_models(experiment: Experiment) -> list[str]:
     return [name for name in dict.fromkeys(names) if name in experiment.models]
 
 
-def departures(experiment: Experiment, models: Iterable[str]) -> Section:
+def departures(experiment: Experiment, models: Sequence[str]) -> Section:
     """Where the params differ from the paper's."""
-    sections: dict[str, object] = {f"models.{name}": experiment.models[name] for name in models}
+    sections: dict[str, object] = {"bpe": experiment.bpe} if models else {}
+    sections |= {f"models.{name}": experiment.models[name] for name in models}
+    if experiment.shuffling.shuffled:
+        sections["shuffling"] = experiment.shuffling
     tasks = [*experiment.compare.tasks, *experiment.no_auxiliary.tasks, *experiment.transfer.tasks]
     sections |= {f"finetune.{task}": experiment.finetune[task] for task in dict.fromkeys(tasks)}
     rows = [
@@ -118,4 +121,9 @@ def missing(present: Iterable[str], experiment: Experiment) -> Section | None:
     ):
         if asked and (absent := [task for task in published if task not in asked]):
             lines.append(f"{title}: without the paper's {', '.join(absent)}.")
+    if "Ablations" in here:
+        rows = [model for model in paper.ABLATIONS if model not in experiment.compare.models]
+        if experiment.no_auxiliary.tasks and experiment.no_auxiliary.seeds:
+            rows.remove("no_auxiliary")
+        lines += [f"Ablations: without the paper's {', '.join(rows)}."] if rows else []
     return Section("Not in this report", lines) if lines else None

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from gpt1.analysis.report.results import ZeroShotCurve
 from gpt1.analysis.report.statistics import Estimate
@@ -79,12 +79,11 @@ def scaling(axes: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> byte
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xlabel(name)
-        panel.set_xticks(sorted(set(x)), minor=False)
-        panel.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
-        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
-        panel.yaxis.set_minor_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
         panel.minorticks_off()
-        panel.set_yticks(sorted(set(y)))
+        panel.set_xticks(sorted(set(x)))
+        panel.xaxis.set_major_formatter(EngFormatter(places=1, sep=""))
+        panel.yaxis.set_major_locator(MaxNLocator(6))
+        panel.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.2f}"))
     return png(figure)
 
 

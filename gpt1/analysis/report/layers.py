@@ -2,7 +2,7 @@
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Results
+from gpt1.analysis.report.results import Results, same_ground
 from gpt1.analysis.report.statistics import estimate
 from gpt1.document import Figure, Section, Table
 from gpt1.params import Transfer
@@ -17,14 +17,17 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
         task: [results.cell(task, f"transfer_{k}", transfer.seeds) for k in layers]
         for task in transfer.tasks
     }
+    for row in cells.values():
+        same_ground(row)
     gains = [
         sum(row[-1].values[seed] - row[0].values[seed] for row in cells.values()) / len(cells)
         for seed in transfer.seeds
     ]
     means = {task: [cell.mean for cell in row] for task, row in cells.items()}
     table = Table(
-        "Scores in per cent by the number of layers transferred (0: the embeddings alone).",
-        ["task", "metric", "split", *(f"{k} layers" for k in layers)],
+        "Scores in per cent by the number of layers transferred (0: the embeddings alone). Each "
+        "seed draws the other layers afresh, and what fine-tuning draws.",
+        ["task", "metric", "split", *map(str, layers)],
         [
             [task, row[0].metric, row[0].split, *(f"{cell.mean:.1f}" for cell in row)]
             for task, row in cells.items()

@@ -14,7 +14,7 @@ def section(results: Results, names: Sequence[str], models: Mapping[str, Model])
     trained = {name: curve for name, curve in found.items() if len(curve)}
     blocks: list[Block] = []
     if trained:
-        alternative = "; ".join(
+        alternative = "Training loss over updates. " + "; ".join(
             f"{name}: from {curve['loss'].iloc[0]:.2f} to {curve['loss'].iloc[-1]:.2f} "
             f"nats a token over {curve['update'].iloc[-1]:.0f} updates"
             for name, curve in trained.items()
@@ -54,7 +54,10 @@ def samples(results: Results, samples: Samples) -> Section | None:
         for model in samples.models
         for sample in results.samples(model)["samples"]
     ]
-    caption = f'After "{samples.prompt}", drawn at temperature {samples.temperature}.'
+    caption = (
+        f'After "{samples.prompt}", drawn at temperature {samples.temperature} from the '
+        f"{samples.top_k or 'all the'} likeliest tokens, seed {samples.seed}."
+    )
     table = Table(caption, ["model", "update", "text"], rows)
     return Section("Samples", [table]) if rows else None
 

@@ -75,6 +75,9 @@ class Results:
         first = next(iter(contents.values()))
         split = reported_split(list(first["splits"]))
         metric = first["metric"]
+        for seed, each in contents.items():
+            if each["sha256"] != first["sha256"]:
+                raise _other_ground(task, f"{model}-{seed}", f"{model}-{seeds[0]}")
         return Cell(
             task,
             model,
@@ -126,6 +129,21 @@ class Results:
         path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
         stage = f"evaluate@{task}-{model}-{seed}"
         return _read(path, stage, _json("metric", "splits", "baseline", "sha256"))
+
+
+def same_ground(cells: Sequence[Cell]) -> Cell:
+    """The first of the cells of one task; UserError where another was scored on other examples."""
+    for cell in cells:
+        if cell.sha256 != cells[0].sha256:
+            raise _other_ground(cell.task, cell.model, cells[0].model)
+    return cells[0]
+
+
+def _other_ground(task: str, one: str, other: str) -> UserError:
+    return UserError(
+        f"metrics/evaluate: {task}-{one} was scored on another table of the task than "
+        f"{task}-{other}; `dvc repro` brings both to the same"
+    )
 
 
 def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:

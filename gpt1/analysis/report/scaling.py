@@ -53,9 +53,9 @@ def section(
             drawn[axis] = (x, y)
             what = f"exponent of held-out loss in the {axis} (models: {len(x)})"
             question = f"Does the loss fall with the {axis}?"
-            answers.append(Answer(question, exponent, what, -1, "+.3f"))
+            answers.append(Answer(question, exponent, what, -1, "Kaplan et al. 2020", "+.3f"))
     if drawn:
-        alternative = "; ".join(
+        alternative = "Held-out loss, nats a token. " + "; ".join(
             f"over the {axis}: "
             + ", ".join(f"{b:.3f} at {a:,.0f}" for a, b in zip(x, y, strict=True))
             for axis, (x, y) in drawn.items()

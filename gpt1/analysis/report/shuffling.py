@@ -45,6 +45,7 @@ def section(
         estimate([other - own for own, other in losses]),
         f"held-out loss of shuffled minus contiguous, nats a token (pairs: {len(pairs)})",
         1,
+        "the paper's argument",
         "+.3f",
     )
     return Section("Contiguous and shuffled", blocks), [answer]

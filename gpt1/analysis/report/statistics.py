@@ -9,6 +9,8 @@ import numpy as np
 from scipy import stats
 
 Verdict = Literal["agrees", "disagrees", "inconclusive at this scale"]
+NO_DIRECTION = 0.05
+"""An expected effect below that is none, whatever its sign."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,10 @@ def power_law(x: Sequence[float], y: Sequence[float]) -> Estimate:
 def verdict(effect: Estimate, expected: float) -> Verdict:
     """Does a measured effect have the sign of the `expected` one?
 
-    Only an interval that leaves zero out decides.
+    Only an interval that leaves zero out decides. Seeds that all gave the same tell nothing of
+    chance, as when every one of them always answers yes.
     """
-    if effect.half_width is None or abs(effect.mean) <= effect.half_width:
+    decides = effect.half_width and abs(effect.mean) > effect.half_width  # nan decides nothing
+    if not decides or abs(expected) < NO_DIRECTION:
         return "inconclusive at this scale"
     return "agrees" if effect.mean * expected > 0 else "disagrees"

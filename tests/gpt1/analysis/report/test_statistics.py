@@ -39,6 +39,9 @@ def test_a_difference_is_paired_by_seed():
         (Estimate(5.0, 6.0, 3), 14.8, "inconclusive at this scale"),
         (Estimate(5.0, None, 1), 14.8, "inconclusive at this scale"),
         (Estimate(0.0, math.inf, 2), 14.8, "inconclusive at this scale"),
+        (Estimate(5.0, 0.0, 3), 14.8, "inconclusive at this scale"),  # no seed differs
+        (Estimate(math.nan, math.nan, 2), 14.8, "inconclusive at this scale"),
+        (Estimate(5.0, 2.0, 3), 0.01, "inconclusive at this scale"),
     ],
 )
 def test_only_an_interval_that_leaves_zero_out_decides(effect, expected, said):

@@ -1,0 +1,28 @@
+"""`finetune_transfer@TASK-LAYERS-SEED`: fine-tuning with the first layers, the others afresh."""
+
+from pathlib import Path
+
+from gpt1.analysis.transfer import first_layers
+from gpt1.model.transformer import GPT
+from gpt1.params import Finetune
+from stages import entry, finetune
+
+
+def main(
+    *, task: Path, model: Path, layers: int, seed: int, out: Path, predictions: Path, curve: Path
+) -> None:
+    """As `finetune`, of `model` with its embeddings and first `layers` blocks alone.
+
+    The seed draws the other blocks, too.
+    """
+    recipe = entry.section(Finetune, f"finetune.{task.stem}")
+    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
+
+    def load(directory: Path) -> GPT:
+        return first_layers(GPT.load(directory), layers)
+
+    finetune.run(recipe, f"transfer_{layers}", seed, load, **paths)
+
+
+if __name__ == "__main__":
+    entry.run(main)
