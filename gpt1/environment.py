@@ -2,7 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from typing import get_type_hints
+from typing import Any, get_type_hints
+
+from gpt1.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,13 @@ class Environment:
 
     @classmethod
     def read(cls) -> "Environment":
-        """The variables as they stand now."""
+        """The variables as they stand now. Raises UserError for a number that is none."""
         found = {name: os.environ.get(f"GPT1_{name.upper()}") for name in cls.__annotations__}
         kinds: dict[str, type] = get_type_hints(cls)
-        return cls(**{name: kinds[name](text) for name, text in found.items() if text})
+        values: dict[str, Any] = {}
+        for name, text in found.items():
+            try:
+                values |= {name: kinds[name](text)} if text else {}
+            except ValueError:
+                raise UserError(f"GPT1_{name.upper()}={text}: give a whole number") from None
+        return cls(**values)

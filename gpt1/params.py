@@ -36,7 +36,7 @@ class Raw:
 class Clean:
     seed: int = key(ge=0)
     """Chooses the books that are held out."""
-    valid_fraction: float = key(ge=0, lt=1)
+    valid_fraction: float = key(gt=0, lt=1)
     """The share of the books (of the passages, with one or two books) that is held out."""
     min_words: int = key(ge=0)
     """Shorter books are dropped; Zhu et al. 2015, who made BookCorpus, took 20,000."""

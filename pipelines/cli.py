@@ -139,13 +139,14 @@ def lineage(
 @app.command()
 def checkout(run: Annotated[str, typer.Argument(help="An MLflow run.")]) -> None:
     """Bring back the data and models of a run, from the cache or the remote."""
+    from pipelines import workspace
     from pipelines.lineage import Lineage
 
-    with project() as repo:
-        known = Lineage(Path(repo.root_dir))
-    making = known.find(run)
-    for stage in known.checkout(making):
-        print(f"brought back  {stage}")
+    with project() as repo, workspace.held(repo) as root:
+        known = Lineage(root)
+        making = known.find(run)
+        for stage in known.checkout(making):
+            print(f"brought back  {stage}")
     if making.commit:
         print(f"its params and code: git checkout {making.commit}")
 

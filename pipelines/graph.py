@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
 from gpt1.errors import UserError
+from stages import entry
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -20,8 +21,9 @@ class Needs:
     """`meta:` beside a stage in `dvc.yaml`."""
 
     cpu: int = Field(default=1, ge=0)
-    """CPU threads that it keeps busy."""
+    """CPU threads that it keeps busy; as shipped, the `threads` of the params it depends on."""
     gpu: int = Field(default=0, ge=0)
+    """GPUs that it has to itself, where the machine has any."""
     memory: float = Field(default=0, ge=0)
     """GiB."""
     retries: int = Field(default=0, ge=0)
@@ -104,17 +106,36 @@ def load(repo: "Repo") -> Graph:
     except DvcException as error:
         raise UserError(" ".join(str(error).split())) from None
     order = networkx.lexicographical_topological_sort(graph.reverse(), lambda s: s.addressing)
-    return Graph({stage.addressing: _stage(stage, graph.successors(stage)) for stage in order})
+    values = entry.values(Path(repo.root_dir))
+    return Graph(
+        {stage.addressing: _stage(stage, graph.successors(stage), values) for stage in order}
+    )
 
 
-def _stage(stage: "DvcStage", upstream: Iterable["DvcStage"]) -> Stage:
+def _stage(stage: "DvcStage", upstream: Iterable["DvcStage"], values: dict[str, Any]) -> Stage:
+    meta = {"cpu": _threads(stage, values)} | (stage.meta or {})
     return Stage(
         name=stage.addressing,
         description=stage.desc or "",
         upstream=frozenset(u.addressing for u in upstream),
         outs=tuple(out.def_path for out in stage.outs),
-        needs=_needs(stage.addressing, stage.meta or {}),
+        needs=_needs(stage.addressing, meta),
     )
+
+
+def _threads(stage: "DvcStage", values: dict[str, Any]) -> int:
+    """What the params of `stage` say of `threads`: a matrix cannot say it in its `meta:`."""
+    from dvc.dependency.param import ParamsDependency
+
+    found = [1]
+    for dep in stage.deps:
+        for name in dep.params if isinstance(dep, ParamsDependency) else []:
+            value: Any = values
+            for part in name.removesuffix(".threads").split("."):
+                value = value.get(part) if isinstance(value, dict) else None
+            if isinstance(value, dict) and isinstance(value.get("threads"), int):
+                found.append(value["threads"])
+    return max(found)
 
 
 def _needs(name: str, meta: dict[str, Any]) -> Needs:

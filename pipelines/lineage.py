@@ -1,6 +1,7 @@
 """From any file or run back to the raw books, and forward to what was made from it."""
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 from rich.tree import Tree
 
 from gpt1.errors import UserError
-from pipelines import commands, lockfile, records
+from pipelines import commands, graph, lockfile, records
 from pipelines.records import Records
 
 RUN = re.compile(r"[0-9a-f]{4,32}")
@@ -25,6 +26,8 @@ class Making:
     run: str | None
     """The MLflow run, where one is known."""
     commit: str
+    began: float
+    """When the run did, in ms since 1970; infinite where none is known: what is there now."""
     deps: dict[str, str]
     outs: dict[str, str]
 
@@ -42,6 +45,9 @@ class Lineage:
         self._records = Records(root)
         self._records.fill_in()
         self._makings = [*self._from_lock(), *self._from_runs()]
+        self._by_content = {
+            content: making for making in reversed(self._makings) for content in making.outs.items()
+        }
 
     def find(self, target: str) -> Making:
         """The making of a path, or of a run by (the beginning of) its id. Raises UserError."""
@@ -57,29 +63,39 @@ class Lineage:
         raise UserError(f"{target} is no output of a stage, and no run that MLflow knows")
 
     def back(self, making: Making) -> Tree:
-        """What it was made from, down to what no stage made."""
+        """What it was made from, down to what no stage made; of each making once."""
+        return self._back(making, [])
+
+    def _back(self, making: Making, told: list[Making]) -> Tree:
+        if making in told:
+            return Tree(f"{making.title}  (above)")
+        told.append(making)
         tree = Tree(making.title)
         for path, digest in making.deps.items():
-            if records.is_code(path):
-                continue
-            branch = tree.add(f"{path}  {digest[:12]}")
-            if source := self._maker(path, digest):
-                branch.children.append(self.back(source))
+            if not records.is_code(path):
+                branch = tree.add(f"{path}  {digest[:12]}")
+                sources = self._makers(path, digest, making.began)
+                branch.children += [self._back(source, told) for source in sources]
         return tree
 
     def forward(self, making: Making) -> Tree:
-        """What was made from it."""
+        """What was made from it; of each making once."""
+        return self._forward(making, [])
+
+    def _forward(self, making: Making, told: list[Making]) -> Tree:
+        if making in told:
+            return Tree(f"{making.title}  (above)")
+        told.append(making)
         tree = Tree(making.title)
-        for user in self._users(making):
-            tree.children.append(self.forward(user))
+        tree.children += [self._forward(user, told) for user in self._users(making)]
         return tree
 
     def sources(self, making: Making) -> list[Making]:
         """`making` and all it was made from."""
         found = [making]
-        for path, digest in making.deps.items():
-            source = self._maker(path, digest)
-            found += [m for m in self.sources(source) if m not in found] if source else []
+        for each in found:  # which grows
+            for path, digest in each.deps.items():
+                found += [m for m in self._makers(path, digest, each.began) if m not in found]
         return found
 
     def checkout(self, making: Making) -> list[str]:
@@ -87,13 +103,17 @@ class Lineage:
 
         Raises UserError when a run left no entry, or neither cache nor remote has the content.
         """
+        repo = graph.open_project(self._root)
+        living = graph.load(repo).stages
         entries, stages = lockfile.entries(self._root), []
         for source in self.sources(making):
+            if source.stage not in living and source != making:  # of a cell that was taken out
+                continue
             if source.run:
                 entries[source.stage] = self._entry(source.run)
             stages.append(source.stage)
         lockfile.write(self._root, entries)
-        has_remote = (self._root / ".dvc" / "config").read_text().count("['remote")
+        has_remote = bool(repo.config["core"].get("remote"))
         commands.dvc(self._root, "pull" if has_remote else "checkout", "--force", *stages)
         return stages
 
@@ -111,37 +131,46 @@ class Lineage:
         except Exception as error:  # whatever MLflow raises
             raise UserError(f"run {run} left no {records.ENTRY}: {error}") from None
 
-    def _maker(self, path: str, digest: str) -> Making | None:
-        """By content first; a file inside of a folder that a stage made, by its place."""
-        for making in self._makings:
-            if making.outs.get(path) == digest:
-                return making
-        for making in self._makings:
-            if any(_inside(path, out) and path != out for out in making.outs):
-                return making
-        return None
+    def _makers(self, path: str, digest: str, by: float) -> list[Making]:
+        """What made this content; else by place: what made the folder around it, or files in it.
+
+        Each stage's last making that began no later than `by`.
+        """
+        if made := self._by_content.get((path, digest)):
+            return [made]
+        found: dict[str, Making] = {}
+        for making in self._makings:  # the newest first
+            others = (out for out in making.outs if out != path)
+            near = any(_inside(path, out) or _inside(out, path) for out in others)
+            if near and making.began <= by:
+                found.setdefault(making.stage, making)
+        return list(found.values())
 
     def _users(self, making: Making) -> Iterator[Making]:
         seen = set()
         for user in self._makings:
-            reads = any(self._maker(path, digest) == making for path, digest in user.deps.items())
-            if reads and user.stage not in seen:
+            makers = (self._makers(path, digest, user.began) for path, digest in user.deps.items())
+            if user.stage not in seen and any(making in each for each in makers):
                 seen.add(user.stage)
                 yield user
 
     def _from_lock(self) -> Iterator[Making]:
         makers = self._records.makers()
-        commits = {run.info.run_id: _commit(run) for run in self._records.runs()}
+        runs = {run.info.run_id: run for run in self._records.runs()}
         for stage, entry in lockfile.entries(self._root).items():
-            run = makers.get(stage)
+            run = runs.get(makers.get(stage, ""))
             deps, outs = lockfile.hashes(entry, "deps"), lockfile.hashes(entry, "outs")
-            yield Making(stage, run, commits.get(run or "", ""), deps, outs)
+            if run:
+                yield Making(stage, run.info.run_id, _commit(run), run.info.start_time, deps, outs)
+            else:
+                yield Making(stage, None, "", math.inf, deps, outs)
 
     def _from_runs(self) -> Iterator[Making]:
         for run in self._records.runs():
             if outs := records.made(run):
                 stage = run.data.tags["stage"]
-                yield Making(stage, run.info.run_id, _commit(run), records.read(run), outs)
+                began, deps = run.info.start_time, records.read(run)
+                yield Making(stage, run.info.run_id, _commit(run), began, deps, outs)
 
 
 def _commit(run: Any) -> str:

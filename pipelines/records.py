@@ -5,6 +5,7 @@ DVC knows the content of an output only after the stage has ended, so this is fi
 """
 
 import json
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,14 +75,22 @@ class Records:
         self.client.log_inputs(run.info.run_id, inputs)
 
     def fill_in(self) -> None:
-        """For each stage note what its newest run made, unless that is known already."""
+        """For each stage note what its newest run made, unless that is known already.
+
+        What DVC restored had no run: one with the params of the entry goes before a newer one.
+        """
         entries = lockfile.entries(self.root)
-        seen = set()
+        of_stage: dict[str, list[Run]] = {}
         for run in self.runs("attributes.status = 'FINISHED'"):
-            stage = run.data.tags.get("stage", "")
-            if stage in entries and stage not in seen and not made(run) and entries[stage]["outs"]:
-                self.note(run, entries[stage])
-            seen.add(stage)
+            of_stage.setdefault(run.data.tags.get("stage", ""), []).append(run)
+        for stage, runs in of_stage.items():
+            entry = entries.get(stage, {})
+            unknown = [*takewhile(lambda run: not made(run), runs)] if entry.get("outs") else []
+            maker = next((run for run in unknown if _had(run, entry.get("params", {}))), None)
+            if not any(made(run) == lockfile.hashes(entry, "outs") for run in runs):
+                maker = maker or next(iter(unknown), None)
+            if maker:
+                self.note(maker, entry)
 
     def makers(self) -> dict[str, str]:
         """For each stage of `dvc.lock` the run that made what it says, where that is known."""
@@ -116,9 +125,27 @@ def read(run: "Run") -> dict[str, str]:
     return {k.removeprefix("deps:"): v for k, v in run.data.tags.items() if k.startswith("deps:")}
 
 
+def _had(run: "Run", params: dict[str, Any]) -> bool:
+    """Whether a run told of these values: file -> name of a section, or of a key -> value."""
+    leaves: dict[str, Any] = {}
+    for values in params.values():
+        for name, value in values.items():
+            leaves |= value if isinstance(value, dict) else {name.rpartition(".")[2]: value}
+    told = run.data.params
+    return all(_text(value) == _text(told[n]) for n, value in leaves.items() if n in told)
+
+
+def _text(value: Any) -> str:
+    """Numbers alike: a run has told 1 as 1.0."""
+    try:
+        return str(float(value))
+    except (TypeError, ValueError):
+        return str(value)
+
+
 def tag_name(kind: str, path: str) -> str:
     return f"{kind}:{path}"
 
 
 def is_code(path: str) -> bool:
-    return path.startswith(("gpt1", "stages/"))
+    return path.startswith(("gpt1/", "stages/"))

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-from pipelines import sessions
+from pipelines import gpus, sessions
 from pipelines.graph import Stage
 
 Status = Literal["ran", "restored", "unchanged", "failed", "cancelled", "skipped"]
@@ -55,6 +55,8 @@ class Runner:
             [os.path.dirname(sys.executable), self._environment.get("PATH", os.defpath)]
         )
         self._running: dict[int, Stage] = {}
+        self._asked = threading.Lock()
+        self._gpus = gpus.Lender()
 
     def run(self, stage: Stage, listener: Listener, force: bool = False) -> Outcome:
         """Run `stage`, again up to `retries` times when it fails, and wait for its end."""
@@ -67,11 +69,16 @@ class Runner:
         return outcome
 
     def cancel(self, at_once: bool = False) -> None:
-        """Ask every running stage to end; kill what is left after its grace, or at once."""
+        """Ask every running stage to end; kill what is left after its grace, or at once.
+
+        Asked by several, such as a signal and the UI, each stage hears it once: a second time means
+        to a training that it is not to save its state.
+        """
         self.cancelled.set()
+        if not at_once and not self._asked.acquire(blocking=False):
+            return
         for session, stage in list(self._running.items()):
-            grace = 0 if at_once else stage.needs.grace
-            threading.Thread(target=sessions.end, args=(session, grace), daemon=True).start()
+            _end(session, 0 if at_once else stage.needs.grace)
 
     def _once(self, stage: Stage, listener: Listener, force: bool) -> Outcome:
         if self.cancelled.is_set():
@@ -79,7 +86,11 @@ class Runner:
         start = time.monotonic()
         log = self.root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
         log.parent.mkdir(parents=True, exist_ok=True)
-        with self._process(stage, force) as process, _time_limit(process, stage) as overdue:
+        with (
+            self._gpus.lent(stage.needs.gpu) as lent,
+            self._process(stage, force, lent) as process,
+            _time_limit(process, stage) as overdue,
+        ):
             tail, said = self._listen(process, stage.name, listener, log)
         if overdue.is_set():
             tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
@@ -89,13 +100,15 @@ class Runner:
         return Outcome(status, time.monotonic() - start, log, tail)
 
     @contextmanager
-    def _process(self, stage: Stage, force: bool) -> Iterator[subprocess.Popen[bytes]]:
+    def _process(
+        self, stage: Stage, force: bool, lent: Mapping[str, str]
+    ) -> Iterator[subprocess.Popen[bytes]]:
         """DVC at work on one stage. When the block ends, so has every process of the stage."""
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
         process = subprocess.Popen(
             [*command, *(["--force"] if force else []), stage.name],
             cwd=self.root,
-            env=self._environment,
+            env=self._environment | dict(lent),
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -104,7 +117,7 @@ class Runner:
         with sessions.noted(self.root, process.pid, stage.needs.grace):
             self._running[process.pid] = stage
             if self.cancelled.is_set():  # between the look above and now
-                self.cancel()
+                _end(process.pid, stage.needs.grace)
             try:
                 yield process
             finally:
@@ -150,6 +163,10 @@ _ADVICE = (
     "Use `dvc push`",
 )
 """What DVC tells after every stage."""
+
+
+def _end(session: int, grace: float) -> None:
+    threading.Thread(target=sessions.end, args=(session, grace), daemon=True).start()
 
 
 @contextmanager

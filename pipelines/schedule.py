@@ -6,12 +6,14 @@ import queue
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
-from pathlib import Path
 
 import psutil
 
+from pipelines import gpus
 from pipelines.graph import Graph, Needs, Stage
 from pipelines.runner import Outcome
+
+UNLIMITED = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -23,14 +25,14 @@ class Capacity:
 
     @classmethod
     def of_this_machine(cls, workers: int | None = None) -> "Capacity":
-        """`workers` takes the place of the number of cores."""
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
-        return cls(workers or os.cpu_count() or 1, gpus, psutil.virtual_memory().total / 2**30)
+        """`workers` takes the place of the number of cores. No GPU at all is no limit either."""
+        there = len(gpus.here()) or UNLIMITED
+        return cls(workers or os.cpu_count() or 1, there, psutil.virtual_memory().total / 2**30)
 
     @classmethod
     def unlimited(cls) -> "Capacity":
         """Others hold the limits: each worker takes one stage at a time."""
-        return cls(1 << 30, 1 << 30, math.inf)
+        return cls(UNLIMITED, UNLIMITED, math.inf)
 
     def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
         """The resources that `needs` finds too little of beside `taken`.

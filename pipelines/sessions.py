@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -28,13 +28,17 @@ def only_driver(root: Path) -> Iterator[None]:
 
 
 def end(session: int, grace: float) -> None:
-    """SIGTERM to every process of a session, and SIGKILL to what is left after `grace` seconds."""
+    """SIGTERM to every process of a session, and SIGKILL to what is left after `grace` seconds.
+
+    The latter goes to their children in other sessions, too: a launcher of several training
+    processes would end these itself, if it could still.
+    """
     limit = time.monotonic() + grace
     if grace:
         _send(members(session), signal.SIGTERM)
     while left := members(session):
         if time.monotonic() >= limit:
-            _send(left, signal.SIGKILL)
+            _send([*_children(left), *left], signal.SIGKILL)
         time.sleep(0.05)
 
 
@@ -47,6 +51,14 @@ def members(session: int) -> list[psutil.Process]:
                 found.append(process)
         except (ProcessLookupError, PermissionError, psutil.NoSuchProcess):
             continue
+    return found
+
+
+def _children(processes: list[psutil.Process]) -> list[psutil.Process]:
+    found = []
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            found += process.children(recursive=True)
     return found
 
 

@@ -16,30 +16,38 @@ from gpt1.errors import UserError
 T = TypeVar("T")
 
 
+def values(root: Path = Path()) -> dict[str, Any]:
+    """All of `params.yaml` below `root`; empty where there is none. Raises UserError."""
+    file = root / "params.yaml"
+    if not file.is_file():
+        return {}
+    try:
+        found = YAML(typ="safe").load(file) or {}
+    except YAMLError as error:
+        raise UserError(f"{file.name}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{file.name}: no sections in it, but {found!r}")
+    return found
+
+
 def section(cls: type[T], name: str) -> T:
     """The section `name` (such as `models.gpt`) of `params.yaml`, checked against `cls`."""
-    values: Any = YAML(typ="safe").load(Path("params.yaml"))
+    found: Any = values()
     for part in name.split("."):
-        if not isinstance(values, dict) or part not in values:
+        if not isinstance(found, dict) or part not in found:
             raise UserError(f"params.yaml: the section {name} is missing")
-        values = values[part]
-    return params.parse(cls, values, name)
+        found = found[part]
+    return params.parse(cls, found, name)
 
 
 def sections(cls: type[T], name: str) -> dict[str, T]:
     """The sections below `name` (such as `models`), each checked against `cls`."""
-    values: Any = YAML(typ="safe").load(Path("params.yaml"))
-    return {each: section(cls, f"{name}.{each}") for each in values.get(name) or {}}
+    return {each: section(cls, f"{name}.{each}") for each in values().get(name) or {}}
 
 
 def check() -> None:
     """All that `params.yaml` says, before anything runs."""
-    if (file := Path("params.yaml")).exists():  # a graph may have none
-        try:
-            values = YAML(typ="safe").load(file) or {}
-        except YAMLError as error:
-            raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-        params.check(values)
+    params.check(values())
 
 
 def run(stage: Callable[..., None]) -> None:

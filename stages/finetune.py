@@ -53,7 +53,9 @@ def run(
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
         tracking.run() as record,
-        work.folder(f"finetune@{out.name}", recipe, task, model) as folder,
+        work.folder(
+            f"finetune@{out.name}", recipe, task, model, work.GPT1 / "tasks", *work.TRAINING
+        ) as folder,
     ):
         names = {"task": described.name, "model": name, "seed": seed}
         record.params(names)

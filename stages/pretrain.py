@@ -17,12 +17,13 @@ from stages import entry, tracking, work
 
 def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
     """Train the model that the section `models.MODEL` describes."""
+    distributed.launch("stages.pretrain")
     params = entry.section(Model, f"models.{model}")
     tokenizer = BPETokenizer.load(bpe)
     with (
         distributed.joined(),
         tracking.run() as run,
-        work.folder(f"pretrain@{model}", params, shards, bpe) as folder,
+        work.folder(f"pretrain@{model}", params, shards, bpe, *work.TRAINING) as folder,
     ):
         run.params(params)
         trained, rows = pretrain(
@@ -71,5 +72,4 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
 
 
 if __name__ == "__main__":
-    distributed.launch("stages.pretrain")
     entry.run(main)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,7 +15,8 @@ import gpt1
 FOLDER = Path(".work")
 GPT1 = Path(gpt1.__file__).parent
 CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
-"""Sources that the pieces of a stage hang on: where they changed, the stage starts again."""
+TRAINING = (GPT1 / "model", GPT1 / "training")
+"""Sources that the state of a stage hangs on: where they changed, the stage starts again."""
 READ_BYTES = 1 << 24
 
 
@@ -25,9 +27,15 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
     `params` are a dataclass or a dict; `data` may be source files too.
 
     A run that is stopped or fails leaves the folder, and the next one with the same params and the
-    same content of `data` gets it again; with others it gets a new one.
+    same content of `data` gets it again; with others it gets a new one, and says so.
     """
     found = FOLDER / stage / fingerprint(params, *data)
+    if not found.exists() and any(found.parent.glob("*")):
+        print(
+            f"{stage}: params, data or code are others than those of the state in {found.parent}; "
+            "it starts again (`gpt1 prune` frees that)",
+            file=sys.stderr,
+        )
     found.mkdir(parents=True, exist_ok=True)
     yield found
     shutil.rmtree(found)

@@ -13,6 +13,7 @@ from gpt1.model import files
 from gpt1.params import ZeroShot
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.training.device import device
 from stages import entry, tracking
 from stages.checkpoints import checkpoints
 
@@ -26,7 +27,7 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": asked.split})
         for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
-            score = asked.score(files.load(directory))
+            score = asked.score(files.load(directory).to(device()))
             rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
             run.metrics({"score": score}, step=update)
     with publish(curve) as beside:

@@ -197,7 +197,7 @@ def _split(
     texts: Iterable[tuple[str, str]], books: list[str], params: Clean
 ) -> Iterator[tuple[str, str, bool]]:
     """Each document (book, text, whether it is held out); the only two books go by passage."""
-    if len(books) <= 2 and params.valid_fraction:
+    if len(books) <= 2:
         print(f"{len(books)} books only: passages are held out, not books", file=sys.stderr)
         for book, text in texts:
             yield from by_passage(book, text, params.valid_fraction, params.seed)

@@ -8,10 +8,10 @@ PASSAGES = 20
 
 
 def held_out(books: Iterable[str], fraction: float, seed: int) -> set[str]:
-    """The ids of the books that are held out: at least one, unless `fraction` is 0."""
+    """The ids of the books that are held out: at least one."""
     order = sorted(books)
     random.Random(seed).shuffle(order)
-    return set(order[: max(round(fraction * len(order)), 1 if fraction else 0)])
+    return set(order[: max(round(fraction * len(order)), 1)])
 
 
 def by_passage(book: str, text: str, fraction: float, seed: int) -> Iterator[tuple[str, str, bool]]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt1.errors import UserError
 
@@ -56,13 +56,19 @@ def load(directory: Path) -> "LanguageModel":
     from gpt1.model.transformer import GPT
 
     kind = LSTM if read_config(directory).get("model_type") == LSTM_TYPE else GPT
+    return kind.load(directory)
+
+
+def fill(model: nn.Module, tensors: dict[str, Tensor], directory: Path) -> None:
+    """Make `tensors` the weights of `model`; UserError when the config asks for other shapes."""
     try:
-        return kind.load(directory)
-    except RuntimeError as error:  # tensors of other shapes
+        model.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
             f"{directory}: {CONFIG} and {WEIGHTS} do not belong together ({reason})"
         ) from None
+    model.requires_grad_().eval()
 
 
 def save_transformer(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:

@@ -70,8 +70,8 @@ class LSTM(LanguageModel):
         if config.pop("model_type", None) != files.LSTM_TYPE:
             raise UserError(f"{directory}: no LSTM, see model_type in its config.json")
         model = cls(LSTMConfig(**config))
-        model.load_state_dict(tensors)
-        return model.eval()
+        files.fill(model, tensors, directory)
+        return model
 
 
 def _autocasts(device: str) -> bool:

@@ -53,6 +53,6 @@ def choose(
         ordered[:, top_k:] = -torch.inf
     probabilities = ordered.softmax(-1)
     before = probabilities.cumsum(-1) - probabilities  # of the more probable ones together
-    probabilities[before >= top_p] = 0
+    probabilities[(before >= top_p) & (before > 0)] = 0  # the likeliest one is always there
     drawn = torch.multinomial(probabilities, 1, generator=random)  # (B, 1)
     return tokens.gather(-1, drawn)[:, 0]

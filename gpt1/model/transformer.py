@@ -89,8 +89,8 @@ class GPT(LanguageModel):
         config, tensors = files.load_transformer(directory)
         with torch.device("meta"):
             model = cls(GPTConfig(**config))
-        model.load_state_dict(tensors, assign=True)
-        return model.requires_grad_().eval()
+        files.fill(model, tensors, directory)
+        return model
 
 
 class Block(nn.Module):

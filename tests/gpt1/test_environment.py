@@ -1,6 +1,7 @@
 import pytest
 
 from gpt1.environment import Environment
+from gpt1.errors import UserError
 
 
 def test_variables_are_read_with_their_types(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -8,3 +9,9 @@ def test_variables_are_read_with_their_types(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("GPT1_DEVICE", "cuda:1")
     found = Environment.read()
     assert (found.nproc, found.device, found.dask) == (2, "cuda:1", "")
+
+
+def test_a_number_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GPT1_NPROC", "two")
+    with pytest.raises(UserError, match="GPT1_NPROC=two: give a whole number"):
+        Environment.read()

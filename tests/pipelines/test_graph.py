@@ -25,6 +25,20 @@ def test_the_graph_is_dvcs_own_every_stage_after_what_it_hangs_on(project):
     assert stages["books"].needs == graph.Needs()
 
 
+def test_a_stage_keeps_the_threads_of_its_params_busy_unless_it_says_otherwise(project):
+    params = {"tune": {"a": {"threads": 4}, "b": {"threads": 2}}, "read": {"threads": 3}}
+    cell = {"matrix": {"t": ["a", "b"]}, "cmd": "true", "params": ["tune.${item.t}"]}
+    stages = {
+        "cell": cell,
+        "read": {"cmd": "true", "params": ["read.threads"]},
+        "says": {"cmd": "true", "params": ["tune.a"], "meta": {"cpu": 1}},
+    }
+    project.write(stages, **params)
+    found = graph.load(graph.open_project()).stages
+    cores = {name: stage.needs.cpu for name, stage in found.items()}
+    assert cores == {"cell@a": 4, "cell@b": 2, "read": 3, "says": 1}
+
+
 def test_downstream_and_upstream_are_transitive(project):
     project.write(STAGES)
     found = graph.load(graph.open_project())

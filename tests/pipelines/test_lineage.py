@@ -111,6 +111,60 @@ def test_checkout_brings_back_exactly_the_data_of_a_run(built):
     assert (built.root / "score").read_text() == "newcleanmodelscore"
 
 
+def test_what_dvc_restored_is_credited_to_the_run_that_made_it(project):
+    (project.root / "copies.py").write_text(
+        COPIES.replace("run():", "run() as run:\n    run.params({'a': sys.argv[3]})")
+    )
+    stage = {"cmd": "python copies.py books out ${a}", "deps": ["books"], "params": ["a"]}
+    (project.root / "books").write_text("old")
+    for a in (1, 2, 1):
+        project.write({"out": stage | {"outs": ["out"]}}, a=a)
+        project.dvc("repro")
+    Lineage(project.root)
+    newer, older = Records(project.root).runs("tags.stage = 'out'")
+    assert records.made(older) == lockfile.hashes(project.lock["stages"]["out"], "outs")
+    assert not records.made(newer)
+
+
+@pytest.fixture(scope="module")
+def reported(new_project):
+    """Two scores in a folder, and a report of the whole folder; one score was made twice."""
+    project = new_project()
+    (project.root / "copies.py").write_text(COPIES)
+    scores = {
+        name: {
+            "cmd": f"python copies.py {name} scores/{name}",
+            "deps": [name],
+            "outs": [f"scores/{name}"],
+        }
+        for name in ("a", "b")
+    }
+    report = {"cmd": "python copies.py scores/a report", "deps": ["scores"], "outs": ["report"]}
+    (project.root / "scores").mkdir()
+    project.write(scores | {"report": report})
+    for text in ("old", "new"):
+        (project.root / "a").write_text(text)
+        (project.root / "b").write_text("same")
+        project.dvc("repro")
+        Records(project.root).fill_in()
+    return project
+
+
+def test_a_report_of_a_folder_comes_from_all_that_is_in_it(reported):
+    lineage = Lineage(reported.root)
+    assert words(lineage.back(lineage.find("report"))) == ["report", "scores", "a", "a", "b", "b"]
+    assert words(lineage.forward(lineage.find("scores/b"))) == ["b", "report"]
+
+
+def test_an_older_report_comes_from_the_scores_of_its_time(reported):
+    lineage = Lineage(reported.root)
+    older = Records(reported.root).runs("tags.stage = 'report'")[-1].info.run_id
+    reported.gpt1("checkout", older)
+    assert (reported.root / "report").read_text().startswith("old")
+    assert (reported.root / "scores/a").read_text().startswith("old")
+    assert len(lineage.sources(lineage.find(older))) == 3
+
+
 def test_an_unknown_path_or_run_is_one_line(built):
     with pytest.raises(UserError, match="nowhere is no output of a stage"):
         Lineage(built.root).find("nowhere")

@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from pipelines import graph, sessions
+from pipelines import flow, graph, sessions
 from pipelines.runner import Runner
 
 
@@ -128,10 +128,12 @@ def descendants():
     return [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
 
 
-def test_a_stage_that_saves_its_state_has_the_time_it_asks_for(project, run):
+def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_cancels(project, run):
     saves = (
         "import signal, sys, time\n"
-        "def save(*_): time.sleep(2); open('saved', 'w'); sys.exit(1)\n"
+        "def save(*_):\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as a training does\n"
+        "    time.sleep(2); open('saved', 'w'); sys.exit(1)\n"
         "signal.signal(signal.SIGTERM, save); open('ready', 'w'); time.sleep(60)\n"
     )
     (project.root / "saves.py").write_text(saves)
@@ -141,10 +143,47 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for(project, run):
     thread.start()
     while not (project.root / "ready").exists():
         time.sleep(0.1)
-    runner.cancel()
-    thread.join()
+    with flow.ends_on_signals(runner):
+        runner.cancel()  # the UI is heard first, then the signal that comes with it
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGTERM)
+        thread.join()
     assert (project.root / "saved").exists()
     assert done[0].seconds < 20
+
+
+def test_a_second_signal_ends_a_stage_at_once(project, run):
+    project.write({"s": {"cmd": f'bash -c "{STUBBORN}"', "meta": {"grace": 300}}})
+    runner, done = Runner(project.root), []
+    thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
+    thread.start()
+    while not any("sleep" in p.name() for p in descendants()):
+        time.sleep(0.1)
+    with flow.ends_on_signals(runner):
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGTERM)
+        thread.join(timeout=20)
+    assert done[0].status == "cancelled"
+
+
+def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    waits = "echo $CUDA_VISIBLE_DEVICES > ${item.s}; sleep 3"
+    asks = {"matrix": {"s": ["a", "b"]}, "cmd": waits, "meta": {"gpu": 1}}
+    project.write(
+        {"s": asks | {"outs": ["${item.s}"]}, "c": {"cmd": "echo $CUDA_VISIBLE_DEVICES > c"}}
+    )
+    stages, runner = graph.load(graph.open_project()).stages, Runner(project.root)
+    threads = [
+        threading.Thread(target=runner.run, args=(stage, Heard())) for stage in stages.values()
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seen = [(project.root / name).read_text().strip() for name in "abc"]
+    assert sorted(seen[:2]) == ["3", "5"]
+    assert seen[2] == "3,5", "who asks for none sees all"
 
 
 DRIVER = """

@@ -98,6 +98,15 @@ def test_waiting_for_a_gpu_holds_up_no_stage_that_needs_none():
     assert {"gpu1", "cpu"} in launcher.together
 
 
+def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    edges = {"a": [], "b": []}
+    launcher = Launcher()
+    here = Capacity.of_this_machine(workers=2)
+    run_all(graph(edges, a=Needs(gpu=1), b=Needs(gpu=1)), edges, launcher, here)
+    assert {"a", "b"} in launcher.together
+
+
 def test_a_failure_skips_what_hangs_on_it_and_nothing_else():
     found = run_all(graph(DIAMOND), DIAMOND, Launcher(fails=["left"]), ROOMY)
     assert statuses(found) == {"top": "ran", "left": "failed", "right": "ran", "end": "skipped"}

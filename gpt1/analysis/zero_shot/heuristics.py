@@ -56,6 +56,12 @@ class ZeroShotTask:
         texts = sorted({text for e in self.examples for text in self.heuristic.texts(e)})
         encoded = dict(zip(texts, tokenizer.encode_batch(texts), strict=True))
         self.questions = [self.heuristic.questions(e, encoded) for e in self.examples]
+        for example, questions in zip(self.examples, self.questions, strict=True):
+            if not all(all(question.continuations) for question in questions):
+                raise UserError(
+                    f"task {task.name}, {example.split} example {example.id}: a text to be scored "
+                    "is empty, and has no likelihood; take the row out of its file"
+                )
 
     @property
     def has_threshold(self) -> bool:

@@ -145,12 +145,14 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
         for text, places in row.texts:
             where += [index * length + place for place in places]
             targets += text.continuation
+    device = model.tokens.weight.device
+    ids = torch.from_numpy(tokens).to(device)
     if all(min(row.ends) == len(row.tokens) for row in batch):  # no text parts from another
-        states = model.states(torch.from_numpy(tokens))
+        states = model.states(ids)
     else:
         assert isinstance(model, GPT)
-        visible = _visible(torch.from_numpy(ends))
-        states = model.states(torch.from_numpy(tokens), torch.from_numpy(depths), visible)
+        visible = _visible(torch.from_numpy(ends).to(device))
+        states = model.states(ids, torch.from_numpy(depths).to(device), visible)
     scores = _token_log_probabilities(
         model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets)
     )
@@ -161,7 +163,7 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
 
 def _visible(ends: Tensor) -> Tensor:
     """bool (B, 1, T, T): a token sees itself and those whose texts it is in."""
-    places = torch.arange(ends.shape[1])
+    places = torch.arange(ends.shape[1], device=ends.device)
     seen, seeing = places[None, :], places[:, None]
     return ((seen <= seeing) & (seeing < ends[:, None, :]))[:, None]
 
@@ -169,15 +171,16 @@ def _visible(ends: Tensor) -> Tensor:
 def _token_log_probabilities(
     model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor
 ) -> Tensor:
-    """float32 (N,): log p(target) after the state at `where`, of states (M, C)."""
+    """float32 (N,), on the CPU: log p(target) after the state at `where`, of states (M, C)."""
     order = where.argsort(stable=True)
     places, counts = where[order].unique_consecutive(return_counts=True)
     found = torch.empty(len(where))
     first = 0
     for part, count in zip(places.split(LOGITS_AT_ONCE), counts.split(LOGITS_AT_ONCE), strict=True):
-        logits = F.linear(states[part], model.tokens.weight)  # (chunk, V)
+        logits = F.linear(states[part.to(states.device)], model.tokens.weight)  # (chunk, V)
         which = order[first : first + int(count.sum())]
-        rows = torch.arange(len(part)).repeat_interleave(count)
-        found[which] = logits[rows, targets[which]] - logits.logsumexp(-1)[rows]
+        rows = torch.arange(len(part)).repeat_interleave(count).to(states.device)
+        chosen = logits[rows, targets[which].to(states.device)]
+        found[which] = (chosen - logits.logsumexp(-1)[rows]).cpu()
         first += len(which)
     return found

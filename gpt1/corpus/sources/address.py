@@ -105,7 +105,7 @@ def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
         file = pq.ParquetFile(opened)
         _present(columns, file.schema_arrow.names, name, place)
         for row in rows(file, columns):
-            yield str(row.get(place.book, "")), str(row[place.text] or "")
+            yield str(row.get(place.book) or ""), str(row[place.text] or "")
 
 
 def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
@@ -117,7 +117,7 @@ def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
         if not isinstance(row, dict):
             raise place.error(name, f"line {number} is no object with keys")
         _present([place.text, *filter(None, [place.book])], row, name, place)
-        yield str(row.get(place.book, "")), str(row[place.text] or "")
+        yield str(row.get(place.book) or ""), str(row[place.text] or "")
 
 
 def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
@@ -126,7 +126,7 @@ def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
     with _one_line(place, name):
         _present([place.text, *filter(None, [place.book])], table.fieldnames or [], name, place)
         for row in table:
-            yield row.get(place.book, ""), row[place.text] or ""
+            yield str(row.get(place.book) or ""), row[place.text] or ""
 
 
 def _dump(path: Any, name: str, place: _Place) -> Iterator[Book]:

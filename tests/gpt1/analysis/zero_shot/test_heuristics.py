@@ -129,6 +129,13 @@ def test_test_is_scored_where_it_has_labels_and_dev_elsewhere():
         ZeroShotTask(task, [test], Words())
 
 
+def test_an_empty_text_that_would_be_scored_is_one_line_that_names_it():
+    task = Task("race", "multiple_choice", ("accuracy",))
+    rows = [Example("dev", "7", "a b", "c", ("d", ""), 0.0)]
+    with pytest.raises(UserError, match="race, dev example 7: a text to be scored is empty"):
+        ZeroShotTask(task, rows, Words())
+
+
 def test_a_task_without_a_heuristic_is_one_clear_line():
     task = Task("mrpc", "similarity", ("f1",), labels=("no", "yes"))
     with pytest.raises(UserError, match=r"mrpc.*zero_shot\.tasks"):
