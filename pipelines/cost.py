@@ -13,11 +13,11 @@ from rich.table import Column, Table
 from gpt1 import params
 from gpt1.analysis import estimate
 from gpt1.analysis.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
+from gpt1.device import device
 from gpt1.errors import UserError
 from gpt1.model import files
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
-from gpt1.training.device import device
 from pipelines.graph import Graph
 from stages import entry
 

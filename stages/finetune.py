@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from gpt1.device import device
 from gpt1.files import digest, publish
 from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
@@ -13,11 +14,9 @@ from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
 from gpt1.tasks.finetuning import CURVE, finetune
-from gpt1.tasks.inputs import Inputs
 from gpt1.tasks.model import TaskModel
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.training.device import device
-from stages import entry, evaluate, tracking, work
+from stages import comparison, entry, tracking, work
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
@@ -40,10 +39,7 @@ def run(
     predictions: Path,
     curve: Path,
 ) -> None:
-    """The same with `recipe`, from the network that `load` makes of `model`.
-
-    `name` is the model's in the predictions.
-    """
+    """The same with `recipe`, from what `load` makes of `model`; predictions call it `name`."""
     torch.set_num_threads(recipe.threads)
     described, examples = table.read(task)
     train = [example for example in examples if example.split == "train"]
@@ -53,9 +49,7 @@ def run(
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
         tracking.run() as record,
-        work.folder(
-            f"finetune@{out.name}", recipe, task, model, work.GPT1 / "tasks", *work.TRAINING
-        ) as folder,
+        work.folder(f"finetune@{out.name}", recipe, task, model, *work.TUNING) as folder,
     ):
         names = {"task": described.name, "model": name, "seed": seed}
         record.params(names)
@@ -64,7 +58,8 @@ def run(
         inputs, held_out = tuned.encode(train), tuned.encode(rest)
         for part, encoded in (("train", inputs), ("held_out", held_out)):
             record.metrics({f"{part}/truncated": encoded.truncated})
-            warn_of_cuts(part, encoded)
+            if encoded.cuts:
+                print(f"{part}: {encoded.cuts}", file=sys.stderr)
         rows = finetune(
             tuned,
             inputs,
@@ -91,20 +86,12 @@ def run(
             sha256=digest(task),
         )
         answered = answers.read(predictions)
-        evaluate.record(record, metrics.evaluate(answered))
+        comparison.record(record, metrics.evaluate(answered))
         for table_name, content in mistakes.tables(answered, rest).items():
             path = folder / f"{table_name}.json"
             content.to_json(path, orient="split", index=False, force_ascii=False)
             record.artifact(path)
         record.model(out)
-
-
-def warn_of_cuts(part: str, inputs: Inputs) -> None:
-    """What did not fit the context is said, never silent."""
-    if inputs.truncated:
-        choices = f", {inputs.truncated_choices} in a choice" if inputs.truncated_choices else ""
-        examples = f"{inputs.truncated} of {len(inputs.sequences)} examples"
-        print(f"{part}: {examples} were cut to fit the context{choices}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -4,13 +4,13 @@ import json
 import shutil
 from pathlib import Path
 
+from gpt1.device import device
 from gpt1.files import publish
 from gpt1.model.perplexity import held_out
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
-from gpt1.training.device import device
 from gpt1.training.pretraining import pretrain, thinned, words_end
 from stages import entry, tracking, work
 

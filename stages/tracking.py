@@ -228,7 +228,7 @@ def _resolved() -> dict[str, str]:
     """The device, and the versions of the libraries that the stage did use."""
     found = {f"version.{name}": version(name) for name in LIBRARIES if name in sys.modules}
     if "torch" in sys.modules:
-        from gpt1.training.device import device
+        from gpt1.device import device
 
         found["device"] = str(device())
     return found

@@ -16,6 +16,7 @@ FOLDER = Path(".work")
 GPT1 = Path(gpt1.__file__).parent
 CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
 TRAINING = (GPT1 / "model", GPT1 / "training")
+TUNING = (GPT1 / "tasks", *TRAINING)
 """Sources that the state of a stage hangs on: where they changed, the stage starts again."""
 READ_BYTES = 1 << 24
 

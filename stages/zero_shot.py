@@ -8,12 +8,12 @@ import torch
 from tqdm import tqdm
 
 from gpt1.analysis.zero_shot.heuristics import ZeroShotTask
+from gpt1.device import device
 from gpt1.files import publish
 from gpt1.model import files
 from gpt1.params import ZeroShot
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.training.device import device
 from stages import entry, tracking
 from stages.checkpoints import checkpoints
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import grimp
 import pytest
 from ruamel.yaml import YAML
 
@@ -35,6 +36,27 @@ def test_every_stage_runs_its_own_module_and_depends_on_it() -> None:
         module = body["cmd"].split()[2].removeprefix("stages.")
         assert body["cmd"].startswith(f"python -m stages.{module} "), name
         assert f"stages/{module}.py" in body["deps"], name
+
+
+PLACES_THE_WORK = {"stages.entry", "stages.tracking", "stages.comparison", "stages.work"}
+"""How a stage starts, is recorded and keeps its state: none of it changes a result."""
+
+
+def test_a_stage_depends_on_every_room_that_its_module_reaches() -> None:
+    house = grimp.build_graph("gpt1", "stages")
+    for name, stage in load("dvc.yaml")["stages"].items():
+        body = stage.get("do", stage)
+        reached, found = {*()}, [body["cmd"].split()[2]]
+        while found:
+            if (module := found.pop()) not in reached | PLACES_THE_WORK:
+                reached.add(module)
+                found += house.find_modules_directly_imported_by(module)
+        for module in sorted(reached):
+            path = module.replace(".", "/")
+            if path.startswith("gpt1/") and path.count("/") == 1:
+                continue  # what every room builds on
+            covered = (f"{path}.py", *(str(parent) for parent in Path(path).parents), path)
+            assert {*covered} & {*body["deps"]}, f"{name} misses {path}"
 
 
 def test_every_code_dependency_exists() -> None:

@@ -58,6 +58,15 @@ class Inputs:
         """int64 (examples,): the longest sequence of each."""
         return np.array([max(map(len, each)) for each in self.sequences], dtype=np.int64)
 
+    @property
+    def cuts(self) -> str:
+        """What did not fit the context, for people; empty where all did."""
+        if not self.truncated:
+            return ""
+        choices = f", {self.truncated_choices} in a choice" if self.truncated_choices else ""
+        of = len(self.sequences)
+        return f"{self.truncated} of {of} examples were cut to fit the context{choices}"
+
 
 @dataclass(frozen=True)
 class Batch:

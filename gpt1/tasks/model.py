@@ -161,9 +161,8 @@ class TaskModel(nn.Module):
     def answers(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
         """What `predict` gives, of examples."""
         inputs = self.encode(examples)
-        if inputs.truncated:
-            count = f"{inputs.truncated} of {len(examples)} rows"
-            logger.warning("%s were cut to fit the context", count)
+        if inputs.cuts:
+            logger.warning(inputs.cuts)
         found = dict(self.scores(inputs))
         return [self._answer(example, found[place]) for place, example in enumerate(examples)]
 
