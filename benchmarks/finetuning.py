@@ -108,7 +108,9 @@ def spread(batches: list[np.ndarray], inputs: Inputs, rounds: int) -> list[Batch
 
 
 def prepared(size: str, name: str) -> tuple[TaskModel, Inputs]:
-    real = Path(os.environ["GPT1_REAL_DATA"])
+    if not (data := os.environ.get("GPT1_REAL_DATA")):
+        sys.exit("set GPT1_REAL_DATA to the folder with tasks/: it measures the official files")
+    real = Path(data)
     tokenizer = BPETokenizer.load(real / "openai-bpe")
     loaded = load.official(name, real / "tasks" / PLACES[name])
     torch.manual_seed(0)

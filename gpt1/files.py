@@ -1,12 +1,15 @@
-"""Outputs whole or not at all, written beside their place; Parquet files read in flat memory."""
+"""Outputs whole or not at all, written beside their place; what is read back from files."""
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from gpt1.errors import UserError
 
 if TYPE_CHECKING:
     import pyarrow.parquet as pq
@@ -39,6 +42,27 @@ def rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, A
     for group in range(file.num_row_groups):
         for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
             yield from batch.to_pylist()
+
+
+def write_json(out: Path, values: Any) -> None:
+    """Publish a file that people can read."""
+    with publish(out) as beside:
+        text = json.dumps(values, indent=2, ensure_ascii=False)
+        beside.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """The mapping in a YAML file; {} for an empty one. Raises UserError for any other content."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        values = YAML(typ="safe").load(file) or {}
+    except YAMLError as error:
+        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: no keys with values in it, but {values!r}")
+    return values
 
 
 def digest(file: Path) -> str:

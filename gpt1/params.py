@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, refuse_unknown
 
 T = TypeVar("T")
 LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
@@ -405,10 +405,7 @@ def parse(cls: type[T], values: Any, name: str) -> T:
     if not isinstance(values, dict):
         raise UserError(f"params.yaml: {name} must be a section with keys, not {values!r}")
     known = _keys(cls)
-    for unknown in sorted(set(map(str, values)) - set(known)):
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        raise UserError(f"params.yaml: {name}.{unknown} is no key of this section; {hint}")
+    refuse_unknown(values, known, f"params.yaml: {name}.{{}} is no key of this section")
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:

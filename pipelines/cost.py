@@ -12,7 +12,8 @@ from rich.table import Column, Table
 
 from gpt1 import params
 from gpt1.analysis import estimate
-from gpt1.analysis.estimate import ACCELERATORS, PAPER_DAYS, PETAFLOP_DAY, UTILISATION, Training
+from gpt1.analysis.estimate import ACCELERATORS, UTILISATION, Training
+from gpt1.analysis.report.paper import PETAFLOP_DAY, PETAFLOP_DAYS
 from gpt1.device import device
 from gpt1.errors import UserError
 from gpt1.model import files
@@ -66,7 +67,7 @@ def show(graph: Graph, console: "Console") -> None:
     print("?: no table of the task yet; `dvc repro task derived_task` makes them.")
     print(
         f"The paper's pretraining, counted the same way: {paper:.2f} petaflop/s-days; "
-        f"OpenAI published {PAPER_DAYS}."
+        f"OpenAI published {PETAFLOP_DAYS}."
     )
     print(
         f"Here: measured for a second, uncompiled. Accelerators: one of them, at "

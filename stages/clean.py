@@ -1,11 +1,10 @@
 """Documents, cleaned and split by book."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
 from gpt1.corpus.clean import clean
-from gpt1.files import digest, publish
+from gpt1.files import digest, publish, write_json
 from gpt1.params import Clean
 from stages import entry, tracking, work
 
@@ -27,8 +26,7 @@ def main(raw: Path, out: Path, metrics: Path) -> None:
             "dropped": dict(Counter(row["reason"] for row in card.drops)),
             "sha256": {name: digest(folder / f"{name}.parquet") for name in ("train", "valid")},
         }
-        with publish(metrics) as beside:
-            beside.write_text(json.dumps(summary, indent=2) + "\n")
+        write_json(metrics, summary)
 
 
 if __name__ == "__main__":

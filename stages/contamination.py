@@ -1,13 +1,12 @@
 """`contamination@TASK`: what the training documents have in common with a task."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from gpt1.corpus.contamination import check
-from gpt1.files import publish
+from gpt1.files import publish, write_json
 from stages import entry, tracking
 
 SAMPLES = 3
@@ -21,10 +20,9 @@ def main(*, task: Path, documents: Path, out: Path, metrics: Path) -> None:
         run.metrics({f"{split}/overlapping": of["overlapping"] for split, of in summary.items()})
         with publish(out) as table:
             pq.write_table(checked.table(), table)
-        with publish(metrics) as beside:
-            longest = sorted(checked.overlaps, key=lambda overlap: -len(overlap.text))
-            content = {"splits": summary, "longest": [asdict(row) for row in longest[:SAMPLES]]}
-            beside.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        longest = sorted(checked.overlaps, key=lambda overlap: -len(overlap.text))
+        sample = [asdict(row) for row in longest[:SAMPLES]]
+        write_json(metrics, {"splits": summary, "longest": sample})
 
 
 if __name__ == "__main__":

@@ -7,10 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ruamel.yaml import YAML
-from ruamel.yaml.error import YAMLError
-
-from gpt1 import params
+from gpt1 import files, params
 from gpt1.errors import UserError
 
 T = TypeVar("T")
@@ -19,15 +16,7 @@ T = TypeVar("T")
 def values(root: Path = Path()) -> dict[str, Any]:
     """All of `params.yaml` below `root`; empty where there is none. Raises UserError."""
     file = root / "params.yaml"
-    if not file.is_file():
-        return {}
-    try:
-        found = YAML(typ="safe").load(file) or {}
-    except YAMLError as error:
-        raise UserError(f"{file.name}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{file.name}: no sections in it, but {found!r}")
-    return found
+    return files.read_yaml(file) if file.is_file() else {}
 
 
 def section(cls: type[T], name: str) -> T:

@@ -1,9 +1,8 @@
 """`evaluate@TASK-MODEL-SEED`: scores, from predictions alone."""
 
-import json
 from pathlib import Path
 
-from gpt1.files import publish
+from gpt1.files import write_json
 from gpt1.tasks.metrics import evaluate
 from gpt1.tasks.predictions import read
 from stages import entry, tracking
@@ -12,8 +11,7 @@ from stages import entry, tracking
 def main(predictions: Path, out: Path) -> None:
     """Score `predictions` by the official metrics of its task."""
     scores = evaluate(read(predictions))
-    with publish(out) as beside:
-        beside.write_text(json.dumps(scores, indent=2) + "\n")
+    write_json(out, scores)
     with tracking.run() as run:
         run.params({name: scores[name] for name in ("task", "model", "seed", "metric")})
         run.artifact(out)

@@ -1,9 +1,8 @@
 """A model that others trained, as one of `models/`."""
 
-import json
 from pathlib import Path
 
-from gpt1.files import publish
+from gpt1.files import write_json
 from gpt1.model import files
 from gpt1.model.importing import import_model
 from gpt1.params import Imported
@@ -20,8 +19,7 @@ def main(model: str, source: Path, out: Path, metrics: Path) -> None:
         run.params(params)
         import_model(source, out)
     parameters = sum(weight.numel() for weight in files.load(out).parameters())
-    with publish(metrics) as beside:
-        beside.write_text(json.dumps({"parameters": parameters, "updates": 0}) + "\n")
+    write_json(metrics, {"parameters": parameters, "updates": 0})
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ The model stays where its stage wrote it, below `finetuned/`: the configuration 
 holds a digest of the classifier, which no two fine-tunings share.
 """
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import pandas as pd
 from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
+from gpt1 import files
 from gpt1.errors import UserError
 from gpt1.tasks.model import TaskModel
 
@@ -56,7 +56,7 @@ def _plain(row: Any) -> Any:
 
 
 def digest(directory: Path) -> str:
-    return hashlib.sha256((directory / "head.safetensors").read_bytes()).hexdigest()
+    return files.digest(directory / "head.safetensors")
 
 
 set_model(FineTuned())

@@ -1,17 +1,17 @@
 """A language model trained on the shards, and its loss curve."""
 
-import json
 import shutil
 from pathlib import Path
 
 from gpt1.device import device
-from gpt1.files import publish
+from gpt1.files import publish, write_json
 from gpt1.model.perplexity import held_out
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
-from gpt1.training.pretraining import pretrain, thinned, words_end
+from gpt1.training.cost import training_operations
+from gpt1.training.pretraining import pretrain, thinned
 from stages import entry, tracking, work
 
 
@@ -42,7 +42,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         valid = held_out(
             trained,
             (ids for _, ids in ShardReader(shards, "valid").documents()),
-            ends_word=words_end(tokenizer.vocab),
+            ends_word=tokenizer.ends_word(),
             batch=params.micro_batch,
         )
         scores = {
@@ -55,6 +55,10 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         summary = {
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "updates": len(rows),
+            "operations": len(rows)
+            * params.batch
+            * params.context
+            * training_operations(trained.config),
             "train": {"loss": thinned(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
@@ -65,8 +69,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
                 shutil.copytree(folder / "checkpoints", beside / "checkpoints")
         with publish(curve) as beside:
             thinned(rows).to_csv(beside, index=False)
-        with publish(metrics) as beside:
-            beside.write_text(json.dumps(summary, indent=2) + "\n")
+        write_json(metrics, summary)
         run.metrics({f"valid/{name}": value for name, value in scores.items()})
         run.artifact(curve)
 

@@ -1,11 +1,10 @@
 """What a language model writes as its pretraining goes on."""
 
-import json
 from pathlib import Path
 
 import torch
 
-from gpt1.files import publish
+from gpt1.files import write_json
 from gpt1.model import files
 from gpt1.model.sampling import generate
 from gpt1.params import Samples
@@ -34,8 +33,7 @@ def main(*, model: Path, pretraining: Path, out: Path) -> None:
             )
             text = tokenizer.decode([int(token) for token in torch.cat(list(found))])
             rows.append({"update": update, "text": text})
-    with publish(out) as beside:
-        beside.write_text(json.dumps({"prompt": params.prompt, "samples": rows}, indent=2) + "\n")
+    write_json(out, {"prompt": params.prompt, "samples": rows})
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import gpt1
+from gpt1 import files
 
 FOLDER = Path(".work")
 GPT1 = Path(gpt1.__file__).parent
@@ -18,7 +19,6 @@ CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
 TRAINING = (GPT1 / "model", GPT1 / "training")
 TUNING = (GPT1 / "tasks", *TRAINING)
 """Sources that the state of a stage hangs on: where they changed, the stage starts again."""
-READ_BYTES = 1 << 24
 
 
 @contextmanager
@@ -50,8 +50,5 @@ def fingerprint(params: Any, *data: Path) -> str:
         for file in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
             if file.suffix == ".pyc":
                 continue
-            digest.update(f"\0{file.relative_to(root)}\0{file.stat().st_size}\0".encode())
-            with file.open("rb") as opened:
-                while chunk := opened.read(READ_BYTES):
-                    digest.update(chunk)
+            digest.update(f"\0{file.relative_to(root)}\0{files.digest(file)}".encode())
     return digest.hexdigest()[:16]

@@ -1,6 +1,5 @@
 """What a language model knows of a task as its pretraining goes on."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -9,7 +8,7 @@ from tqdm import tqdm
 
 from gpt1.analysis.zero_shot.heuristics import ZeroShotTask
 from gpt1.device import device
-from gpt1.files import publish
+from gpt1.files import publish, write_json
 from gpt1.model import files
 from gpt1.params import ZeroShot
 from gpt1.tasks import table
@@ -32,8 +31,7 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
             run.metrics({"score": score}, step=update)
     with publish(curve) as beside:
         pd.DataFrame(rows).to_csv(beside, index=False)
-    with publish(metrics) as beside:
-        beside.write_text(json.dumps(asked.describe() | rows[-1], indent=2) + "\n")
+    write_json(metrics, asked.describe() | rows[-1])
 
 
 if __name__ == "__main__":

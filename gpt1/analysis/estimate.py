@@ -12,13 +12,12 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from gpt1.analysis.zero_shot.heuristics import read_examples
 from gpt1.model.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
-from gpt1.params import Model
+from gpt1.params import Model, paper
 from gpt1.tasks import table
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.optimizer import adamw
 from gpt1.training.pretraining import new_model
 
-PETAFLOP_DAY = 1e15 * 86_400
 ACCELERATORS = {
     "V100": 125e12,
     "A100": 312e12,
@@ -27,8 +26,6 @@ ACCELERATORS = {
 """Dense peaks of 16-bit products from NVIDIA's data sheets, operations a second."""
 UTILISATION = 0.4
 """The share of a peak that training reaches: nanoGPT reports about 0.4 for GPT-2 on A100s."""
-PAPER_DAYS = 0.96
-"""Petaflop/s-days: 8 GPUs x 30 days x 12 TFLOP/s x 0.33 (OpenAI, "AI and Compute", 2018)."""
 PAPER_TOKENS = 100 * 1.0e9 * 1.23
 """100 epochs of a billion words, at 1.23 tokens a word: 14 novels with 40,000 merges gave that."""
 PAPER_VOCABULARY = 40_478
@@ -169,7 +166,6 @@ def _tokens(example: table.Example, context: int) -> float:
 
 def paper_operations() -> float:
     """The paper's run, counted as every other one here."""
-    config = GPTConfig(
-        vocab=PAPER_VOCABULARY, layers=12, width=768, heads=12, context=512, dropout=0.1
-    )
+    sizes = ("layers", "width", "heads", "context", "dropout")
+    config = GPTConfig(vocab=PAPER_VOCABULARY, **{size: paper(Model)[size] for size in sizes})
     return PAPER_TOKENS * training_operations(config)

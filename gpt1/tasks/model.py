@@ -1,6 +1,5 @@
 """The network with a linear head on the extract token's state (section 3.2 of the paper)."""
 
-import difflib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, refuse_unknown
 from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
 from gpt1.tasks.inputs import Batch, Inputs, Specials, collate, encode
@@ -169,10 +168,8 @@ class TaskModel(nn.Module):
     def example(self, row: str | Mapping[str, Any], where: str) -> Example:
         """One row of `predict`, checked; raises UserError that begins with `where`."""
         row = {"text": row} if isinstance(row, str) else row
-        for key in set(row) - {*Example.__slots__}:  # a task's own rows may be asked about
-            near = difflib.get_close_matches(key, Example.__slots__, n=1)
-            hint = f"did you mean {near[0]}?" if near else "give text, text_pair or choices"
-            raise UserError(f"{where}: {key} is no key of a row; {hint}")
+        # A task's own rows may be asked about.
+        refuse_unknown(row, Example.__slots__, f"{where}: {{}} is no key of a row")
         needed = {"text"}
         if self.task.shape in ("entailment", "similarity"):
             needed.add("text_pair")

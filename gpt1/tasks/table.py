@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -130,8 +130,3 @@ def _check(task: Task, example: Example) -> None:
 
 def _classes(task: Task, example: Example) -> int:
     return len(example.choices or ()) if task.shape == "multiple_choice" else len(task.labels)
-
-
-def columns(example: Example) -> dict[str, Any]:
-    """An example as a mapping, for tables that people read."""
-    return {name: getattr(example, name) for name in Example.__slots__}

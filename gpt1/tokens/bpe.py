@@ -148,6 +148,12 @@ class BPETokenizer:
             raise UserError(f"id {error} is not among the {len(self)} of this vocabulary") from None
         return text.replace(END, " ").replace(" \n ", "\n").strip(" ")
 
+    def ends_word(self) -> np.ndarray:
+        """bool (V,): for each id, whether it ends a word."""
+        found = np.zeros(len(self.vocab), dtype=bool)
+        found[[id for symbol, id in self.vocab.items() if symbol.endswith(END)]] = True
+        return found
+
     def _forget(self) -> None:
         self._table = ChunkTable()
         self._ids = np.zeros(0, np.uint16)

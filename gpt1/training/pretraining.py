@@ -150,10 +150,3 @@ def thinned(curve: pd.DataFrame, rows: int = 1000) -> pd.DataFrame:
     size = -(-len(curve) // rows) or 1
     blocks = curve.groupby(np.arange(len(curve)) // size)
     return blocks.mean().assign(update=blocks["update"].last())
-
-
-def words_end(vocabulary: dict[str, int]) -> np.ndarray:
-    """For each id of `vocab.json`, whether it ends a word: bool (V,)."""
-    found = np.zeros(len(vocabulary), dtype=bool)
-    found[[index for symbol, index in vocabulary.items() if symbol.endswith("</w>")]] = True
-    return found

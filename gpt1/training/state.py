@@ -3,7 +3,6 @@
 Dropout has no state: its masks follow from the seed, the update and the micro-batch.
 """
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from gpt1.files import publish
 
 
 def save(
@@ -26,10 +27,8 @@ def save(
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()}
     tensors["curve"] = torch.from_numpy(curve[:updates])
-    file.parent.mkdir(parents=True, exist_ok=True)
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
-    save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside)
-    os.replace(beside, file)
+    with publish(file) as beside:
+        save_file({name: tensor.detach().contiguous() for name, tensor in tensors.items()}, beside)
 
 
 def restore(

@@ -49,7 +49,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
     compared = comparison.section(results, experiment.compare)
     found = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
-    trained = pretraining.section(results, names, experiment.models)
+    trained = pretraining.section(results, names)
     sections = [
         Section("Answers", [answers.table(found)]) if found else None,
         compared,
@@ -76,7 +76,7 @@ def scale(results: Results, experiment: Experiment) -> str:
         return counts
     return (
         f"{counts} The largest model that was pretrained here has {max(sizes):,} parameters, the "
-        "paper's 116,534,784: what is said here is said at this scale."
+        f"paper's {paper.PARAMETERS:,}: what is said here is said at this scale."
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -69,13 +68,12 @@ def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
     return _with_legend(figure, axes)
 
 
-def scaling(axes: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> bytes:
-    """Held-out loss over each axis, and the power law fitted to it."""
+def scaling(axes: Mapping[str, tuple[list[float], list[float], list[float]]]) -> bytes:
+    """Held-out loss over each axis, and what the power law that is fitted to it gives there."""
     figure, panels = canvas("", "held-out loss (nats a token)", panels=len(axes))
-    for panel, (name, (x, y)) in zip(panels, axes.items(), strict=True):
+    for panel, (name, (x, y, fitted)) in zip(panels, axes.items(), strict=True):
         panel.plot(x, y, "o", color="C0")
-        slope, constant = np.polyfit(np.log(x), np.log(y), 1)
-        panel.plot(x, np.exp(constant) * np.power(x, slope), "--", color="C0")
+        panel.plot(x, fitted, "--", color="C0")
         panel.set_xscale("log")
         panel.set_yscale("log")
         panel.set_xlabel(name)

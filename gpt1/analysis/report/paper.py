@@ -36,8 +36,11 @@ ZERO_SHOT = ("cola", "sst2", "race", "dprd")
 """Section 5, "Zero-shot Behaviors"; its Winograd schemas are those of DPRD."""
 
 PERPLEXITY = 18.4
-OPERATIONS = 0.96 * 1e15 * 86_400
-"""Published: 0.96 petaflop/s-days."""
+PARAMETERS = 116_534_784
+"""With the released vocabulary."""
+PETAFLOP_DAY = 1e15 * 86_400
+PETAFLOP_DAYS = 0.96
+"""8 GPUs x 30 days x 12 TFLOP/s x 0.33 (OpenAI, "AI and Compute", 2018)."""
 
 
 def ablation_gain(model: str, tasks: Sequence[str]) -> tuple[float, int]:

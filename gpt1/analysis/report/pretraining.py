@@ -1,14 +1,14 @@
 """The loss curves, what the models reached on the held-out books, and what that cost."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gpt1.analysis.report import figures, paper
 from gpt1.analysis.report.results import Results
 from gpt1.document import Block, Figure, Section, Table
-from gpt1.params import Model, Samples
+from gpt1.params import Samples
 
 
-def section(results: Results, names: Sequence[str], models: Mapping[str, Model]) -> Section:
+def section(results: Results, names: Sequence[str]) -> Section:
     """Every model of the report; what was trained for no update is named and not drawn."""
     found = {name: results.loss_curve(name) for name in names}
     trained = {name: curve for name, curve in found.items() if len(curve)}
@@ -21,10 +21,10 @@ def section(results: Results, names: Sequence[str], models: Mapping[str, Model])
         )
         caption = "Training loss over updates."
         blocks.append(Figure("loss", figures.loss_curves(trained), caption, alternative))
-    rows = []
+    rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:
         summary = results.pretraining(name)
-        spent = operations(models[name], summary["parameters"], summary["updates"])
+        spent = summary["operations"]
         rows.append(
             [
                 name,
@@ -34,13 +34,13 @@ def section(results: Results, names: Sequence[str], models: Mapping[str, Model])
                 f"{summary['valid']['perplexity']:.1f}",
                 f"{summary['valid']['perplexity_per_word']:.1f}",
                 f"{spent:.2e}",
-                f"{spent / paper.OPERATIONS:.1e}",
+                f"{spent / published:.1e}",
             ]
         )
     caption = (
-        f"On the held-out books. The paper: 116,534,784 parameters, token perplexity "
+        f"On the held-out books. The paper: {paper.PARAMETERS:,} parameters, token perplexity "
         f"{paper.PERPLEXITY} on a split that it does not state, "
-        f"{paper.OPERATIONS:.1e} operations. Perplexities per token compare within one vocabulary."
+        f"{published:.1e} operations. Perplexities per token compare within one vocabulary."
     )
     columns = ["model", "parameters", "updates", "loss", "perplexity", "per word"]
     columns += ["operations", "share of the paper's"]
@@ -60,16 +60,3 @@ def samples(results: Results, samples: Samples) -> Section | None:
     )
     table = Table(caption, ["model", "update", "text"], rows)
     return Section("Samples", [table]) if rows else None
-
-
-def operations(model: Model, parameters: int, updates: int) -> float:
-    """Floating-point operations of training: 6 for each parameter in a matrix product and token.
-
-    Position rows are in none; causal attention adds the products of queries, keys and values.
-    """
-    attention, positions = 0, 0
-    if model.kind == "transformer":
-        attention = 6 * model.layers * model.width * model.context
-        positions = model.context * model.width
-    tokens = updates * model.batch * model.context
-    return float(tokens) * (6 * (parameters - positions) + attention)

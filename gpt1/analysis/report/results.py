@@ -104,9 +104,11 @@ class Results:
         return _read(path, f"contamination@{task}", _json("splits", "longest"))
 
     def pretraining(self, model: str) -> dict[str, Any]:
-        """Parameters, updates, and losses on the training and the held-out books."""
+        """Parameters, updates, operations, and losses on the training and the held-out books."""
         path = self.metrics / "pretrain" / f"{model}.json"
-        return _read(path, f"pretrain@{model}", _json("parameters", "updates", "valid"))
+        return _read(
+            path, f"pretrain@{model}", _json("parameters", "updates", "operations", "valid")
+        )
 
     def loss_curve(self, model: str) -> pd.DataFrame:
         path = self.curves / "pretrain" / f"{model}.csv"

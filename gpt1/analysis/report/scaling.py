@@ -49,8 +49,8 @@ def section(
         points = sorted((x, losses[name]) for name, x in of_axis.items())
         if len({x for x, _ in points}) > 1:
             x, y = [list(each) for each in zip(*points, strict=True)]
-            exponent = power_law(x, y)
-            drawn[axis] = (x, y)
+            exponent, factor = power_law(x, y)
+            drawn[axis] = (x, y, [factor * each**exponent.mean for each in x])
             what = f"exponent of held-out loss in the {axis} (models: {len(x)})"
             question = f"Does the loss fall with the {axis}?"
             answers.append(Answer(question, exponent, what, -1, "Kaplan et al. 2020", "+.3f"))
@@ -58,7 +58,7 @@ def section(
         alternative = "Held-out loss, nats a token. " + "; ".join(
             f"over the {axis}: "
             + ", ".join(f"{b:.3f} at {a:,.0f}" for a, b in zip(x, y, strict=True))
-            for axis, (x, y) in drawn.items()
+            for axis, (x, y, _) in drawn.items()
         )
         caption = (
             "Held-out loss over tokens and size, both axes logarithmic, with the fitted slope."

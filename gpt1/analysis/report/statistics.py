@@ -41,18 +41,15 @@ def difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estima
     return estimate([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
 
 
-def power_law(x: Sequence[float], y: Sequence[float]) -> Estimate:
-    """The exponent b of the fit y = a x^b, by least squares between the logarithms.
+def power_law(x: Sequence[float], y: Sequence[float]) -> tuple[Estimate, float]:
+    """The exponent b and the factor a of the fit y = a x^b, by least squares between logarithms.
 
-    Three points or more give an interval.
+    Three points or more give the exponent an interval.
     """
-    across, up = np.log(x), np.log(y)
-    exponent, constant = np.polyfit(across, up, 1)
-    if len(x) < 3:
-        return Estimate(float(exponent), None, len(x))
-    residual = float(np.sum((up - constant - exponent * across) ** 2)) / (len(x) - 2)
-    error = math.sqrt(residual / float(np.sum((across - across.mean()) ** 2)))
-    return Estimate(float(exponent), float(stats.t.ppf(0.975, len(x) - 2)) * error, len(x))
+    fit = stats.linregress(np.log(x), np.log(y))
+    error = float(np.nan_to_num(fit.stderr))  # nan where y never changes
+    width = float(stats.t.ppf(0.975, len(x) - 2)) * error if len(x) > 2 else None
+    return Estimate(float(fit.slope), width, len(x)), math.exp(fit.intercept)
 
 
 def verdict(effect: Estimate, expected: float) -> Verdict:

@@ -14,7 +14,6 @@ Nothing is kept on the disk: rows are read as they come.
 import csv
 import json
 import posixpath
-import re
 import sys
 from collections.abc import Callable, Container, Iterator
 from contextlib import contextmanager
@@ -24,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from gpt1.corpus.sources.book import Book
-from gpt1.errors import UserError
+from gpt1.errors import UserError, refuse_unknown
 from gpt1.files import rows
+from gpt1.hub import check_pinned
 
 KEYS = {"address", "format", "text", "book", "lines"}
 
@@ -66,15 +66,13 @@ def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator
 
 
 def _checked(source: Path, values: dict[str, Any]) -> _Place:
-    if unknown := sorted(set(values) - KEYS):
-        raise UserError(f"{source}: {unknown[0]} is no key; known: {', '.join(sorted(KEYS))}")
+    refuse_unknown(values, sorted(KEYS), f"{source}: {{}} is no key here")
     address, kind = str(values.get("address", "")), values.get("format")
     if kind not in _FORMATS:
         raise UserError(f"{source}: format = {kind!r}; one of {', '.join(_FORMATS)} is needed")
     if kind != "lines" and not values.get("text"):
         raise UserError(f"{source}: text is missing: the column that holds the text")
-    if re.match(r"hf://datasets/[^/]+/[^/@]+/", address):
-        raise UserError(f"{source}: {address} names no revision; write OWNER/NAME@REVISION")
+    check_pinned(address, f"{source}: {address}")
     return _Place(
         source,
         address,

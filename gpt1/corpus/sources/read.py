@@ -3,11 +3,10 @@
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from ruamel.yaml import YAML, YAMLError
-
 from gpt1.corpus.sources import address, folder, package
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
+from gpt1.files import read_yaml
 
 
 def read(path: Path, done: Container[str] = ()) -> Iterator[Book]:
@@ -32,12 +31,9 @@ def stamp(path: Path) -> list[tuple[str, int, int]]:
 
 
 def _source(path: Path, done: Container[str]) -> Iterator[Book]:
-    try:
-        values = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        raise UserError(f"{path}: no YAML ({str(error).splitlines()[0]})") from None
-    if isinstance(values, dict) and "package" in values:
+    values = read_yaml(path)
+    if "package" in values:
         return package.read(path, values, done)
-    if isinstance(values, dict) and "address" in values:
+    if "address" in values:
         return address.read(path, values, done)
     raise UserError(f"{path}: neither package nor address; docs/corpora.md shows both")

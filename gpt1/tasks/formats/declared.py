@@ -10,7 +10,6 @@ A source file (`.yaml`) gives `files`, whose addresses are those of fsspec, and 
     labels: ["0", "1"]  # how these files write the task's labels, where it is another way
 """
 
-import difflib
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, refuse_unknown
+from gpt1.files import read_yaml
+from gpt1.hub import check_pinned
 from gpt1.tasks.formats import rows
 from gpt1.tasks.formats.reading import Columns, Reading
 
@@ -44,31 +45,21 @@ class Source:
 
 def source(path: Path) -> Source:
     """Read a source file; raises UserError that names a key which is wrong or missing."""
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        values = YAML(typ="safe").load(path)
-    except YAMLError as error:
-        raise UserError(f"{path}: not YAML ({str(error).splitlines()[0]})") from None
+    values = read_yaml(path)
     for key in ("files", "columns"):
-        if not isinstance(values, dict) or not isinstance(values.get(key), dict):
+        if not isinstance(values.get(key), dict):
             raise UserError(f"{path}: the section {key} is missing")
-    _check_keys(values, [field.name for field in fields(Source)], str(path))
+    refuse_unknown(values, [field.name for field in fields(Source)], f"{path}: {{}} is no key here")
     found = Source(**values)
     for split in found.files:
         for address in found.addresses(split).values():
-            if "hf://" in address and "@" not in address:
-                raise UserError(
-                    f"{path}: files.{split} names no revision; pin one: "
-                    "hf://datasets/OWNER/NAME@REV/..."
-                )
+            check_pinned(address, f"{path}: files.{split}")
     return found
 
 
 def declared(found: Source, root: Path, reading: Reading) -> None:
     """Read the files of every split; names that are no addresses are looked for below `root`."""
-    _check_keys(found.columns, [field.name for field in fields(Columns)], "columns")
+    refuse_unknown(found.columns, [f.name for f in fields(Columns)], "columns: {} is no key here")
     for column in ("text", "target"):
         if column not in found.columns:
             raise UserError(f"task {reading.task.name}: columns.{column} is missing")
@@ -116,10 +107,3 @@ def _local(address: str, root: Path) -> Iterator[Path]:
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             raise UserError(f"{address}: cannot be read ({reason})") from None
         yield path
-
-
-def _check_keys(values: Mapping[str, Any], known: Sequence[str], where: str) -> None:
-    for unknown in sorted(set(values) - set(known)):
-        near = difflib.get_close_matches(unknown, known, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
-        raise UserError(f"{where}: {unknown} is no key here; {hint}")

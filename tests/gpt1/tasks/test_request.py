@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ from typer.testing import CliRunner
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.tasks import request, table
+from gpt1.tasks import request
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.table import Example, Shape, Task
 from gpt1.tokens.bpe import BPETokenizer
@@ -76,7 +77,7 @@ def test_a_line_that_does_not_fit_is_named(shape: Shape, line: str, message: str
 
 def test_a_row_of_a_tasks_own_table_can_be_asked_about() -> None:
     asked = model("classification")
-    row = table.columns(Example("test", "7", TEXTS[0], target=1.0))
+    row = asdict(Example("test", "7", TEXTS[0], target=1.0))
     assert list(request.answers(asked, [json.dumps(row)])) == asked.predict(TEXTS[:1])
 
 

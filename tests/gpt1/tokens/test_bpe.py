@@ -61,6 +61,13 @@ def test_text_comes_back_lower_cased_with_single_spaces(tokenizer: BPETokenizer)
     assert tokenizer.decode(tokenizer.encode("The Lord\n\nsaid:  go!")) == "the lord\nsaid : go !"
 
 
+def test_a_word_ends_where_its_symbol_says(tokenizer: BPETokenizer) -> None:
+    ends = tokenizer.ends_word()
+    ids = tokenizer.encode("the lord\nsaid, go")
+    assert sum(ends[ids]) == 6  # four words, a comma, a line end
+    assert not ends[tokenizer.vocab["l"]]
+
+
 def test_unknown_characters_are_id_0(tokenizer: BPETokenizer) -> None:
     assert tokenizer.encode("\u4e2d") == [0]
 

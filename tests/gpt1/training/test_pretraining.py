@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
-from gpt1.training.pretraining import Batches, pretrain, thinned, words_end
+from gpt1.training.pretraining import Batches, pretrain, thinned
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[3] / "params.yaml")["models"]["gpt"]
 TINY = {
@@ -152,7 +152,3 @@ class Large(Reader):
 
     def __len__(self) -> int:
         return 4096
-
-
-def test_words_end_where_the_vocabulary_says() -> None:
-    assert words_end({"a": 0, "b</w>": 2, "a</w>": 1}).tolist() == [False, True, True]
