@@ -1,13 +1,14 @@
 """DVC's own graph, as plain data: what there is, what hangs on what, and what each stage needs."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from gpt1.environment import Environment
 from gpt1.errors import UserError
 from stages import entry
 
@@ -24,6 +25,8 @@ class Needs:
     """CPU threads that it keeps busy; as shipped, the `threads` of the params it depends on."""
     gpu: int = Field(default=0, ge=0)
     """GPUs that it has to itself, where the machine has any."""
+    processes: bool = False
+    """It starts GPT1_NPROC processes, and each of them needs that."""
     memory: float = Field(default=0, ge=0)
     """GiB."""
     retries: int = Field(default=0, ge=0)
@@ -140,7 +143,7 @@ def _threads(stage: "DvcStage", values: dict[str, Any]) -> int:
 
 def _needs(name: str, meta: dict[str, Any]) -> Needs:
     try:
-        return TypeAdapter(Needs).validate_python(meta)
+        needs = TypeAdapter(Needs).validate_python(meta)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))
@@ -148,3 +151,5 @@ def _needs(name: str, meta: dict[str, Any]) -> Needs:
             f"dvc.yaml: meta of {name}: {key} = {first['input']!r}: {first['msg'].lower()}; "
             f"known keys: {', '.join(Needs.__dataclass_fields__)}"
         ) from None
+    count = Environment.read().nproc if needs.processes else 1
+    return replace(needs, cpu=needs.cpu * count, gpu=needs.gpu * count)

@@ -47,10 +47,11 @@ class LanguageModel(nn.Module):
         return F.linear(self.states(tokens), self.tokens.weight)
 
     def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Cross-entropy, in nats, of the language model on `targets` (B, T) after `states`.
+        """Cross-entropy, in nats, of the language model on `targets` after `states`.
 
-        The mean over all targets; with `weights` (B, T), the sum of each target's loss times its
-        weight. The logits of all the targets are never held at once.
+        Targets int64 (B, T) after states (B, T, C), or (N,) after (N, C). The mean over all
+        targets; with `weights` of their shape, the sum of each target's loss times its weight. The
+        logits of all the targets are never held at once.
         """
         targets = targets.reshape(-1)
         if weights is None:

@@ -39,6 +39,18 @@ def test_a_stage_keeps_the_threads_of_its_params_busy_unless_it_says_otherwise(p
     assert cores == {"cell@a": 4, "cell@b": 2, "read": 3, "says": 1}
 
 
+def test_a_stage_of_several_processes_needs_as_much_for_each(project, monkeypatch):
+    monkeypatch.setenv("GPT1_NPROC", "3")
+    meta = {"cpu": 2, "gpu": 1}
+    stages = {"many": meta | {"processes": True}, "one": meta}
+    project.write({name: {"cmd": "true", "meta": needs} for name, needs in stages.items()})
+    found = graph.load(graph.open_project()).stages
+    assert {n: (s.needs.cpu, s.needs.gpu) for n, s in found.items()} == {
+        "many": (6, 3),
+        "one": (2, 1),
+    }
+
+
 def test_downstream_and_upstream_are_transitive(project):
     project.write(STAGES)
     found = graph.load(graph.open_project())
