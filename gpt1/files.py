@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from gpt1.errors import UserError
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
 
@@ -42,6 +43,20 @@ def rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, A
     for group in range(file.num_row_groups):
         for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
             yield from batch.to_pylist()
+
+
+def read_marked(path: Path, mark: str, what: str) -> "pa.Table":
+    """A Parquet file whose metadata has the entry `mark`. Raises UserError: it is not `what`."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        table = pq.read_table(path)
+    except (OSError, pa.ArrowInvalid) as error:
+        raise UserError(f"{path}: not a readable Parquet file ({error}); make it again") from None
+    if mark.encode() not in (table.schema.metadata or {}):
+        raise UserError(f"{path}: not {what}: its metadata has no entry `{mark}`")
+    return table
 
 
 def write_json(out: Path, values: Any) -> None:

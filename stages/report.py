@@ -26,7 +26,8 @@ def main(*, metrics: Path, curves: Path, out: Path) -> None:
     with tracking.run() as run:
         run.params(experiment.compare)
         with publish(out) as folder:
-            report(metrics, curves, experiment).save(folder)
+            found = report(metrics, curves, experiment)
+            found.save(folder / "report.md", folder / "index.html")
         run.artifact(out)
 
 

@@ -78,11 +78,7 @@ class Card:
         values = vars(self) | {"params": asdict(self.params)}
         content = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / "card.json").write_text(content + "\n", "utf-8")
-        document = self._document()
-        for figure in document.figures():
-            (folder / f"{figure.name}.png").write_bytes(figure.png)
-        (folder / "card.md").write_text(document.markdown(), "utf-8")
-        (folder / "card.html").write_text(document.html(), "utf-8")
+        self._document().save(folder / "card.md", folder / "card.html")
 
     def _step(self, name: str, words: int) -> None:
         self.steps[name]["books"] += 1

@@ -48,13 +48,16 @@ class Document:
     summary: str
     sections: Sequence[Section]
 
-    def save(self, folder: Path) -> None:
-        """Write `report.md`, the PNG files it shows, and `index.html`, which needs none of them."""
-        folder.mkdir(parents=True)
+    def save(self, markdown: Path, page: Path) -> None:
+        """Write the Markdown, with the PNG files it shows beside, and the page, which needs none.
+
+        Their folder is made where it is missing.
+        """
+        markdown.parent.mkdir(parents=True, exist_ok=True)
         for figure in self.figures():
-            (folder / f"{figure.name}.png").write_bytes(figure.png)
-        (folder / "report.md").write_text(self.markdown(), encoding="utf-8")
-        (folder / "index.html").write_text(self.html(), encoding="utf-8")
+            markdown.with_name(f"{figure.name}.png").write_bytes(figure.png)
+        markdown.write_text(self.markdown(), encoding="utf-8")
+        page.write_text(self.html(), encoding="utf-8")
 
     def figures(self) -> list[Figure]:
         return [b for section in self.sections for b in section.blocks if isinstance(b, Figure)]

@@ -9,8 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpt1.errors import UserError
-from gpt1.files import publish
+from gpt1.files import publish, read_marked
 from gpt1.tasks.table import Example, Task
 
 SCHEMA = pa.schema(
@@ -81,13 +80,8 @@ def write(
 
 def read(path: Path) -> Predictions:
     """Read what `write` wrote; raises UserError for any other file."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); make it again") from None
-    metadata = table.schema.metadata or {}
-    if b"made_by" not in metadata:
-        raise UserError(f"{path}: not a predictions file: its metadata has no entry `made_by`")
+    table = read_marked(path, "made_by", "a predictions file")
+    metadata = table.schema.metadata
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in SCHEMA.names}
     return Predictions(
         task=Task.from_json(metadata[b"task"]),

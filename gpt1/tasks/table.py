@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.errors import UserError
-from gpt1.files import publish
+from gpt1.files import publish, read_marked
 
 Shape = Literal["classification", "entailment", "similarity", "regression", "multiple_choice"]
 
@@ -96,12 +96,7 @@ def write(task: Task, examples: Sequence[Example], path: Path) -> None:
 
 def read(path: Path) -> tuple[Task, list[Example]]:
     """Read what `write` wrote; raises UserError for any other file."""
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path}: not a readable Parquet file ({error}); make it again") from None
-    if b"task" not in (table.schema.metadata or {}):
-        raise UserError(f"{path}: not a task's table: its metadata has no entry `task`")
+    table = read_marked(path, "task", "a task's table")
     task = Task.from_json(table.schema.metadata[b"task"])
     examples = []
     for row in table.to_pylist():

@@ -44,7 +44,7 @@ def test_both_faces_hold_the_same_cells(document):
 
 
 def test_the_markdown_shows_the_png_files_beside_it(document, tmp_path):
-    document.save(tmp_path / "report")
+    document.save(tmp_path / "report/report.md", tmp_path / "report/index.html")
     assert '![A "dot" & nothing else](dot.png)' in (tmp_path / "report/report.md").read_text()
     assert (tmp_path / "report/dot.png").read_bytes() == DOT
 
