@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from gpt1.errors import UserError
 from pipelines import commands, graph, lockfile, records
 from pipelines.records import Records
 
+Content = tuple[str, tuple[tuple[str, str], ...]]
+"""A stage, and what it made."""
 RUN = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -30,6 +33,10 @@ class Making:
     """When the run did, in ms since 1970; infinite where none is known: what is there now."""
     deps: dict[str, str]
     outs: dict[str, str]
+
+    @property
+    def content(self) -> Content:
+        return self.stage, tuple(sorted(self.outs.items()))
 
     @property
     def title(self) -> str:
@@ -87,7 +94,7 @@ class Lineage:
             return Tree(f"{making.title}  (above)")
         told.append(making)
         tree = Tree(making.title)
-        tree.children += [self._forward(user, told) for user in self._users(making)]
+        tree.children += [self._forward(user, told) for user in self._users.get(making.content, [])]
         return tree
 
     def sources(self, making: Making) -> list[Making]:
@@ -146,13 +153,18 @@ class Lineage:
                 found.setdefault(making.stage, making)
         return list(found.values())
 
-    def _users(self, making: Making) -> Iterator[Making]:
-        seen = set()
+    @cached_property
+    def _users(self) -> dict[Content, list[Making]]:
+        """What was made from each content, the newest making of every stage."""
+        found: dict[Content, list[Making]] = {}
         for user in self._makings:
-            makers = (self._makers(path, digest, user.began) for path, digest in user.deps.items())
-            if user.stage not in seen and any(making in each for each in makers):
-                seen.add(user.stage)
-                yield user
+            for path, digest in user.deps.items():
+                makers = [] if records.is_code(path) else self._makers(path, digest, user.began)
+                for maker in makers:
+                    users = found.setdefault(maker.content, [])
+                    if all(user.stage != other.stage for other in users):
+                        users.append(user)
+        return found
 
     def _from_lock(self) -> Iterator[Making]:
         makers = self._records.makers()
