@@ -6,11 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from gpt1.environment import Environment
+
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def here() -> list[str]:
-    """Their names: what CUDA_VISIBLE_DEVICES says, else a number for each that the system has."""
+    """Their names: what CUDA_VISIBLE_DEVICES says, else a number for each that the system has.
+
+    GPT1_DEVICE leaves the one it names, or none.
+    """
+    if device := Environment.read().device:
+        return [] if device == "cpu" else [device]
     if VISIBLE in os.environ:
         return [name for name in os.environ[VISIBLE].split(",") if name]
     return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
@@ -29,7 +36,8 @@ class Lender:
         with self._lock:
             taken, self._free = self._free[:count], self._free[count:]
         try:
-            yield {VISIBLE: ",".join(taken)} if taken else {}
+            named = Environment.read().device  # the stage finds it by that
+            yield {VISIBLE: ",".join(taken)} if taken and not named else {}
         finally:
             with self._lock:
                 self._free = taken + self._free

@@ -4,9 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipelines.gpus import Lender
 from pipelines.graph import Graph, Needs, Stage
 from pipelines.runner import Outcome
-from pipelines.schedule import Capacity, run_all
+from pipelines.schedule import UNLIMITED, Capacity, run_all
 
 
 def graph(edges, **needs):
@@ -105,6 +106,15 @@ def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypat
     here = Capacity.of_this_machine(workers=2)
     run_all(graph(edges, a=Needs(gpu=1), b=Needs(gpu=1)), edges, launcher, here)
     assert {"a", "b"} in launcher.together
+
+
+@pytest.mark.parametrize(("device", "gpus"), [("cuda:1", 1), ("cpu", UNLIMITED), ("", 2)])
+def test_a_device_that_is_named_is_the_only_one(monkeypatch, device, gpus):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+    monkeypatch.setenv("GPT1_DEVICE", device)
+    assert Capacity.of_this_machine().gpu == gpus
+    with Lender().lent(1) as environment:
+        assert environment == ({} if device else {"CUDA_VISIBLE_DEVICES": "0"})
 
 
 def test_a_failure_skips_what_hangs_on_it_and_nothing_else():
