@@ -16,6 +16,12 @@ settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
+def pytest_collection_modifyitems(items):
+    """The longest first, so that at the end no process waits for another."""
+    first = "test_pipeline.py"
+    items.sort(key=lambda item: (item.path.name != first, not item.get_closest_marker("slow")))
+
+
 class Project:
     """A DVC project in a folder of its own, with real git and real DVC."""
 

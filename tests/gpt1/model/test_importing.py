@@ -126,7 +126,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_released_layout_at_full_shape(tmp_path: Path) -> None:
     write_released(their_model(40_478, 512, 768, 12), tmp_path / "released")
-    symbols = [*VOCABULARY, *(f"symbol{i}" for i in range(40_478 - 7))]
+    symbols = [*VOCABULARY, *(chr(0x20000 + i) for i in range(40_478 - 7))]
     names = ("encoder_bpe_40000.json", "vocab_40000.bpe")
     write_vocabulary(tmp_path / "released", symbols, names)
     import_model(tmp_path / "released", tmp_path / "out")
