@@ -318,6 +318,7 @@ def check(values: dict[str, Any]) -> None:
         for name, section_values in (values.get(group) or {}).items():
             parse(cls, section_values, f"{group}.{name}")
     _check_lists(values)
+    _check_layers(values)
     _check_pairs(values)
 
 
@@ -360,6 +361,16 @@ def _check_lists(values: dict[str, Any]) -> None:
                     raise UserError(f"{where}, which has no section; there are {there}")
                 if key_ == "tasks" and section_ in FINETUNED and name not in recipes:
                     raise UserError(f"{where}, which has no recipe: add finetune.{name}")
+
+
+def _check_layers(values: dict[str, Any]) -> None:
+    models = values.get("models") or {}
+    if "gpt" not in models:  # imported, or not there
+        return
+    has = models["gpt"]["layers"]
+    for layers in (values.get("transfer") or {}).get("layers", []):
+        if not 0 <= layers <= has:
+            raise UserError(f"params.yaml: transfer.layers has {layers}, and models.gpt has {has}")
 
 
 def _check_pairs(values: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -375,11 +376,16 @@ def _starting(
 
     before = {kind for kind in ports if servers.running(root, kind)}
     with ThreadPoolExecutor() as pool:  # each takes seconds
+        started = {k: pool.submit(servers.start, root, k, port, keep) for k, port in ports.items()}
         try:
-            yield {k: pool.submit(servers.start, root, k, port, keep) for k, port in ports.items()}
+            yield started
         except BaseException:
-            for kind in {*ports} - before:
-                servers.stop(root, kind)
+            ended = False
+            while not ended:  # one that was about to be launched comes up yet
+                ended = all(start.done() for start in started.values())
+                for kind in {*ports} - before:
+                    servers.stop(root, kind)
+                time.sleep(0.1)
             raise
 
 

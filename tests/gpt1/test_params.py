@@ -104,6 +104,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ),
         ({"contamination": {"tasks": ["x"], "drop": []}}, "contamination.tasks names x"),
         ({"finetune": {}}, "which has no recipe: add finetune.book"),
+        (
+            {"transfer": SHIPPED["transfer"] | {"layers": [0, 5]}},
+            r"transfer\.layers has 5, and models\.gpt has 4",
+        ),
         ({"models": SHIPPED["models"] | {"../gpt": GPT}}, r"models\.\.\./gpt: a name has letters"),
         ({"models": ["gpt"]}, "models must hold a section for each name"),
         ({"corpus": "books"}, r"corpus = 'books': must be \[books\]"),

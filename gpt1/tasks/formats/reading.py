@@ -115,7 +115,9 @@ class Reading:
             return score
         if str(value) not in self.spellings:
             known = ", ".join(self.spellings)
-            raise UserError(f"{where}: the label {value!r} is none of {known}")
+            raise UserError(
+                f"{where}: the label {value!r} is none of {known}, those of {self.task.name}"
+            )
         return float(list(self.spellings).index(str(value)))
 
     def _check_header(self, row: Row, columns: Columns, labelled: bool | None) -> bool:
