@@ -213,7 +213,7 @@ def test_ended_while_a_server_starts_nothing_is_left_of_it(small, command):
     driver.send_signal(signal.SIGTERM)
     assert driver.wait(timeout=60) != 0
     assert not server.is_running() or server.status() == psutil.STATUS_ZOMBIE
-    assert not note.exists()
+    assert not list(note.parent.glob("*.json")), "nor of another that was about to start"
 
 
 def test_a_schedule_that_is_none_is_refused_before_a_server_starts(small):
