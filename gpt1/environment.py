@@ -38,4 +38,6 @@ class Environment:
                 values |= {name: kinds[name](text)} if text else {}
             except ValueError:
                 raise UserError(f"GPT1_{name.upper()}={text}: give a whole number") from None
+        if values.get("nproc", 1) < 1 or values.get("workers", 0) < 0:
+            raise UserError("GPT1_NPROC must be 1 or more, GPT1_WORKERS 0 or more")
         return cls(**values)

@@ -8,7 +8,7 @@ import dataclasses
 import difflib
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
@@ -16,6 +16,8 @@ from pydantic.dataclasses import dataclass
 from gpt1.errors import UserError, refuse_unknown
 
 T = TypeVar("T")
+Count = Annotated[int, Field(ge=0, strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
 """The paper's other network (section 5): a single layer of 2,048 units, all else as in `Model`."""
 section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
@@ -28,7 +30,7 @@ def key(paper: Any = None, **limits: Any) -> Any:
 
 @section
 class Raw:
-    path: str = key()
+    path: str = key(min_length=1)
     """A folder or file with books, or a source file (`.yaml`) that names a package or address."""
 
 
@@ -101,7 +103,7 @@ class Model:
     """CPU threads: other counts give other bits."""
     compile: bool = key()
     """torch.compile: other bits again, and faster."""
-    checkpoints: list[int] = key()
+    checkpoints: list[Count] = key()
     """Updates after which the model is kept, for the zero-shot curve."""
 
     def __post_init__(self) -> None:
@@ -115,7 +117,7 @@ class Model:
 class Imported:
     """A model that others trained, under a name of its own beside those of `models`."""
 
-    path: str = key()
+    path: str = key(min_length=1)
     """A directory of `transformers`, or the folder with the weights released with the paper."""
 
 
@@ -136,7 +138,7 @@ class DerivedTask:
 class OfficialTask:
     """One of the paper's tasks, by its name in `gpt1.tasks.registry`."""
 
-    path: str = key()
+    path: str = key(min_length=1)
     """Its folder or archive, or a source file (`.yaml`) that names addresses."""
 
 
@@ -144,7 +146,7 @@ class OfficialTask:
 class OwnTask:
     """A task of one's own, which these lines declare in full."""
 
-    path: str = key()
+    path: str = key(min_length=1)
     """A folder or archive, or a source file (`.yaml`)."""
     shape: Literal[
         "classification", "entailment", "similarity", "regression", "multiple_choice"
@@ -189,7 +191,7 @@ class Compare:
 
     tasks: list[str] = key()
     models: list[str] = key()
-    seeds: list[int] = key()
+    seeds: list[Seed] = key()
 
 
 @section
@@ -197,17 +199,17 @@ class NoAuxiliary:
     """The model `gpt`, fine-tuned without the language-model loss (Table 5)."""
 
     tasks: list[str] = key()
-    seeds: list[int] = key()
+    seeds: list[Seed] = key()
 
 
 @section
 class Transfer:
     """The first layers of the model `gpt`, the others afresh, fine-tuned (Figure 2, left)."""
 
-    layers: list[int] = key()
+    layers: list[Count] = key()
     """How many are kept; 0: the embeddings alone."""
     tasks: list[str] = key()
-    seeds: list[int] = key()
+    seeds: list[Seed] = key()
 
 
 @section
@@ -237,7 +239,7 @@ class Samples:
 class Shuffling:
     """Models in pairs that differ only in their shards: contiguous, and shuffled by sentence."""
 
-    seeds: list[int] = key()
+    seeds: list[Seed] = key()
     """Each gives shards `shards_shuffled_SEED`."""
     books: float = key(paper=1.0, gt=0, le=1)
     """The share of the training books that is shuffled: what `contiguous` models read in order."""
@@ -296,6 +298,8 @@ NAMED_SECTIONS: dict[str, type] = {
 """Sections that hold one section a name."""
 NAME = re.compile(r"[A-Za-z0-9_]+")
 """Of a model or a task."""
+RESERVED = re.compile(r"no_auxiliary|transfer_\d+")
+"""Names that cells have whose model is `gpt`, changed."""
 FINETUNED = ("compare", "no_auxiliary", "transfer")
 """Sections whose tasks are fine-tuned."""
 
@@ -327,15 +331,20 @@ def _check_names(values: dict[str, Any]) -> None:
     if not isinstance(corpus, list) or len(corpus) > 1:
         raise UserError(f"params.yaml: corpus = {corpus!r}: must be [books], or [] for none")
     for group in [*NAMED_SECTIONS, "tasks"]:
-        sections = values.get(group) or {}
+        sections = values.get(group, {})
         if not isinstance(sections, dict):
-            raise UserError(f"params.yaml: {group} must hold a section for each name")
+            raise UserError(f"params.yaml: {group} must hold a section for each name; {{}}: none")
         for name in sections:
             if not NAME.fullmatch(str(name)):
                 raise UserError(
                     f"params.yaml: {group}.{name}: a name has letters, digits and _ alone, for "
                     "files are called after it"
                 )
+    for name in {*values.get("models", {})} & {*values.get("imported", {})}:
+        raise UserError(f"params.yaml: imported.{name}: models has that name, too; rename one")
+    for name in {*values.get("models", {})} | {*values.get("imported", {})}:
+        if RESERVED.fullmatch(str(name)):
+            raise UserError(f"params.yaml: models.{name}: results of an analysis are called so")
 
 
 def _check_lists(values: dict[str, Any]) -> None:
@@ -349,6 +358,12 @@ def _check_lists(values: dict[str, Any]) -> None:
         "contiguous": ("shuffling",),
         "shuffled": ("shuffling",),
     }
+    for key_, sections in (lists | {"seeds": FINETUNED, "layers": ("transfer",)}).items():
+        for section_ in sections:
+            names = (values.get(section_) or {}).get(key_, [])
+            for name in names:
+                if names.count(name) > 1:
+                    raise UserError(f"params.yaml: {section_}.{key_} names {name} twice")
     for key_, sections in lists.items():
         for section_ in sections:
             for name in (values.get(section_) or {}).get(key_, []):

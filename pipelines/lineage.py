@@ -67,7 +67,9 @@ class Lineage:
             if len(runs) > 1:
                 raise UserError(f"{target} begins {len(runs)} runs: {', '.join(sorted(runs))}")
             return runs.popitem()[1]
-        raise UserError(f"{target} is no output of a stage, and no run that MLflow knows")
+        raise UserError(
+            f"{target or chr(34) * 2} is no output of a stage, and no run that MLflow knows"
+        )
 
     def back(self, making: Making) -> Tree:
         """What it was made from, down to what no stage made; of each making once."""

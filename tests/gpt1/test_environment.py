@@ -15,3 +15,6 @@ def test_a_number_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("GPT1_NPROC", "two")
     with pytest.raises(UserError, match="GPT1_NPROC=two: give a whole number"):
         Environment.read()
+    monkeypatch.setenv("GPT1_NPROC", "0")
+    with pytest.raises(UserError, match="GPT1_NPROC must be 1 or more"):
+        Environment.read()
