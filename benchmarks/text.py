@@ -20,9 +20,9 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/gpt1/tokens")]
 
 from reference import Reference  # noqa: E402
 
-from gpt1.corpus.sources import read  # noqa: E402
+from gpt1.corpus.sources import read_books  # noqa: E402
 from gpt1.tokens.bpe import BPETokenizer, count_words  # noqa: E402
-from gpt1.workers import ordered  # noqa: E402
+from gpt1.workers import ordered_map  # noqa: E402
 
 SIZE = int(os.environ.get("SIZE", "12_000_000"))
 """Bytes of text."""
@@ -69,7 +69,7 @@ def _workers(texts: list[str], size: float, tokenizer: BPETokenizer) -> None:
     for workers in ("1", "2"):
         os.environ["GPT1_WORKERS"] = workers
         encode = partial(_encode, vocabulary=(tokenizer.vocab, tokenizer.merges))
-        work = ordered(encode, [texts[0][:1000]] * 2 + texts, 0)
+        work = ordered_map(encode, [texts[0][:1000]] * 2 + texts, 0)
         counts = [next(work) for _ in range(2)]  # the processes have started
         start = time.perf_counter()
         counts += list(work)
@@ -100,7 +100,7 @@ def _training(texts: list[str]) -> None:
     trainer = trainers.BpeTrainer(vocab_size=MERGES, end_of_word_suffix="</w>", show_progress=False)
     plain.train_from_iterator((f"{word} " * times for word, times in counts.items()), trainer)
     between = time.perf_counter()
-    BPETokenizer.train_counts(counts, MERGES)
+    BPETokenizer.train_from_counts(counts, MERGES)
     ours = time.perf_counter() - between
     library = between - start
     print(f"training {MERGES} merges on {counts.total()} words, {len(counts)} of them different")
@@ -114,7 +114,7 @@ def _texts() -> list[str]:
             for path in sorted(Path(data).glob("books*/*.txt"))
         )
     else:
-        books = (book.text for book in read(ROOT / "corpora/king_james.yaml"))
+        books = (book.text for book in read_books(ROOT / "corpora/king_james.yaml"))
     texts, size = [], 0
     for book in books:
         if size < SIZE:

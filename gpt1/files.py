@@ -1,4 +1,4 @@
-"""Outputs whole or not at all, written beside their place; what is read back from files."""
+"""Atomic outputs, and readers of Parquet, JSON and YAML files."""
 
 import hashlib
 import json
@@ -18,35 +18,39 @@ if TYPE_CHECKING:
 
 @contextmanager
 def publish(out: Path) -> Iterator[Path]:
-    """Yield a path beside `out` to write a file or a folder to; move it to `out` at the end.
+    """Write an output atomically: yield a path beside `out`, and move it to `out` at the end.
 
-    When the block raises, what was written is removed and `out` stays as it was.
+    The block may write a file or a folder there. When it raises, what it wrote is removed and
+    `out` stays as it was.
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    beside = out.with_name(f".{out.name}.{os.getpid()}.part")
-    _remove(beside)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
+    _remove(temporary)
     try:
-        yield beside
+        yield temporary
         if out.is_dir():  # os.replace refuses a folder that is not empty
             _remove(out)
-        os.replace(beside, out)
+        os.replace(temporary, out)
     finally:
-        _remove(beside)
+        _remove(temporary)
 
 
-def rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
-    """The rows of a Parquet file, in order; memory holds one row group.
+def iterate_rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a Parquet file in order; memory holds one row group.
 
-    Not `iter_batches`, which keeps what it has read until the file ends.
+    `iter_batches` would keep every row group that it has read until the end of the file.
     """
     for group in range(file.num_row_groups):
         for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
             yield from batch.to_pylist()
 
 
-def read_marked(path: Path, mark: str, what: str) -> "pa.Table":
-    """A Parquet file whose metadata has the entry `mark`. Raises UserError: it is not `what`."""
+def read_tagged_parquet(path: Path, key: str, what: str) -> "pa.Table":
+    """Read a Parquet file whose schema metadata has the entry `key`.
+
+    Raises UserError when it is unreadable or lacks the entry, and so is not `what` ("a ... file").
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -54,20 +58,23 @@ def read_marked(path: Path, mark: str, what: str) -> "pa.Table":
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         raise UserError(f"{path}: not a readable Parquet file ({error}); make it again") from None
-    if mark.encode() not in (table.schema.metadata or {}):
-        raise UserError(f"{path}: not {what}: its metadata has no entry `{mark}`")
+    if key.encode() not in (table.schema.metadata or {}):
+        raise UserError(f"{path}: not {what}: its metadata has no entry `{key}`")
     return table
 
 
 def write_json(out: Path, values: Any) -> None:
-    """Publish a file that people can read."""
-    with publish(out) as beside:
+    """Write indented JSON atomically."""
+    with publish(out) as temporary:
         text = json.dumps(values, indent=2, ensure_ascii=False)
-        beside.write_text(f"{text}\n", encoding="utf-8")
+        temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """The mapping in a YAML file; {} for an empty one. Raises UserError for any other content."""
+    """Read the mapping in a YAML file; an empty file gives {}.
+
+    Raises UserError when it is not YAML, or not a mapping.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -76,12 +83,12 @@ def read_yaml(file: Path) -> dict[str, Any]:
     except YAMLError as error:
         raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(values, dict):
-        raise UserError(f"{file}: no keys with values in it, but {values!r}")
+        raise UserError(f"{file}: expected keys with values, found {values!r}")
     return values
 
 
-def digest(file: Path) -> str:
-    """SHA-256 of its bytes."""
+def sha256(file: Path) -> str:
+    """The SHA-256 of a file's bytes, in hexadecimal."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 

@@ -1,7 +1,7 @@
-"""The same function over many items, by several processes, with results in the order of the items.
+"""Parallel map over many items, with results in the order of the items.
 
-How many work, and where, never changes a result: `GPT1_WORKERS` counts local processes, and
-`GPT1_DASK` names a Dask scheduler whose workers are used instead.
+`GPT1_WORKERS` sets the number of local processes; `GPT1_DASK` is the address of a Dask scheduler
+whose workers are used instead. Neither changes a result.
 """
 
 import os
@@ -20,13 +20,14 @@ from gpt1.files import publish
 T = TypeVar("T")
 R = TypeVar("R")
 SMALL = 20_000_000
-"""Bytes of work below which starting processes costs more than it saves."""
+"""Below this many bytes of input, starting processes costs more than it saves."""
 
 
-def ordered(function: Callable[[T], R], items: Iterable[T], size: int) -> Iterator[R]:
-    """`map(function, items)`; `size` is the work's size in bytes.
+def ordered_map(function: Callable[[T], R], items: Iterable[T], size: int) -> Iterator[R]:
+    """`map(function, items)` in parallel.
 
-    At most two items a worker are under way, so that memory does not grow with the work.
+    size: bytes of all items together; small inputs are mapped in this process.
+    At most two items for each worker are in flight, so memory does not grow with their number.
     """
     places = Environment.read()
     workers = places.workers or os.cpu_count() or 1
@@ -47,30 +48,32 @@ def ordered(function: Callable[[T], R], items: Iterable[T], size: int) -> Iterat
                 future.cancel()
 
 
-def pieces(
+def map_to_files(
     function: Callable[[T, Path], None], items: Iterable[T], folder: Path, size: int
 ) -> Iterator[Path]:
-    """The files that `function(item, file)` writes into `folder`, for each item, in their order.
+    """Call `function(item, file)` for each item in parallel; yield the files in order.
 
-    What stands there already was made before a kill and is not made again: a run loses no more
-    than the pieces under way. Dask workers must see the same disk.
+    The files are `folder/0000000` and on, each written atomically. Files that exist already, from a
+    run that was killed, are not made again: a kill loses only the items in flight. Dask workers
+    must see the same disk.
     """
     folder = folder.resolve()
     folder.mkdir(parents=True, exist_ok=True)
     numbered = ((item, folder / f"{number:07d}") for number, item in enumerate(items))
-    return ordered(partial(_piece, function), numbered, size)
+    return ordered_map(partial(_make_file, function), numbered, size)
 
 
-def _piece(function: Callable[[T, Path], None], numbered: tuple[T, Path]) -> Path:
+def _make_file(function: Callable[[T, Path], None], numbered: tuple[T, Path]) -> Path:
     item, file = numbered
     if not file.exists():
-        with publish(file) as beside:
-            function(item, beside)
+        with publish(file) as temporary:
+            function(item, temporary)
     return file
 
 
 @contextmanager
 def _executor(scheduler: str, workers: int) -> Iterator[tuple[Executor, int]]:
+    """Yield an executor and the number of its workers."""
     if not scheduler:
         with ProcessPoolExecutor(workers, get_context("forkserver")) as pool:
             yield pool, workers

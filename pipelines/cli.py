@@ -299,7 +299,7 @@ def generate(
 
     from gpt1.model import files, sampling
     from gpt1.tokens.bpe import BPETokenizer
-    from gpt1.tokens.readable import stream
+    from gpt1.tokens.detokenize import detokenize
 
     model, tokenizer = files.load(directory), BPETokenizer.load(directory)
     prompt = torch.tensor([tokenizer.encode(text)])
@@ -309,7 +309,7 @@ def generate(
         model, prompt, tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
     )
     print(text, end=" ", flush=True)
-    for word in stream(tokenizer, (int(token) for token in made)):
+    for word in detokenize(tokenizer, (int(token) for token in made)):
         print(word, end="", flush=True)
     print()
 

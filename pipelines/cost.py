@@ -151,7 +151,7 @@ def vocabulary() -> int:
 
 def corpus(model: Model) -> float:
     """Tokens of one epoch: counted in the shards, else from the size of the books."""
-    if tokens := shards.count(Path(f"data/{model.shards}"), "train"):
+    if tokens := shards.count_tokens(Path(f"data/{model.shards}"), "train"):
         return model.books * tokens
     share = model.books
     if model.shards.startswith("shards_shuffled"):

@@ -1,11 +1,11 @@
-"""The vocabulary, from the training documents."""
+"""Learn the byte-pair vocabulary from the training documents."""
 
 from pathlib import Path
 
 from gpt1.files import publish
 from gpt1.params import BPE
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.tokens.encoding import count_documents
+from gpt1.tokens.documents import count_document_words
 from stages import entry, tracking, work
 
 
@@ -14,12 +14,12 @@ def main(documents: Path, out: Path) -> None:
     params = entry.section(BPE, "bpe")
     with (
         tracking.run() as run,
-        work.folder("bpe", params, documents, work.TOKENS) as pieces,
+        work.folder("bpe", params, documents, work.TOKENS) as scratch,
         publish(out) as folder,
     ):
         run.params(params)
-        counts = count_documents(documents, pieces)
-        tokenizer = BPETokenizer.train_counts(counts, params.merges)
+        counts = count_document_words(documents, scratch)
+        tokenizer = BPETokenizer.train_from_counts(counts, params.merges)
         folder.mkdir()
         tokenizer.save(folder)
         run.metrics({"symbols": len(tokenizer)})

@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from gpt1.device import device
-from gpt1.files import digest, publish
+from gpt1.files import publish, sha256
 from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
 from gpt1.params import Finetune
@@ -83,7 +83,7 @@ def run(
             model=name,
             seed=seed,
             usual=answers.usual(described, train),
-            sha256=digest(task),
+            sha256=sha256(task),
         )
         answered = answers.read(predictions)
         comparison.record(record, metrics.evaluate(answered))

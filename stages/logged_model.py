@@ -56,7 +56,7 @@ def _plain(row: Any) -> Any:
 
 
 def digest(directory: Path) -> str:
-    return files.digest(directory / "head.safetensors")
+    return files.sha256(directory / "head.safetensors")
 
 
 set_model(FineTuned())

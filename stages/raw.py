@@ -1,23 +1,23 @@
-"""Books from a folder, a package or an address, one text each, and a manifest."""
+"""Collect the books of a source: one text file each, and a manifest."""
 
 import shutil
 from pathlib import Path
 
-from gpt1.corpus.sources import stamp, store
+from gpt1.corpus.sources import file_stats, store_books
 from gpt1.files import publish
 from stages import entry, tracking, work
 
 
 def main(path: Path, out: Path) -> None:
-    """Write `books/ID.txt` and `manifest.jsonl`, one line a book."""
+    """Write `books/ID.txt`, and `manifest.jsonl` with a line for each book."""
     with (
         tracking.run() as run,
-        work.folder("raw", {"files": stamp(path)}, work.CORPUS / "sources") as pieces,
+        work.folder("raw", {"files": file_stats(path)}, work.CORPUS / "sources") as scratch,
         publish(out) as folder,
     ):
         run.params({"path": str(path)})
-        run.metrics(dict(store(path, pieces / "raw")))
-        shutil.move(pieces / "raw", folder)
+        run.metrics(dict(store_books(path, scratch / "raw")))
+        shutil.move(scratch / "raw", folder)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""Token shards of the documents of both splits."""
+"""Encode the documents of both splits to token shards."""
 
 from pathlib import Path
 
 from gpt1.files import publish
-from gpt1.tokens.encoding import write_shards
+from gpt1.tokens.documents import encode_documents
 from stages import entry, tracking, work
 
 
@@ -11,12 +11,13 @@ def main(documents: Path, bpe: Path, out: Path) -> None:
     """Write `train-*.parquet` and `valid-*.parquet`."""
     with (
         tracking.run() as run,
-        work.folder(out.name, {}, documents, bpe, work.TOKENS) as pieces,
+        work.folder(out.name, {}, documents, bpe, work.TOKENS) as scratch,
         publish(out) as folder,
     ):
         folder.mkdir()
         for split in ("train", "valid"):
-            tokens = write_shards(documents / f"{split}.parquet", bpe, folder, split, pieces)
+            source = documents / f"{split}.parquet"
+            tokens = encode_documents(source, bpe, folder, split, scratch)
             run.metrics({f"{split}/tokens": tokens})
 
 

@@ -1,4 +1,4 @@
-"""Training documents, shuffled by sentence; the held-out ones as they are."""
+"""Shuffle the training documents by sentence; copy the validation documents unchanged."""
 
 import shutil
 from pathlib import Path
@@ -7,15 +7,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.corpus.shuffling import shuffle_sentences
-from gpt1.files import publish, rows
-from gpt1.tokens.shards import share
+from gpt1.files import iterate_rows, publish
+from gpt1.tokens.shards import sample_books
 from stages import entry, tracking, work
 
 
 def main(*, documents: Path, books: float, seed: int, out: Path) -> None:
     """Write `train.parquet` and `valid.parquet` with the columns `book` and `text`.
 
-    books: the share of the training books that is shuffled; the others are left out.
+    books: the fraction of the training books to shuffle; the others are left out.
     """
     with (
         tracking.run() as run,
@@ -26,13 +26,14 @@ def main(*, documents: Path, books: float, seed: int, out: Path) -> None:
         folder.mkdir()
         source = pq.ParquetFile(documents / "train.parquet")
         names = pq.read_table(documents / "train.parquet", columns=["book"])["book"].to_pylist()
-        chosen = share(names, books)
-        texts = (row["text"] for row in rows(source, ["book", "text"]) if row["book"] in chosen)
-        found = shuffle_sentences(texts, seed, scratch)
+        chosen = sample_books(names, books)
+        rows = iterate_rows(source, ["book", "text"])
+        texts = (row["text"] for row in rows if row["book"] in chosen)
+        shuffled = shuffle_sentences(texts, seed, scratch)
         with pq.ParquetWriter(folder / "train.parquet", source.schema_arrow) as train:
-            for book, text in zip(filter(chosen.__contains__, names), found, strict=True):
-                shuffled = [{"book": book, "text": text}]
-                train.write_table(pa.Table.from_pylist(shuffled, source.schema_arrow))
+            for book, text in zip(filter(chosen.__contains__, names), shuffled, strict=True):
+                row = {"book": book, "text": text}
+                train.write_table(pa.Table.from_pylist([row], source.schema_arrow))
         shutil.copy(documents / "valid.parquet", folder)
 
 

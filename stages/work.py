@@ -50,5 +50,5 @@ def fingerprint(params: Any, *data: Path) -> str:
         for file in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
             if file.suffix == ".pyc":
                 continue
-            digest.update(f"\0{file.relative_to(root)}\0{files.digest(file)}".encode())
+            digest.update(f"\0{file.relative_to(root)}\0{files.sha256(file)}".encode())
     return digest.hexdigest()[:16]

@@ -1,14 +1,14 @@
-"""What publishers and transcribers put around a book, taken off and kept for audit."""
+"""Removal of what publishers and transcribers put around a book, with the spans kept for audit."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 EDGE = 0.05
-"""The share of a book at either end where notices about the book are looked for."""
+"""Fraction of a book, at either end, that is searched for notices about the book."""
 
 PROSE = 80
-"""Characters of a line that is no entry in a list of chapters; so are four near to it."""
+"""A line of more characters ends a list of chapters; so do four lines near that length."""
 
 _START = re.compile(
     r"^(\*\*\* ?START OF (THE|THIS) PROJECT GUTENBERG EBOOK.*|\*END\*? ?THE SMALL PRINT.*)$",
@@ -27,63 +27,67 @@ _NOTICE = re.compile(
     r"|project gutenberg",
     re.IGNORECASE,
 )
-_ALSO = re.compile(
+_OTHER_BOOKS = re.compile(
     r"(also by|(other )?(books|works|novels|titles) by|by the same author|also available from)\b",
     re.IGNORECASE,
 )
-_ABOUT = re.compile(r"\W*about the author\W*", re.IGNORECASE)
+_ABOUT_AUTHOR = re.compile(r"\W*about the author\W*", re.IGNORECASE)
 _CONTENTS = re.compile(r"\W*(table of )?contents\W*", re.IGNORECASE)
 _ILLUSTRATION = re.compile(r"^\[Illustration[^\]\n]*\][ \t]*\n?", re.IGNORECASE | re.MULTILINE)
 _BLOCK = re.compile(r"(?:^.*\S.*(?:\n|\Z))+", re.MULTILINE)
-"""Lines up to a blank one."""
+"""Consecutive lines that are not blank."""
 
 
 @dataclass(frozen=True)
-class Removed:
-    """A span that was taken off, and why: `kind` is one of the words below."""
+class RemovedSpan:
+    """A span of a book that was removed; `kind` says why, such as `licence` or `contents`."""
 
     kind: str
     text: str
 
 
-def strip(text: str) -> tuple[str, list[Removed]]:
-    """A book without licence, notices, contents and lists of other books; and what was removed."""
-    removed: list[Removed] = []
+def strip_boilerplate(text: str) -> tuple[str, list[RemovedSpan]]:
+    """Remove licence, notices, table of contents and lists of other books from a book.
+
+    Returns the text that is left, and the removed spans.
+    """
+    removed: list[RemovedSpan] = []
     if (start := _START.search(text)) is not None:
-        removed.append(Removed("header", text[: start.end()]))
+        removed.append(RemovedSpan("header", text[: start.end()]))
         text = text[start.end() :]
     if (end := _END.search(text)) is not None:
-        removed.append(Removed("licence", text[end.start() :]))
+        removed.append(RemovedSpan("licence", text[end.start() :]))
         text = text[: end.start()]
-    spans = sorted({*_notices(text), *_contents(text)})
-    spans += [(*found.span(), "illustration") for found in _ILLUSTRATION.finditer(text)]
+    spans = {*_notices(text), *_contents(text)}
+    spans |= {(*match.span(), "illustration") for match in _ILLUSTRATION.finditer(text)}
     kept, done = [], 0
     for first, last, kind in sorted(spans):
-        if first >= done:
-            removed.append(Removed(kind, text[first:last]))
+        if first >= done:  # a span inside a removed one is gone already
+            removed.append(RemovedSpan(kind, text[first:last]))
             kept.append(text[done:first])
             done = last
     return "".join([*kept, text[done:]]).strip("\n"), removed
 
 
 def _notices(text: str) -> Iterator[tuple[int, int, str]]:
-    """Blocks at either end that speak of the book, its rights or its author."""
+    """Yield (start, end, kind) of blocks near either end that are about the book or its author."""
     edge = int(EDGE * len(text))
     blocks = [match for match in _BLOCK.finditer(text, 0, edge) if match.end() < edge]
     for block in blocks:
-        if kind := _kind(block[0]):
+        if kind := _notice_kind(block[0]):
             yield *block.span(), kind
     for block in _BLOCK.finditer(text, len(text) - edge):
-        if _ABOUT.fullmatch(block[0].strip()):
+        if _ABOUT_AUTHOR.fullmatch(block[0].strip()):
             yield block.start(), len(text), "about the author"
             return
-        if kind := _kind(block[0]):
+        if kind := _notice_kind(block[0]):
             yield *block.span(), kind
 
 
-def _kind(block: str) -> str:
+def _notice_kind(block: str) -> str:
+    """The kind of a notice, or "" if the block is part of the book."""
     lines = block.strip().splitlines()
-    if _ALSO.match(lines[0].strip()) and all(len(line) < 80 for line in lines):
+    if _OTHER_BOOKS.match(lines[0].strip()) and all(len(line) < 80 for line in lines):
         return "other books"
     if _CREDIT.match(lines[0].strip()) and len(block) < 500:
         return "credits"
@@ -93,16 +97,19 @@ def _kind(block: str) -> str:
 
 
 def _contents(text: str) -> Iterator[tuple[int, int, str]]:
-    """A list of chapters: short lines after the word, until the first of them comes again.
+    """Yield (start, end, kind) of a table of contents, if there is one.
 
-    Where it does not, the list ends at the first large gap, and has three entries at least.
+    It is the heading `Contents` and short lines after it, until the first of them comes again as a
+    chapter's heading. If it never does, the list ends at the first gap of two blank lines after at
+    least three entries.
     """
-    lines = [(found.start(), found[0].strip()) for found in re.finditer(r"[^\n]*\n", text[:50_000])]
+    lines = [(match.start(), match[0].strip()) for match in re.finditer(r"[^\n]*\n", text[:50_000])]
     heading = next(
         (n for n, (_, line) in enumerate(lines) if _CONTENTS.fullmatch(line)), len(lines)
     )
     entries: list[str] = []
-    gap = blank = full = 0  # where the first large gap ends; blank lines, long lines just before
+    gap = 0  # the offset at which the list ends
+    blank = full = 0  # blank lines and long lines just before
     for place, entry in lines[heading + 1 :]:
         plain = re.sub(r"\W+", " ", entry).strip().lower()
         if not plain:

@@ -1,4 +1,4 @@
-"""The data card: what came in, what went and why, and what is left; Markdown, a page and JSON."""
+"""The data card: counts of what came in, what was dropped and why, and what is left."""
 
 import json
 import re
@@ -9,22 +9,23 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from gpt1.corpus.cleaning import Cleaned
+from gpt1.corpus.clean_book import CleanedBook
 from gpt1.document import Block, Document, Figure, Section, Table
 
 SAMPLE = 200
-"""Characters shown of a removed span, and spans shown of each kind: `SAMPLES`."""
+"""Characters shown of a removed span."""
 SAMPLES = 3
+"""Spans shown of each kind."""
 ROWS = 100
-"""Rows of a table at most; the Parquet files beside have them all."""
+"""Rows shown of a table; the Parquet files beside the card have all."""
 
 
 @dataclass
 class Card:
-    """Counts as the work goes on; `save` writes them down."""
+    """Running counts of a cleaning; `save` writes all fields as JSON, Markdown and HTML."""
 
     params: Any
-    """The section `clean`."""
+    """The params section `clean`."""
     steps: dict[str, dict[str, int]] = field(
         default_factory=lambda: {
             name: {"books": 0, "words": 0} for name in ("raw", "cleaned", "kept", "train", "valid")
@@ -34,47 +35,47 @@ class Card:
     samples: dict[str, list[str]] = field(default_factory=dict)
     drops: list[dict[str, Any]] = field(default_factory=list)
     shared: Counter[str] = field(default_factory=Counter)
-    """Book -> passages cut because they stand in another one."""
+    """Book -> how many of its passages were cut as duplicates."""
     languages: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
-    """Documents by the power of two that their words reach."""
+    """Documents by word count, rounded down to a power of two."""
 
-    def cleaned(self, book: Cleaned) -> None:
-        """A book went through the cleaning of its own text."""
+    def add_book(self, book: CleanedBook) -> None:
+        """Count a cleaned book, kept or not."""
         self._step("raw", book.raw_words)
         self._step("cleaned", book.words)
         self.languages[book.language or "not asked"] += 1
         for span in book.removed:
             self._sample(span.kind, span.text)
 
-    def dropped(self, row: dict[str, Any]) -> None:
-        """A book was dropped; what its reason says after a colon is of that book alone."""
+    def add_dropped(self, row: dict[str, Any]) -> None:
+        """Count a dropped book; what follows a colon in its reason is a detail, not counted."""
         self.drops.append(row | {"reason": re.split("[:;]", row["reason"])[0]})
 
-    def passages(self, book: str, rows: list[dict[str, str]]) -> None:
-        """Passages of a book were cut."""
+    def add_cut_passages(self, book: str, rows: list[dict[str, str]]) -> None:
+        """Count the passages that were cut out of a book."""
         self.shared[book] = len(rows)
         for row in rows:
             self._sample("shared passage", row["text"])
 
-    def document(self, split: str, text: str) -> None:
-        """A document came out."""
+    def add_document(self, split: str, text: str) -> None:
+        """Count a document of the output."""
         words = len(text.split())
         self._step("kept", words)
         self._step(split, words)
         self.lengths[1 << max(words.bit_length() - 1, 0)] += 1
 
-    def reasons(self) -> str:
-        """Such as `2 short, 1 language`."""
+    def drop_counts(self) -> str:
+        """Dropped books by reason, such as `2 short, 1 language`."""
         counts = Counter(row["reason"] for row in self.drops)
         return ", ".join(f"{n} {reason}" for reason, n in counts.most_common()) or "none"
 
     def metrics(self) -> dict[str, int]:
-        """Numbers by name, such as `train/words`."""
+        """The counts of books and words after each step, by names such as `train/words`."""
         return {f"{step}/{what}": n for step, of in self.steps.items() for what, n in of.items()}
 
     def save(self, folder: Path) -> None:
-        """Write `card.json`, `card.md` with its pictures, and `card.html`, which needs no file."""
+        """Write `card.json`, `card.md` with PNG files, and the self-contained `card.html`."""
         values = vars(self) | {"params": asdict(self.params)}
         content = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=True)
         (folder / "card.json").write_text(content + "\n", "utf-8")
@@ -86,15 +87,15 @@ class Card:
 
     def _sample(self, kind: str, text: str) -> None:
         self.spans[kind] += 1
-        found = self.samples.setdefault(kind, [])
-        if len(found) < SAMPLES:
-            found.append(" ".join(text.split())[:SAMPLE])
+        samples = self.samples.setdefault(kind, [])
+        if len(samples) < SAMPLES:
+            samples.append(" ".join(text.split())[:SAMPLE])
 
     def _document(self) -> Document:
         raw, kept = self.steps["raw"], self.steps["kept"]
         summary = (
             f"{raw['books']:,} books of {raw['words']:,} words came in; {kept['words']:,} words in "
-            f"{kept['books']:,} documents are left. Dropped: {self.reasons()}."
+            f"{kept['books']:,} documents are left. Dropped: {self.drop_counts()}."
         )
         settings = [[f"clean.{name}", str(value)] for name, value in asdict(self.params).items()]
         sections = [
@@ -166,7 +167,8 @@ class Card:
 def _figure(name: str, values: dict[str, int], unit: str) -> Block:
     if not values:
         return "None."
-    from gpt1.document.drawing import bars  # workers that clean books import this module
+    # Here, for the workers that clean books import this module and need no matplotlib.
+    from gpt1.document.drawing import bars
 
     shown = ", ".join(f"{key} {value:,}" for key, value in values.items())
     return Figure(name, bars(values, unit), f"Number of {unit}.", f"Bars: {shown}")

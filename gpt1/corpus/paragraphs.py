@@ -1,4 +1,4 @@
-"""Lines that were broken to fit a page, joined into paragraphs: each line end becomes a token."""
+"""Hard-wrapped lines joined into paragraphs: each line end would become a token otherwise."""
 
 import re
 from itertools import pairwise
@@ -6,21 +6,21 @@ from itertools import pairwise
 import numpy as np
 
 WIDTHS = range(40, 121)
-"""Line lengths, in characters, that a book is wrapped to."""
+"""Widths, in characters, to which books are wrapped."""
 CONTINUED = 0.3
-"""Of wrapped lines at least this share begins with a lower-case letter; in verses and in books of
-one paragraph a line hardly any does."""
+"""Lines are wrapped if at least this fraction of them begins in lower case; in verse, and in books
+with one paragraph a line, hardly any does."""
 _BLANK = re.compile(r"\n\s*\n")
 _OPEN = re.compile(r"[\w,;]$")
-"""How a line ends that ends no sentence."""
+"""The end of a line in the middle of a sentence."""
 
 
 def unwrap(text: str) -> str:
-    """One line for each paragraph, no blank lines.
+    """Return the text with one line for each paragraph and no blank lines.
 
-    A line goes on in the next one where that one's first word would not have fitted, or begins
-    with a lower-case letter; also across the blank lines of a page's end. Verse, whose lines end
-    before the margin, stays as it is.
+    A line is joined with the next one if that line's first word would not have fitted any more, or
+    begins with a lower-case letter; also across the blank lines of a page's end. Verse keeps its
+    lines, because they end before the margin.
     """
     lines = [line for line in text.splitlines() if line.strip()]
     if not lines:
@@ -41,12 +41,16 @@ def unwrap(text: str) -> str:
 
 
 def _wrapped(lines: list[str]) -> bool:
+    """Whether enough lines begin in lower case to be wrapped prose."""
     starts = [line.lstrip()[0].islower() for line in lines if line.strip()]
     return sum(starts) >= CONTINUED * len(starts)
 
 
 def _join(lines: list[str], book: int) -> list[str]:
-    """A block between blank lines; `book` is the width that the whole book is wrapped to, or 0."""
+    """Join the lines of one block between blank lines into paragraphs.
+
+    book: the width, in characters, to which the whole book is wrapped; 0 if it is not.
+    """
     lines = [line for line in lines if line.strip()]
     longest = max(map(len, lines))
     if len(lines) == 1 or longest > WIDTHS[-1]:
@@ -60,13 +64,13 @@ def _join(lines: list[str], book: int) -> list[str]:
         full = len(line.rstrip()) + 1 + len(words.split(" ", 1)[0]) > width
         lower = words[0].islower()
         unended = _OPEN.search(line.rstrip()) is not None
-        # Where lines are not wrapped a short block may be verse: its lines begin with capitals.
-        goes_on = (
+        # In a book that is not wrapped, a short block may be verse: its lines begin with capitals.
+        continued = (
             full or (lower and (unended or 2 * len(line) > width)) if wrapped else full and lower
         )
-        # A ragged margin: longer than a verse, and in the middle of a sentence.
+        # A ragged margin: the line is longer than verse and ends in the middle of a sentence.
         ragged = prose and unended and 4 * len(line) > 3 * width and following[0] != " "
-        if (goes_on or ragged) and width in WIDTHS:
+        if (continued or ragged) and width in WIDTHS:
             out[-1] += ("" if out[-1].endswith("-") else " ") + words
         else:
             out.append(words)

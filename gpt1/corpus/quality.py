@@ -1,4 +1,4 @@
-"""Which books are no books, and why."""
+"""Quality filters on whole books: the reason why a book is dropped."""
 
 import re
 from collections.abc import Callable
@@ -7,16 +7,17 @@ from gpt1.params import Clean
 
 ALPHABETIC = 0.8
 MEAN_LENGTH = (3, 10)
-"""Words with a letter, and characters in a word: the limits of Rae et al. 2021, table A1."""
+"""Least fraction of words with a letter, and the range of the mean word length: Rae et al. 2021,
+table A1."""
 BROKEN = 0.01
-"""The share of NULs and of characters that could not be decoded, above which a text is binary."""
+"""A text is binary above this fraction of NULs and characters that could not be decoded."""
 _UNENDED = re.compile(r"(\w+\W+){5,}\w*[a-z,;]")
 
 
-def reason(text: str, words: list[str], code: str, params: Clean) -> str:
-    """Why a clean text is dropped: the name of the first check that it fails; empty: it is kept.
+def drop_reason(text: str, words: list[str], language: str, params: Clean) -> str:
+    """The name of the first check that a cleaned text fails; empty: the book is kept.
 
-    `code` is its language.
+    words: `text.split()`. language: its ISO 639 code, as from `detect_language`.
     """
     checks: dict[str, Callable[[], bool]] = {
         "no words": lambda: not words,
@@ -29,13 +30,13 @@ def reason(text: str, words: list[str], code: str, params: Clean) -> str:
             not MEAN_LENGTH[0] <= sum(map(len, words)) / len(words) <= MEAN_LENGTH[1]
         ),
         "truncated": lambda: bool(_UNENDED.fullmatch(text[-300:].rsplit("\n", 1)[-1].strip())),
-        "language": lambda: params.language not in ("", code),
+        "language": lambda: params.language not in ("", language),
     }
     return next((name for name, failed in checks.items() if failed()), "")
 
 
-def language(text: str) -> str:
-    """The ISO 639 code of the language, from samples all over the text; `und` when unclear."""
+def detect_language(text: str) -> str:
+    """The ISO 639 code of the language, from five samples across the text; `und` if unclear."""
     from langdetect import DetectorFactory, LangDetectException, detect
 
     DetectorFactory.seed = 0

@@ -1,32 +1,33 @@
-"""Which text is held out."""
+"""The split into training and validation text."""
 
 import random
 from collections.abc import Iterable, Iterator
 
 PASSAGES = 20
-"""Passages a book is cut into where there are too few books to hold one out."""
+"""Passages that a book is cut into when there are too few books to hold one out."""
 
 
-def held_out(books: Iterable[str], fraction: float, seed: int) -> set[str]:
-    """The ids of the books that are held out: at least one."""
-    order = sorted(books)
+def choose_validation(names: Iterable[str], fraction: float, seed: int) -> set[str]:
+    """Choose at random the `fraction` of the names that goes to validation, at least one."""
+    order = sorted(names)
     random.Random(seed).shuffle(order)
     return set(order[: max(round(fraction * len(order)), 1)])
 
 
-def by_passage(book: str, text: str, fraction: float, seed: int) -> Iterator[tuple[str, str, bool]]:
-    """A book in stretches of train and valid: (id, text, whether it is held out).
+def split_by_passage(
+    book: str, text: str, fraction: float, seed: int
+) -> Iterator[tuple[str, str, bool]]:
+    """Split one book into stretches: yield (id, text, whether it is for validation).
 
-    It is cut at line ends into passages of about the same length; neighbours of one split stay
-    together.
+    The book is cut at line ends into `PASSAGES` passages of similar length; neighbours in the same
+    split are joined into one stretch.
     """
-    lines = text.splitlines(keepends=True)
-    passages = [[] for _ in range(PASSAGES)]  # type: list[list[str]]
-    size, place = len(text) / PASSAGES, 0
-    for line in lines:
-        passages[min(int(place / size), PASSAGES - 1)].append(line)
-        place += len(line)
-    chosen = held_out((f"{n:02d}" for n in range(PASSAGES)), fraction, seed)
+    passages: list[list[str]] = [[] for _ in range(PASSAGES)]
+    size, offset = len(text) / PASSAGES, 0
+    for line in text.splitlines(keepends=True):
+        passages[min(int(offset / size), PASSAGES - 1)].append(line)
+        offset += len(line)
+    chosen = choose_validation((f"{n:02d}" for n in range(PASSAGES)), fraction, seed)
     stretches: list[tuple[bool, list[str]]] = []
     for n, passage in enumerate(passages):
         valid = f"{n:02d}" in chosen

@@ -1,4 +1,4 @@
-"""A report as data, and its two faces: Markdown beside PNG files, and one self-contained page."""
+"""A report as data, rendered as Markdown beside PNG files and as one self-contained HTML page."""
 
 import base64
 import re
@@ -11,7 +11,7 @@ import jinja2
 
 @dataclass(frozen=True)
 class Table:
-    """Cells are shown as they are; the page sorts a column by its numbers, if it has any."""
+    """A table of text cells; in the HTML page a click on a column's name sorts by it."""
 
     caption: str
     columns: Sequence[str]
@@ -20,7 +20,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture, and in `alternative` what it shows to those who cannot see it."""
+    """A PNG picture; `alternative` is its text for people who cannot see it."""
 
     name: str
     png: bytes
@@ -29,29 +29,34 @@ class Figure:
 
 
 Block = str | Table | Figure
-"""A string is a paragraph."""
+"""A block of a section; a string is a paragraph."""
 
 
 @dataclass(frozen=True)
 class Section:
+    """A heading and the blocks below it."""
+
     title: str
     blocks: Sequence[Block]
 
     @property
     def anchor(self) -> str:
+        """The section's id in the HTML page."""
         return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
 
 
 @dataclass(frozen=True)
 class Document:
+    """A title, a paragraph that sums up, and sections."""
+
     title: str
     summary: str
     sections: Sequence[Section]
 
     def save(self, markdown: Path, page: Path) -> None:
-        """Write the Markdown, with the PNG files it shows beside, and the page, which needs none.
+        """Write the Markdown with its PNG files beside it, and the HTML page with them inside.
 
-        Their folder is made where it is missing.
+        The folder of `markdown` is created if it is missing.
         """
         markdown.parent.mkdir(parents=True, exist_ok=True)
         for figure in self.figures():

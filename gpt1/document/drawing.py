@@ -1,4 +1,4 @@
-"""Drawings as PNG bytes that are the same for the same numbers: no date and no version inside."""
+"""Plots as PNG bytes; equal numbers give equal bytes, for the PNG holds no date and no version."""
 
 import io
 from collections.abc import Mapping
@@ -9,12 +9,12 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT, DPI = 7.0, 3.6, 120
 """Inches, inches, dots per inch."""
-ROW = 0.28
-"""Inches for each bar."""
+BAR_HEIGHT = 0.28
+"""Inches."""
 
 
 def canvas(x: str, y: str, height: float = HEIGHT, panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Panels side by side, with the names of the first one's axes."""
+    """Make a figure with panels side by side that share the y axis; `x` and `y` label the first."""
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout="constrained")
     axes = list(figure.subplots(1, panels, sharey=True, squeeze=False)[0])
     axes[0].set(xlabel=x, ylabel=y)
@@ -24,14 +24,15 @@ def canvas(x: str, y: str, height: float = HEIGHT, panels: int = 1) -> tuple[Fig
 
 
 def png(figure: Figure) -> bytes:
+    """Render a figure."""
     out = io.BytesIO()
     figure.savefig(out, format="png", metadata={"Software": None})
     return out.getvalue()
 
 
 def bars(values: Mapping[str, int], unit: str) -> bytes:
-    """A horizontal bar for each name, the first on top, with its number beside it."""
-    figure, [axes] = canvas(unit, "", height=0.8 + ROW * len(values))
+    """Plot a horizontal bar for each name, the first on top, with its number beside it."""
+    figure, [axes] = canvas(unit, "", height=0.8 + BAR_HEIGHT * len(values))
     drawn = axes.barh(list(values), list(values.values()), color="#1f5fa8")
     axes.bar_label(drawn, [f"{value:,}" for value in values.values()], padding=3)
     axes.invert_yaxis()

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpt1.files import publish, read_marked
+from gpt1.files import publish, read_tagged_parquet
 from gpt1.tasks.table import Example, Task
 
 SCHEMA = pa.schema(
@@ -80,7 +80,7 @@ def write(
 
 def read(path: Path) -> Predictions:
     """Read what `write` wrote; raises UserError for any other file."""
-    table = read_marked(path, "made_by", "a predictions file")
+    table = read_tagged_parquet(path, "made_by", "a predictions file")
     metadata = table.schema.metadata
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in SCHEMA.names}
     return Predictions(

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.errors import UserError
-from gpt1.files import publish, read_marked
+from gpt1.files import publish, read_tagged_parquet
 
 Shape = Literal["classification", "entailment", "similarity", "regression", "multiple_choice"]
 
@@ -96,7 +96,7 @@ def write(task: Task, examples: Sequence[Example], path: Path) -> None:
 
 def read(path: Path) -> tuple[Task, list[Example]]:
     """Read what `write` wrote; raises UserError for any other file."""
-    table = read_marked(path, "task", "a task's table")
+    table = read_tagged_parquet(path, "task", "a task's table")
     task = Task.from_json(table.schema.metadata[b"task"])
     examples = []
     for row in table.to_pylist():

@@ -1,6 +1,6 @@
-"""Token shards: Parquet files of ids by book, and a reader of contiguous windows.
+"""Token shards: Parquet files of token ids by book, and a reader of contiguous windows.
 
-A row is a piece of a book: `book`, `position` of its first token in the book, `ids` (uint16).
+A row is a part of a book: `book`, `position` of its first token in the book, `ids` (uint16).
 
     import pandas
     pandas.read_parquet("data/shards/train-00000.parquet")
@@ -21,17 +21,17 @@ import pyarrow.parquet as pq
 
 from gpt1.errors import UserError
 
-PIECE = 1 << 15
-"""Tokens in a row at most."""
-FILE = 1 << 26
-"""Tokens in a file at most."""
+ROW_TOKENS = 1 << 15
+"""Most tokens in a row."""
+FILE_TOKENS = 1 << 26
+"""A book that would exceed this many tokens in a file begins the next file."""
 SCHEMA = pa.schema(
     [("book", pa.string()), ("position", pa.int64()), ("ids", pa.list_(pa.uint16()))]
 )
 
 
 class ShardWriter:
-    """Writes `SPLIT-00000.parquet` and on into a folder; memory holds one row group."""
+    """Writes `SPLIT-00000.parquet` and on into a folder; memory holds one book."""
 
     def __init__(self, folder: Path, split: str) -> None:
         self._folder = folder
@@ -45,30 +45,30 @@ class ShardWriter:
 
     def __exit__(self, *_: object) -> None:
         if self._file is None:
-            self._next()
+            self._open_next()
         self._close()
 
     def write(self, book: str, ids: Sequence[int] | np.ndarray) -> None:
-        """Add a whole book."""
+        """Add a whole book as one row group."""
         whole = np.asarray(ids, np.uint16)
         rows = [
-            {"book": book, "position": start, "ids": whole[start : start + PIECE]}
-            for start in range(0, len(whole), PIECE)
+            {"book": book, "position": start, "ids": whole[start : start + ROW_TOKENS]}
+            for start in range(0, len(whole), ROW_TOKENS)
         ]
         if not rows:
             return
         if self._file is None or self._room < len(whole):
-            self._next()
+            self._open_next()
         assert self._file is not None
         self._file.write_table(pa.Table.from_pylist(rows, SCHEMA))
         self._room -= len(whole)
 
-    def _next(self) -> None:
+    def _open_next(self) -> None:
         self._close()
         path = self._folder / f"{self._split}-{self._files:05d}.parquet"
         self._file = pq.ParquetWriter(path, SCHEMA, compression="zstd")
         self._files += 1
-        self._room = FILE
+        self._room = FILE_TOKENS
 
     def _close(self) -> None:
         if self._file is not None:
@@ -79,17 +79,17 @@ class ShardWriter:
 class ShardReader:
     """The tokens of one split (`train` or `valid`) of a shards folder.
 
-    The files are unpacked once, into an unnamed temporary file that is mapped, not read: memory
-    stays flat however large the corpus is, and the file is gone with the reader.
-    `fraction` below 1 keeps that `share` of the books.
-    Raises UserError when the folder holds no such shards.
+    The files are decompressed once into an unnamed temporary file (2 bytes a token) that is
+    memory-mapped: memory stays flat for any corpus, and the file goes with the reader.
+    fraction: below 1, keep that fraction of the books, as `sample_books` chooses them.
+    Raises UserError when the folder holds no shards of the split, or broken ones.
     """
 
     def __init__(self, folder: Path | str, split: str, fraction: float = 1.0) -> None:
         self.books: list[str] = []
         lengths: list[int] = []
         with tempfile.TemporaryFile() as file:
-            for book, ids in _pieces(Path(folder), split, fraction):
+            for book, ids in _read_rows(Path(folder), split, fraction):
                 if not self.books or self.books[-1] != book:
                     self.books.append(book)
                     lengths.append(0)
@@ -104,21 +104,21 @@ class ShardReader:
         self._starts = self._ends - np.asarray(lengths, np.int64)
 
     def documents(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Each book's id and its ids, int64 (tokens,), in the order of the shards."""
+        """Yield each book's name and its token ids, int64 (tokens,), in the order of the shards."""
         for book, start, end in zip(self.books, self._starts, self._ends, strict=True):
             yield book, self._ids[start:end].astype(np.int64)
 
     def windows(self, context: int, seed: int, epoch: int) -> "Windows":
-        """Every contiguous window of `context` inputs and their next tokens, in seeded order.
+        """All contiguous windows of `context` inputs and their next tokens, in seeded random order.
 
-        No window crosses two books. Each epoch draws the phase at which its windows begin; what
-        lies before it, and after a book's last whole window, waits for another epoch.
+        No window crosses two books. Each epoch draws an offset at which the windows of every book
+        begin; tokens before it, and after a book's last whole window, are left out of that epoch.
         """
         return Windows(self._ids, (self._starts, self._ends), context, seed, epoch)
 
 
 class Windows:
-    """Windows of `context + 1` tokens; their order depends on seed and epoch alone."""
+    """Windows of `context + 1` tokens in an order that depends on seed and epoch alone."""
 
     def __init__(
         self,
@@ -130,10 +130,10 @@ class Windows:
     ) -> None:
         starts, ends = books
         random = np.random.default_rng([seed, epoch])
-        phase = int(random.integers(context))
+        offset = int(random.integers(context))
         self._ids = ids
         self._context = context
-        self._first = starts + phase
+        self._first = starts + offset
         counts = np.maximum((ends - self._first - 1) // context, 0)
         self._before: np.ndarray = np.concatenate([[0], np.cumsum(counts)])
         self._random = random
@@ -146,7 +146,7 @@ class Windows:
         return self.batch([range(len(self))[index]])[0]
 
     def batch(self, indices: Sequence[int] | np.ndarray) -> np.ndarray:
-        """Windows by their place in this epoch's order, int64 (len(indices), context + 1)."""
+        """Windows by their index in this epoch's order, int64 (len(indices), context + 1)."""
         chosen = self._order[np.asarray(indices, np.int64)]
         book = np.searchsorted(self._before, chosen, side="right") - 1
         start = self._first[book] + (chosen - self._before[book]) * self._context
@@ -157,8 +157,8 @@ class Windows:
         return self._random.permutation(len(self))
 
 
-def count(folder: Path, split: str) -> int:
-    """How many tokens the shards of `split` hold, by what their files say of themselves."""
+def count_tokens(folder: Path, split: str) -> int:
+    """Count the tokens of a split from the metadata of its files; 0 if there are none."""
     total = 0
     for path in folder.glob(f"{split}-*.parquet"):
         metadata = pq.ParquetFile(path).metadata
@@ -168,19 +168,23 @@ def count(folder: Path, split: str) -> int:
     return total
 
 
-def share(books: Iterable[str], fraction: float) -> set[str]:
-    """That share of the books, by chance of their names: a smaller one is part of a larger one."""
-    by_chance = sorted(set(books), key=lambda book: hashlib.sha256(book.encode()).digest())
-    return set(by_chance[: math.ceil(fraction * len(by_chance))])
+def sample_books(books: Iterable[str], fraction: float) -> set[str]:
+    """Choose `fraction` of the books by the hash of their names.
+
+    A smaller sample is a subset of a larger one.
+    """
+    by_hash = sorted(set(books), key=lambda book: hashlib.sha256(book.encode()).digest())
+    return set(by_hash[: math.ceil(fraction * len(by_hash))])
 
 
-def _pieces(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray]]:
+def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield the book and the ids, uint16, of each row; memory holds one row group."""
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
-        raise UserError(f"{folder}: no {split} shards here; `dvc repro shards` makes them")
+        raise UserError(f"{folder}: no {split} shards; `dvc repro shards` makes them")
     try:
         books = (pq.read_table(path, columns=["book"])["book"].to_pylist() for path in paths)
-        chosen = share(chain.from_iterable(books), fraction)
+        chosen = sample_books(chain.from_iterable(books), fraction)
         for path in paths:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):  # iter_batches keeps what it has read

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.tokens.encoding import count_documents, write_shards
-from gpt1.workers import ordered, pieces
-from tests.gpt1.corpus.test_clean import PARAMS, clean, prose, raw
+from gpt1.tokens.documents import count_document_words, encode_documents
+from gpt1.workers import map_to_files, ordered_map
+from tests.gpt1.corpus.test_clean_corpus import PARAMS, clean, prose, raw
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +24,7 @@ def scheduler() -> Iterator[str]:
 
 def test_results_keep_the_order_of_the_items(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPT1_WORKERS", "2")
-    assert list(ordered(abs, range(-50, 50), 0)) == [abs(n) for n in range(-50, 50)]
+    assert list(ordered_map(abs, range(-50, 50), 0)) == [abs(n) for n in range(-50, 50)]
 
 
 def test_items_are_taken_only_as_they_are_needed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,7 +36,7 @@ def test_items_are_taken_only_as_they_are_needed(monkeypatch: pytest.MonkeyPatch
             taken.append(number)
             yield number
 
-    results = ordered(abs, items(), 0)
+    results = ordered_map(abs, items(), 0)
     next(results)
     assert len(taken) <= 6
     results.close()
@@ -50,18 +50,18 @@ def log(item: str, piece: Path) -> None:
 
 def test_pieces_that_are_there_are_not_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "pieces"
-    work = pieces(log, "abcdef", folder, 0)
+    work = map_to_files(log, "abcdef", folder, 0)
     assert next(work).read_text() == "A"
     work.close()  # as much as a kill leaves
     (folder / ".0000001.99.part").write_text("half")
-    assert [piece.read_text() for piece in pieces(log, "abcdef", folder, 0)] == list("ABCDEF")
+    assert [piece.read_text() for piece in map_to_files(log, "abcdef", folder, 0)] == list("ABCDEF")
     assert (tmp_path / "log").read_text() == "abcdef"
 
 
 def test_an_error_reaches_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPT1_WORKERS", "2")
     with pytest.raises(ValueError, match="invalid literal"):
-        list(ordered(int, ["1", "x", "2"], 0))
+        list(ordered_map(int, ["1", "x", "2"], 0))
 
 
 @pytest.mark.slow
@@ -81,10 +81,10 @@ def test_one_worker_two_or_dask_write_the_same_bytes(
             out = tmp_path / name
             clean(folder, out, PARAMS)
             work = tmp_path / f"{name}.work"
-            counts = count_documents(out / "train.parquet", work)
-            tokenizer = BPETokenizer.train_counts(counts, 50)
+            counts = count_document_words(out / "train.parquet", work)
+            tokenizer = BPETokenizer.train_from_counts(counts, 50)
             tokenizer.save(out)
-            write_shards(out / "train.parquet", out, out, "shards", work)
+            encode_documents(out / "train.parquet", out, out, "shards", work)
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert {"train.parquet", "merges.txt", "shards-00000.parquet"} <= set(names)
     for name in names:
@@ -96,11 +96,11 @@ def test_one_worker_two_or_dask_write_the_same_bytes(
 def test_memory_stays_flat_when_the_work_is_ten_times_as_large(tmp_path: Path) -> None:
     script = """
 import resource, sys
-from gpt1.workers import ordered, pieces
+from gpt1.workers import map_to_files, ordered_map
 def items(n):
     for _ in range(n):
         yield "x" * 5_000_000
-for n in map(len, ordered(str.upper, items(int(sys.argv[1])), 0)): pass
+for n in map(len, ordered_map(str.upper, items(int(sys.argv[1])), 0)): pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
     peaks = [

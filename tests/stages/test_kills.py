@@ -12,7 +12,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from stages import bpe, clean, raw, shards
-from tests.gpt1.corpus.test_clean import prose
+from tests.gpt1.corpus.test_clean_corpus import prose
 
 ROOT = Path(__file__).parents[2]
 STAGES = {

@@ -158,5 +158,5 @@ def test_other_params_or_other_data_never_resume_an_old_state(folder: Path) -> N
 
 def test_a_vocabulary_that_is_missing_is_named(folder: Path) -> None:
     (folder / "data/bpe/vocab.json").unlink()
-    with pytest.raises(UserError, match="data/bpe: no vocabulary"):
+    with pytest.raises(UserError, match=r"data/bpe: no vocab\.json;"):
         run(folder)

@@ -1,7 +1,7 @@
-"""Where books come from: a folder, a file, a package or an address."""
+"""Readers of raw books: a folder, one file, a Python package, or an address that fsspec opens."""
 
 from gpt1.corpus.sources.book import Book
-from gpt1.corpus.sources.read import read, stamp
-from gpt1.corpus.sources.store import store
+from gpt1.corpus.sources.reader import file_stats, read_books
+from gpt1.corpus.sources.store import store_books
 
-__all__ = ["Book", "read", "stamp", "store"]
+__all__ = ["Book", "file_stats", "read_books", "store_books"]

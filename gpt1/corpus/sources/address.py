@@ -1,14 +1,14 @@
-"""Tables and dumps at any address that fsspec knows: a path, https, s3, hf (the Hugging Face hub).
+"""Books in tables and dumps at any address that fsspec opens: a path, https, s3, hf (the hub).
 
-A source file says what is there:
+A source file describes them:
 
-    address: hf://datasets/OWNER/NAME@REVISION/data/*.parquet   # one, or a pattern
+    address: hf://datasets/OWNER/NAME@REVISION/data/*.parquet   # one file, or a pattern
     format: parquet          # or jsonl, csv, lines
-    text: text               # the column; not with lines
-    book: title              # a column whose equal, neighbouring rows make one book; or left out
-    lines: 6700              # only with lines: how many make one document
+    text: text               # the column with the text; not for `lines`
+    book: title              # neighbouring rows with equal values are one book; without: each row
+    lines: 6700              # only for `lines`: how many make one document
 
-Nothing is kept on the disk: rows are read as they come.
+Rows are streamed; nothing is stored on the disk.
 """
 
 import csv
@@ -24,39 +24,42 @@ from typing import Any
 
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError, refuse_unknown
-from gpt1.files import rows
+from gpt1.files import iterate_rows
 from gpt1.hub import check_pinned
 
 KEYS = {"address", "format", "text", "book", "lines"}
 
 
 @dataclass(frozen=True)
-class _Place:
-    source: Path
+class _Source:
+    """The checked content of the source file `path`."""
+
+    path: Path
     address: str
     text: str
     book: str
     lines: int
 
-    def error(self, file: str, what: str) -> UserError:
-        return UserError(f"{self.source}: {file}: {what}")
+    def error(self, file: str, message: str) -> UserError:
+        return UserError(f"{self.path}: {file}: {message}")
 
 
-def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
-    """The books at the address that a source file names, but for files that are `done`.
+def read_address(path: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
+    """Yield the books at the address in `values`, the content of the source file `path`.
 
-    Raises UserError where the source file is wrong, or nothing is there.
+    done: names of files to skip.
+    Raises UserError when the source file is wrong, or a file is missing or cannot be read.
     """
-    place = _checked(source, values)
-    parse = _FORMATS[values["format"]]
-    for path, name in _files(place):
+    source = _checked(path, values)
+    read_rows = _FORMATS[values["format"]]
+    for opener, name in _files(source):
         if name in done:
             continue
         if values["format"] == "lines":
-            yield from _dump(path, name, place)
+            yield from _dump_books(opener, name, source)
             continue
-        numbered = enumerate(parse(path, name, place))
-        if not place.book:
+        numbered = enumerate(read_rows(opener, name, source))
+        if not source.book:
             for number, (_, text) in numbered:
                 yield Book(f"{name}-{number:07d}", f"{name}#{number}", text)
             continue
@@ -65,16 +68,16 @@ def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator
             yield Book(title, f"{name}#{title}", "\n".join(texts))
 
 
-def _checked(source: Path, values: dict[str, Any]) -> _Place:
-    refuse_unknown(values, sorted(KEYS), f"{source}: {{}} is no key here")
+def _checked(path: Path, values: dict[str, Any]) -> _Source:
+    refuse_unknown(values, sorted(KEYS), f"{path}: {{}} is no key here")
     address, kind = str(values.get("address", "")), values.get("format")
     if kind not in _FORMATS:
-        raise UserError(f"{source}: format = {kind!r}; one of {', '.join(_FORMATS)} is needed")
+        raise UserError(f"{path}: format = {kind!r}; one of {', '.join(_FORMATS)} is needed")
     if kind != "lines" and not values.get("text"):
-        raise UserError(f"{source}: text is missing: the column that holds the text")
-    check_pinned(address, f"{source}: {address}")
-    return _Place(
-        source,
+        raise UserError(f"{path}: text is missing: the column that holds the text")
+    check_pinned(address, f"{path}: {address}")
+    return _Source(
+        path,
         address,
         values.get("text", ""),
         values.get("book", ""),
@@ -82,89 +85,91 @@ def _checked(source: Path, values: dict[str, Any]) -> _Place:
     )
 
 
-def _files(place: _Place) -> Iterator[tuple[Any, str]]:
-    """Each file at the address: how to open it, and its name below the folder of them all."""
+def _files(source: _Source) -> Iterator[tuple[Any, str]]:
+    """Yield an fsspec opener for each file at the address, and its path below their folder."""
     import fsspec
 
-    with _one_line(place, place.address):
-        files = fsspec.open_files(place.address, "rb", compression="infer")
+    with _as_user_error(source, source.address):
+        files = fsspec.open_files(source.address, "rb", compression="infer")
     if not files:
-        raise place.error(place.address, "nothing there")
+        raise source.error(source.address, "nothing there")
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
     for file in files:
         yield file, file.path[len(folder) :].lstrip("/").replace("#", "%23")
 
 
-def _parquet(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
+def _parquet_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
+    """Yield the title (or "") and the text of each row, as the two readers below do."""
     import pyarrow.parquet as pq
 
-    columns = [column for column in (place.book, place.text) if column]
-    with _one_line(place, name), path as opened:
+    columns = [column for column in (source.book, source.text) if column]
+    with _as_user_error(source, name), opener as opened:
         file = pq.ParquetFile(opened)
-        _present(columns, file.schema_arrow.names, name, place)
-        for row in rows(file, columns):
-            yield str(row.get(place.book) or ""), str(row[place.text] or "")
+        _check_columns(columns, file.schema_arrow.names, name, source)
+        for row in iterate_rows(file, columns):
+            yield str(row.get(source.book) or ""), str(row[source.text] or "")
 
 
-def _jsonl(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_lines(path, name, place), start=1):
+def _jsonl_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
+    for number, line in enumerate(_lines(opener, name, source), start=1):
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise place.error(name, f"line {number} is no JSON ({error})") from None
+            raise source.error(name, f"line {number} is not JSON ({error})") from None
         if not isinstance(row, dict):
-            raise place.error(name, f"line {number} is no object with keys")
-        _present([place.text, *filter(None, [place.book])], row, name, place)
-        yield str(row.get(place.book) or ""), str(row[place.text] or "")
+            raise source.error(name, f"line {number} is not an object with keys")
+        _check_columns([source.text, *filter(None, [source.book])], row, name, source)
+        yield str(row.get(source.book) or ""), str(row[source.text] or "")
 
 
-def _csv(path: Any, name: str, place: _Place) -> Iterator[tuple[str, str]]:
+def _csv_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
     csv.field_size_limit(sys.maxsize)
-    table = csv.DictReader(_lines(path, name, place))
-    with _one_line(place, name):
-        _present([place.text, *filter(None, [place.book])], table.fieldnames or [], name, place)
+    table = csv.DictReader(_lines(opener, name, source))
+    columns = [source.text, *filter(None, [source.book])]
+    with _as_user_error(source, name):
+        _check_columns(columns, table.fieldnames or [], name, source)
         for row in table:
-            yield str(row.get(place.book) or ""), row[place.text] or ""
+            yield str(row.get(source.book) or ""), row[source.text] or ""
 
 
-def _dump(path: Any, name: str, place: _Place) -> Iterator[Book]:
-    """A dump with one sentence a line and no book boundaries, in stretches of `lines` lines."""
-    lines = _lines(path, name, place)
+def _dump_books(opener: Any, name: str, source: _Source) -> Iterator[Book]:
+    """Cut a dump without book boundaries into books of `source.lines` lines."""
+    lines = _lines(opener, name, source)
     number = 0
-    while stretch := list(islice(lines, place.lines)):
+    while stretch := list(islice(lines, source.lines)):
         yield Book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
         number += 1
 
 
-def _lines(path: Any, name: str, place: _Place) -> Iterator[str]:
-    with _one_line(place, name), path as opened:
+def _lines(opener: Any, name: str, source: _Source) -> Iterator[str]:
+    with _as_user_error(source, name), opener as opened:
         for line in opened:
             yield line.decode("utf-8", "replace")
 
 
 @contextmanager
-def _one_line(place: _Place, file: str) -> Iterator[None]:
-    """Every file system and every network has errors of its own."""
+def _as_user_error(source: _Source, file: str) -> Iterator[None]:
+    """Turn any exception into a UserError: each file system and network raises its own kinds."""
     try:
         yield
     except UserError:
         raise
     except FileNotFoundError:
-        raise place.error(file, "nothing there") from None
+        raise source.error(file, "nothing there") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise place.error(file, reason) from None
+        raise source.error(file, reason) from None
 
 
-def _present(columns: list[str], found: Any, name: str, place: _Place) -> None:
+def _check_columns(columns: list[str], present: Any, name: str, source: _Source) -> None:
     for column in columns:
-        if column not in found:
-            raise place.error(name, f"no column {column}; there are {', '.join(sorted(found))}")
+        if column not in present:
+            raise source.error(name, f"no column {column}; there are {', '.join(sorted(present))}")
 
 
-_FORMATS: dict[str, Callable[[Any, str, _Place], Iterator[Any]]] = {
-    "parquet": _parquet,
-    "jsonl": _jsonl,
-    "csv": _csv,
-    "lines": _dump,
+_FORMATS: dict[str, Callable[[Any, str, _Source], Iterator[Any]]] = {
+    "parquet": _parquet_rows,
+    "jsonl": _jsonl_rows,
+    "csv": _csv_rows,
+    "lines": _dump_books,
 }

@@ -1,13 +1,13 @@
-"""One book as it was found, and what its bytes mean."""
+"""One book as its source delivers it, and the decoding of its bytes."""
 
 import codecs
 import re
 from dataclasses import dataclass
 
-LARGEST = 100_000_000
-"""Bytes of a book, unpacked: War and Peace has 3 million."""
+MAX_BYTES = 100_000_000
+"""Limit on the unpacked size of one book. War and Peace has 3 million bytes."""
 _BOMS = {
-    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16: its mark begins with that of UTF-16
     codecs.BOM_UTF32_BE: "utf-32-be",
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
@@ -16,9 +16,11 @@ _BOMS = {
 
 @dataclass(frozen=True)
 class Book:
-    """`name` is what it is called there, `origin` tells where exactly; `reason`: why it is dropped.
+    """A raw book, or the reason why it could not be read.
 
-    A book with a reason has no text.
+    name: its title, or its path inside the source.
+    origin: the file it was read from; after `#`, the member or row inside that file.
+    reason: why the book is dropped; such a book has no text. Empty: it is kept.
     """
 
     name: str
@@ -28,19 +30,20 @@ class Book:
 
     @classmethod
     def from_bytes(cls, name: str, origin: str, content: bytes) -> "Book":
-        """Decoded; dropped where it is no text or too large to be a book."""
-        if len(content) > LARGEST:
+        """Decode `content`; drop the book if it is binary or larger than `MAX_BYTES`."""
+        if len(content) > MAX_BYTES:
             return cls(name, origin, "", too_large())
         text = decode(content)
         return cls(name, origin, text) if text is not None else cls(name, origin, "", "binary")
 
 
 def too_large() -> str:
-    return f"over {LARGEST // 1_000_000} MB; a dump of many books needs a source file"
+    """The drop reason of a book above `MAX_BYTES`."""
+    return f"over {MAX_BYTES // 1_000_000} MB; a dump of many books needs a source file"
 
 
 def decode(content: bytes) -> str | None:
-    """Text by its byte order mark, as UTF-8, as UTF-16, as Windows-1252; None: it is binary."""
+    """Decode by byte order mark, else as UTF-8, UTF-16 or Windows-1252; None: it is binary."""
     for mark, encoding in _BOMS.items():
         if content.startswith(mark):
             return content[len(mark) :].decode(encoding, "replace")
@@ -54,7 +57,7 @@ def decode(content: bytes) -> str | None:
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        # A few broken bytes in a text that is UTF-8 elsewhere do not make it Windows-1252.
+        # A few broken bytes in a text that is otherwise UTF-8 do not make it Windows-1252.
         text = content.decode("utf-8", "replace")
         multibyte = sum(ord(character) > 127 for character in text)
         if error.start and 2 * text.count("\ufffd") < multibyte:

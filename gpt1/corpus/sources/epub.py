@@ -1,4 +1,4 @@
-"""Books as EPUB: the text of its pages in reading order."""
+"""Books as EPUB: the text of the pages in reading order."""
 
 import io
 import posixpath
@@ -8,44 +8,35 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from gpt1.corpus.sources.book import LARGEST, Book, too_large
+from gpt1.corpus.sources.book import MAX_BYTES, Book, too_large
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_BLOCKS = {
-    "p",
-    "div",
-    "h1",
-    "h2",
-    "h3",
-    "h4",
-    "h5",
-    "h6",
-    "li",
-    "blockquote",
-    "tr",
-    "pre",
-    "section",
-}
+_BLOCKS = {"p", "div", "li", "blockquote", "tr", "pre", "section", *(f"h{n}" for n in range(1, 7))}
+"""Elements that begin and end a paragraph."""
 _SKIPPED = {"script", "style", "head", "nav", "title"}
 
 
-def read(name: str, origin: str, content: bytes) -> Book:
-    """One paragraph a line; the order is that of the package's spine."""
+def read_epub(name: str, origin: str, content: bytes) -> Book:
+    """Read a book with one paragraph a line, its pages in the order of the EPUB's spine.
+
+    A broken file, or one above `MAX_BYTES` unpacked, gives a book with a drop reason.
+    """
     from lxml.etree import LxmlError
 
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
                 return Book(name, origin, "", too_large())
-            pages = [_text(archive.read(page)) for page in _spine(archive)]
+            pages = [_page_text(archive.read(page)) for page in _page_paths(archive)]
     except (zipfile.BadZipFile, KeyError, zlib.error, EOFError, LxmlError, StopIteration) as error:
         return Book(name, origin, "", f"broken EPUB: {error}")
     return Book(name, origin, "\n\n".join(page for page in pages if page))
 
 
-def _spine(archive: zipfile.ZipFile) -> Iterator[str]:
+def _page_paths(archive: zipfile.ZipFile) -> Iterator[str]:
+    """Yield the archive paths of the pages in reading order (the package's `spine`)."""
     package = next(_tagged(_xml(archive.read("META-INF/container.xml")), "rootfile"))
     path = package.get("full-path", "")
     tree = _xml(archive.read(path))
@@ -55,17 +46,19 @@ def _spine(archive: zipfile.ZipFile) -> Iterator[str]:
         yield posixpath.normpath(posixpath.join(posixpath.dirname(path), href))
 
 
-def _text(page: bytes) -> str:
+def _page_text(page: bytes) -> str:
+    """The text of one XHTML page, a line for each block element."""
     from lxml import html
 
     if not page.strip():
         return ""
     lines = [""]
-    _collect(html.document_fromstring(page, parser=html.HTMLParser(encoding="utf-8")), lines)
+    _append_text(html.document_fromstring(page, parser=html.HTMLParser(encoding="utf-8")), lines)
     return "\n".join(filter(None, (" ".join(line.split()) for line in lines)))
 
 
-def _collect(element: Any, lines: list[str]) -> None:
+def _append_text(element: Any, lines: list[str]) -> None:
+    """Append the text of `element` and its children to `lines`; a block starts a new line."""
     if not isinstance(element.tag, str) or element.tag in _SKIPPED:
         return
     block = element.tag in _BLOCKS
@@ -73,17 +66,19 @@ def _collect(element: Any, lines: list[str]) -> None:
         lines.append("")
     lines[-1] += element.text or ""
     for child in element:
-        _collect(child, lines)
+        _append_text(child, lines)
         lines[-1] += child.tail or ""
     if block:
         lines.append("")
 
 
 def _xml(content: bytes) -> "_Element":
+    """Parse XML from a stranger: no external entities, no network."""
     from lxml import etree
 
     return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
 
 
 def _tagged(tree: "_Element", name: str) -> Iterator["_Element"]:
+    """Yield the elements called `name` in any namespace."""
     return tree.iter(f"{{*}}{name}")

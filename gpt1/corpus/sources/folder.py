@@ -1,69 +1,66 @@
-"""A folder of books, of any depth, or one file."""
+"""Books in a folder of any depth, or in one file."""
 
 import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from gpt1.corpus.sources import archive, epub
-from gpt1.corpus.sources.book import LARGEST, Book, too_large
+from gpt1.corpus.sources import archive, file
+from gpt1.corpus.sources.book import MAX_BYTES, Book, too_large
 from gpt1.errors import UserError
 
-SUFFIXES = (".txt", ".txt.gz", ".epub", *archive.SUFFIXES)
+SUFFIXES = (*file.SUFFIXES, *archive.SUFFIXES)
 
 
-def read(root: Path, done: Container[str]) -> Iterator[Book]:
-    """Each book below `root`, by name; one that cannot be read is given with the reason.
+def read_folder(root: Path, done: Container[str]) -> Iterator[Book]:
+    """Yield each book below `root`, sorted by path; an unreadable one carries a drop reason.
 
-    Files that are `done` are left out. Raises UserError where there is none at all.
+    done: names of files to skip.
+    Raises UserError when there is no file with one of `SUFFIXES`.
     """
-    paths = sorted(walk(root)) if root.is_dir() else [root]
+    paths = sorted(book_paths(root)) if root.is_dir() else [root]
     if not paths:
         raise UserError(
             f"{root}: no books here ({', '.join(SUFFIXES)}); put some in, or set raw.path elsewhere"
         )
     for path in paths:
         name = str(path.relative_to(root)) if root.is_dir() else path.name
-        name = name.replace("#", "%23")  # in an origin, # parts the file from the place in it
+        name = name.replace("#", "%23")  # in an origin, # separates the file from the place in it
         if name in done:
             continue
         try:
-            yield from _file(path, name)
+            yield from _read_path(path, name)
         except OSError as error:
             yield Book(name, name, "", error.strerror or str(error))
 
 
-def _file(path: Path, name: str) -> Iterator[Book]:
+def _read_path(path: Path, name: str) -> Iterator[Book]:
+    """Yield the one book of a file, or the many of an archive."""
     if not path.is_file():
         yield Book(name, name, "", "no file")
     elif name.lower().endswith(archive.SUFFIXES):
-        yield from archive.read(path, name)
-    elif path.stat().st_size > LARGEST:
+        yield from archive.read_archive(path, name)
+    elif path.stat().st_size > MAX_BYTES:
         yield Book(name, name, "", too_large())
     else:
-        yield unpacked(name, name, path.read_bytes())
+        yield file.read_file(name, name, path.read_bytes())
 
 
-def unpacked(name: str, origin: str, content: bytes) -> Book:
-    """The book in the content of one file."""
-    if name.lower().endswith(".epub"):
-        return epub.read(name, origin, content)
-    if name.lower().endswith(".gz"):
-        return archive.read_gzip(name, origin, content)
-    return Book.from_bytes(name, origin, content)
+def book_paths(root: Path) -> Iterator[Path]:
+    """Yield the files below `root` with one of `SUFFIXES`, following links.
 
-
-def walk(root: Path) -> Iterator[Path]:
-    """Links are followed, but no folder is entered twice: links can form a ring."""
-    seen: set[tuple[int, int]] = set()
+    No folder is entered twice, because links can form a cycle.
+    Raises UserError for a folder without read permission.
+    """
+    entered: set[tuple[int, int]] = set()
 
     def refuse(error: OSError) -> None:
-        raise UserError(f"{error.filename}: {error.strerror}; make it readable or take it away")
+        raise UserError(f"{error.filename}: {error.strerror}; make it readable or remove it")
 
-    for folder, folders, files in os.walk(root, followlinks=True, onerror=refuse):
-        here = os.stat(folder)
-        if (here.st_dev, here.st_ino) in seen:
+    for folder, folders, names in os.walk(root, followlinks=True, onerror=refuse):
+        stat = os.stat(folder)
+        if (stat.st_dev, stat.st_ino) in entered:
             folders.clear()
             continue
-        seen.add((here.st_dev, here.st_ino))
+        entered.add((stat.st_dev, stat.st_ino))
         folders.sort()
-        yield from (Path(folder, f) for f in files if f.lower().endswith(SUFFIXES))
+        yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIXES))

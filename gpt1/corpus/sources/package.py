@@ -1,29 +1,36 @@
-"""Books that come with a Python package: JSON lines with `book` and `text`."""
+"""Books that come with an installed Python package: JSON lines with `book` and `text`."""
 
 from collections.abc import Container, Iterator
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from gpt1.corpus.sources import address
+from gpt1.corpus.sources.address import read_address
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
 
 
-def read(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
-    """The books in the file of the package that a source file names, a line for each row."""
-    found = _locate(str(values["package"]), str(values.get("file")), source)
-    rows = {"address": str(found), "format": "jsonl", "text": "text", "book": "book"}
-    return address.read(source, rows, done)
+def read_package(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
+    """Yield the books in the file `values["file"]` of the package `values["package"]`.
+
+    source: the source file that holds `values`, for messages.
+    Raises UserError when the package is not installed or has no such file.
+    """
+    path = _locate(str(values["package"]), str(values.get("file")), source)
+    rows = {"address": str(path), "format": "jsonl", "text": "text", "book": "book"}
+    return read_address(source, rows, done)
 
 
 def _locate(package: str, file: str, source: Path) -> Path:
-    """Through the list of installed files, for importing the package may need more than it says."""
+    """Find a file by the package's list of installed files.
+
+    The package is not imported: that may need more than its metadata says.
+    """
     try:
-        files = distribution(package).files or []
+        installed = distribution(package).files or []
     except PackageNotFoundError:
         raise UserError(f"{source}: the package {package} is not installed") from None
-    for found in files:
-        if str(found) == file:
-            return Path(str(found.locate()))
+    for path in installed:
+        if str(path) == file:
+            return Path(str(path.locate()))
     raise UserError(f"{source}: the package {package} has no file {file}")

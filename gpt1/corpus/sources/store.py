@@ -1,4 +1,4 @@
-"""What `raw` leaves: one text for each book, and a manifest with the fate of each."""
+"""The output of `raw`: one text file for each book, and a manifest with the fate of each."""
 
 import hashlib
 import json
@@ -8,33 +8,35 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from gpt1.corpus.sources.book import LARGEST, too_large
-from gpt1.corpus.sources.read import read
+from gpt1.corpus.sources.book import MAX_BYTES, too_large
+from gpt1.corpus.sources.reader import read_books
 
 _SUFFIX = re.compile(r"\.(txt|txt\.gz|epub)$", re.IGNORECASE)
 
 
-def store(source: Path, folder: Path) -> dict[str, int]:
-    """Write `books/ID.txt` (UTF-8) and `manifest.jsonl`; count books, drops and bytes.
+def store_books(source: Path, folder: Path) -> dict[str, int]:
+    """Write `books/ID.txt` (UTF-8) and `manifest.jsonl`; return counts of books, drops and bytes.
 
-    A line of the manifest: book (its id), origin, sha256, bytes, words, fate (`kept`, or the
-    reason it was dropped). A folder that an earlier run left half-filled from the same source is
-    filled on: the files that it had finished are not read again.
+    A line of the manifest has `book` (its id), `origin`, `sha256`, `bytes`, `words` and `fate`:
+    `kept`, or the reason why the book is dropped.
+
+    A folder that a killed run left is continued: files that it finished are not read again.
     """
     (folder / "books").mkdir(parents=True, exist_ok=True)
     counts = {"books": 0, "dropped": 0, "bytes": 0}
-    rows = _written(folder / "manifest.jsonl")
+    rows = _complete_rows(folder / "manifest.jsonl")
     for row in rows:
         _count(row, counts)
     ids = {row["book"] for row in rows}
     files = [row["origin"].split("#")[0] for row in rows]
+    # The last file may be half done: it is read again, and the books it gave already are skipped.
     done = set(files) - set(files[-1:])
-    books = islice(read(source, done), files.count(files[-1]) if files else 0, None)
+    books = islice(read_books(source, done), files.count(files[-1]) if files else 0, None)
     with (folder / "manifest.jsonl").open("a", encoding="utf-8") as manifest:
         for book in books:
-            name = _id(book.name, ids)
+            name = _unique_id(book.name, ids)
             content = book.text.encode("utf-8", "replace")
-            reason = book.reason or (too_large() if len(content) > LARGEST else "")
+            reason = book.reason or (too_large() if len(content) > MAX_BYTES else "")
             if not reason:
                 (folder / "books" / f"{name}.txt").write_bytes(content)
             row = {
@@ -51,13 +53,13 @@ def store(source: Path, folder: Path) -> dict[str, int]:
     return counts
 
 
-def _written(manifest: Path) -> list[dict[str, Any]]:
-    """The rows that are there whole; what follows them is cut off."""
+def _complete_rows(manifest: Path) -> list[dict[str, Any]]:
+    """Return the rows of a manifest and truncate a half-written last line."""
     manifest.touch()
     lines = manifest.read_bytes().splitlines(keepends=True)
-    whole = [line for line in lines if line.endswith(b"\n")]
-    os.truncate(manifest, sum(map(len, whole)))
-    return [json.loads(line) for line in whole]
+    complete = [line for line in lines if line.endswith(b"\n")]
+    os.truncate(manifest, sum(map(len, complete)))
+    return [json.loads(line) for line in complete]
 
 
 def _count(row: dict[str, Any], counts: dict[str, int]) -> None:
@@ -66,12 +68,12 @@ def _count(row: dict[str, Any], counts: dict[str, int]) -> None:
     counts["bytes"] += row["bytes"] if kept else 0
 
 
-def _id(name: str, taken: set[str]) -> str:
-    """A file name from a title or path; two books of one name get different ones."""
+def _unique_id(name: str, taken: set[str]) -> str:
+    """Turn a title or path into a file name that is not in `taken`, and add it there."""
     plain = re.sub(r"[^\w.]+", "-", _SUFFIX.sub("", name)).strip("-.").lower()[:120] or "book"
-    found, number = plain, 1
-    while found in taken:
+    unique, number = plain, 1
+    while unique in taken:
         number += 1
-        found = f"{plain}-{number}"
-    taken.add(found)
-    return found
+        unique = f"{plain}-{number}"
+    taken.add(unique)
+    return unique

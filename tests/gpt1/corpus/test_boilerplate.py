@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.boilerplate import strip
+from gpt1.corpus.boilerplate import strip_boilerplate
 
 STORY = "\n\n".join(
     f"Paragraph {n} of the story, long enough to be prose indeed." for n in range(99)
@@ -11,13 +11,13 @@ STORY = "\n\n".join(
 
 
 def kinds(text: str) -> list[str]:
-    return [span.kind for span in strip(text)[1]]
+    return [span.kind for span in strip_boilerplate(text)[1]]
 
 
 def test_the_gutenberg_header_and_licence_go_and_are_kept_for_audit() -> None:
     header = "The Project Gutenberg eBook\n\n*** START OF THE PROJECT GUTENBERG EBOOK X ***"
     licence = "*** END OF THE PROJECT GUTENBERG EBOOK X ***\n\nSection 1. General Terms"
-    text, removed = strip(f"{header}\n\n{STORY}\n\n{licence}\n")
+    text, removed = strip_boilerplate(f"{header}\n\n{STORY}\n\n{licence}\n")
     assert text == STORY
     assert [(span.kind, span.text.strip()) for span in removed] == [
         ("header", header),
@@ -28,16 +28,16 @@ def test_the_gutenberg_header_and_licence_go_and_are_kept_for_audit() -> None:
 def test_notices_credits_and_other_books_go_at_the_edges_only() -> None:
     notice = "Copyright (c) 2012 A. Author. All rights reserved.\n\n"
     also = "Also by A. Author\nThe First One\nThe Second One\n\n"
-    text, removed = strip(notice + also + STORY)
+    text, removed = strip_boilerplate(notice + also + STORY)
     assert text == STORY
     assert [span.kind for span in removed] == ["notice", "other books"]
     middle = STORY + "\n\n" + notice + also + STORY
-    assert strip(middle) == (middle, [])
+    assert strip_boilerplate(middle) == (middle, [])
 
 
 def test_contents_go_until_the_first_chapter_comes_again() -> None:
     contents = "Contents\n\nI. The Start\nII. The End\n\n"
-    text, removed = strip(contents + "I. The Start\n\n" + STORY)
+    text, removed = strip_boilerplate(contents + "I. The Start\n\n" + STORY)
     assert text == "I. The Start\n\n" + STORY
     assert [span.kind for span in removed] == ["contents"]
 
@@ -47,17 +47,17 @@ def test_contents_in_groups_go_whole_and_a_mere_word_takes_nothing() -> None:
         "Contents\n\n\nTHE FIRST DAY\n\nA story\n\n\nTHE SECOND DAY\n\nAnother\n\n\nLAST\n\n\n\n"
     )
     text = "THE FIRST DAY\n\nA story\n\n" + STORY
-    assert strip(contents + text)[0] == text
+    assert strip_boilerplate(contents + text)[0] == text
     chapter = "Contents\nChapter 2\n\nAn Affair\n\n" + "He came by the lift. " * 9 + "\n\n" + STORY
-    assert strip(chapter) == (chapter, [])
+    assert strip_boilerplate(chapter) == (chapter, [])
 
 
 def test_the_author_goes_from_the_end() -> None:
-    assert strip(STORY + "\n\nAbout the Author\n\nShe lives.")[0].strip() == STORY
+    assert strip_boilerplate(STORY + "\n\nAbout the Author\n\nShe lives.")[0].strip() == STORY
 
 
 def test_a_book_without_boilerplate_is_left_alone() -> None:
-    assert strip(STORY) == (STORY, [])
+    assert strip_boilerplate(STORY) == (STORY, [])
 
 
 def test_three_raw_gutenberg_files_are_stripped() -> None:
@@ -66,7 +66,8 @@ def test_three_raw_gutenberg_files_are_stripped() -> None:
     paths = sorted(Path(data).glob("books-gutenberg/*.txt"))
     assert len(paths) == 3
     for path in paths:
-        text, removed = strip(path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n"))
+        raw = path.read_bytes().decode("utf-8-sig").replace("\r\n", "\n")
+        text, removed = strip_boilerplate(raw)
         assert "gutenberg" not in text.lower()
         assert {"header", "licence", "contents"} <= {span.kind for span in removed}
         assert len(text) > 0.8 * (path.stat().st_size - 25_000)

@@ -5,11 +5,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from gpt1.corpus.contamination import Overlap, check, without
+from gpt1.corpus.contamination import Overlap, drop_lines, find_overlaps
 from gpt1.corpus.shingles import normal_words
 from gpt1.tasks import table
 from gpt1.tasks.table import Example, Task
-from tests.gpt1.corpus.test_clean import prose
+from tests.gpt1.corpus.test_clean_corpus import prose
 
 SAME = Task("mine", "classification", ("accuracy",), ("0", "1"))
 
@@ -35,10 +35,10 @@ def test_a_shared_run_is_found_whatever_its_case_and_marks_with_its_text_and_lin
     books = {"one": f"{prose(1)}\n{shared}\nThe end.", "two": prose(2)}
     line = len(prose(1).splitlines())
     task = tasked(tmp_path, f"He read: {shared.upper()!r}. Then he slept.", prose(3))
-    checked = check(task, documents(tmp_path, books))
+    overlaps = find_overlaps(task, documents(tmp_path, books))
     text = " ".join(normal_words(shared))
-    assert checked.overlaps == [Overlap("train", "0", "one", line, line, text)]
-    assert checked.summary() == {
+    assert overlaps.overlaps == [Overlap("train", "0", "one", line, line, text)]
+    assert overlaps.summary() == {
         "train": {"examples": 2, "short": 0, "overlapping": 1},
         "test": {"examples": 1, "short": 1, "overlapping": 0},
     }
@@ -48,7 +48,7 @@ def test_a_changed_word_parts_a_stretch_and_every_book_that_has_it_is_named(tmp_
     words = normal_words(prose(4))
     changed = [*words[:20], "zebra", *words[21:50]]
     path = documents(tmp_path, {"one": " ".join(words), "two": " ".join(words[:20])})
-    found = check(tasked(tmp_path, " ".join(changed)), path).overlaps
+    found = find_overlaps(tasked(tmp_path, " ".join(changed)), path).overlaps
     stretches = [" ".join(words[:20]), " ".join(words[21:50])]
     assert sorted((overlap.book, overlap.text) for overlap in found) == sorted(
         [("one", stretches[0]), ("one", stretches[1]), ("two", stretches[0])]
@@ -58,7 +58,7 @@ def test_a_changed_word_parts_a_stretch_and_every_book_that_has_it_is_named(tmp_
 def test_twelve_words_in_common_are_none_and_two_texts_are_not_one(tmp_path: Path) -> None:
     words = normal_words(prose(5))
     task = tasked(tmp_path, " ".join(words[:12]), pair=" ".join(words[12:24]))
-    assert check(task, documents(tmp_path, {"one": prose(5)})).overlaps == []
+    assert find_overlaps(task, documents(tmp_path, {"one": prose(5)})).overlaps == []
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -75,7 +75,7 @@ def test_every_shared_run_is_found_and_no_other(
         words = text.split()
         return {tuple(words[n : n + 13]) for n in range(len(words) - 12)}
 
-    found = check(tasked(tmp_path, text), documents(tmp_path, books)).overlaps
+    found = find_overlaps(tasked(tmp_path, text), documents(tmp_path, books)).overlaps
     for book, content in books.items():
         mine = [overlap for overlap in found if overlap.book == book]
         shared = set().union(*(grams(overlap.text) for overlap in mine))
@@ -86,4 +86,4 @@ def test_every_shared_run_is_found_and_no_other(
 
 
 def test_lines_that_overlap_are_left_out() -> None:
-    assert without("a\nb\nc\nd\ne", [(1, 2), (2, 3)]) == "a\ne"
+    assert drop_lines("a\nb\nc\nd\ne", [(1, 2), (2, 3)]) == "a\ne"

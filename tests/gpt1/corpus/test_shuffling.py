@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt1.corpus import shuffling
-from gpt1.corpus.shuffling import sentences
+from gpt1.corpus.shuffling import split_sentences
 
 TEXTS = st.lists(st.text(alphabet='ab .!?\n"', max_size=60), min_size=1, max_size=4)
 
@@ -20,14 +20,14 @@ def shuffle_sentences(texts, seed):
 @given(TEXTS, st.integers(0, 3))
 def test_every_sentence_is_still_there_and_every_book_has_as_many(texts, seed):
     found = shuffle_sentences(texts, seed)
-    assert Counter("".join(found)) == Counter("".join("".join(sentences(t)) for t in texts))
+    assert Counter("".join(found)) == Counter("".join("".join(split_sentences(t)) for t in texts))
     assert len(found) == len(texts)
     assert found == shuffle_sentences(texts, seed)
 
 
 def test_sentences_keep_their_marks_and_titles_do_not_end_them():
     text = '"Is Mr. Ashe in?" he asked. She said no!\nNext day'
-    assert list(sentences(text)) == [
+    assert list(split_sentences(text)) == [
         '"Is Mr. Ashe in?" ',
         "he asked. ",
         "She said no!\n",

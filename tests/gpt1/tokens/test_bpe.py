@@ -217,8 +217,8 @@ def test_a_text_in_pieces_or_after_a_full_table_gives_the_same_ids(
 ) -> None:
     tokenizer, reference = small
     text = " ".join(PIECES * 3)
-    monkeypatch.setattr("gpt1.tokens.words.PIECE", 7)
-    monkeypatch.setattr("gpt1.tokens.words.CAPACITY", 5)
+    monkeypatch.setattr("gpt1.tokens.pre_tokenizer.BLOCK", 7)
+    monkeypatch.setattr("gpt1.tokens.pre_tokenizer.MAX_CHUNKS", 5)
     for _ in range(2):
         assert tokenizer.encode(text) == reference.encode(text)
 

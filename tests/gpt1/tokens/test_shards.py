@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from gpt1.errors import UserError
-from gpt1.tokens.shards import ShardReader, ShardWriter, count
+from gpt1.tokens.shards import ShardReader, ShardWriter, count_tokens
 
 BOOKS = {"long": 40_000, "empty": 0, "short": 5, "middle": 1000}
 
@@ -76,8 +76,9 @@ def test_a_window_is_read_alone_as_in_its_batch(folder: Path) -> None:
 
 
 def test_the_files_say_how_many_tokens_they_hold(folder: Path) -> None:
-    assert count(folder, "train") == ShardReader(folder, "train").tokens == sum(BOOKS.values())
-    assert count(folder, "valid") == 0
+    tokens = ShardReader(folder, "train").tokens
+    assert count_tokens(folder, "train") == tokens == sum(BOOKS.values())
+    assert count_tokens(folder, "valid") == 0
 
 
 def test_a_fraction_of_the_books_is_part_of_a_larger_one(folder: Path) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from gpt1.corpus.sources import read
+from gpt1.corpus.sources import read_books
 from gpt1.errors import UserError
 from tests.gpt1 import hub
 
@@ -44,7 +44,7 @@ def source(folder: Path, **values: object) -> Path:
 
 
 def found(path: Path) -> dict[str, str]:
-    return {book.name: book.text for book in read(path)}
+    return {book.name: book.text for book in read_books(path)}
 
 
 @pytest.fixture
@@ -111,8 +111,8 @@ def test_a_data_set_of_the_hub_is_read_at_its_revision(table: Path) -> None:
     address = "hf://datasets/owner/name@v1/data/*.parquet"
     path = source(table, address=address, format="parquet", text="text", book="title")
     script = (
-        "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read\n"
-        "print(json.dumps({book.name: book.text for book in read(Path(sys.argv[1]))}))"
+        "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read_books\n"
+        "print(json.dumps({book.name: book.text for book in read_books(Path(sys.argv[1]))}))"
     )
     assert json.loads(hub.python(script, str(path), files=files, home=table)) == BOOKS
 
@@ -141,7 +141,7 @@ def test_bookcorpus_and_the_word_benchmark_are_lines_in_files(tmp_path: Path) ->
 
 
 def test_the_king_james_bible_is_66_books_of_verses() -> None:
-    books = list(read(Path(__file__).parents[4] / "corpora/king_james.yaml"))
+    books = list(read_books(Path(__file__).parents[4] / "corpora/king_james.yaml"))
     assert len({book.name for book in books}) == 66
     assert sum(len(book.text.splitlines()) for book in books) == 31_103
 
@@ -153,8 +153,8 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
         ({"format": "csv"}, "text is missing"),
         ({"format": "xml", "text": "text"}, "one of parquet, jsonl, csv, lines"),
         ({"format": "csv", "text": "text", "titel": "a"}, "titel is no key"),
-        ({"format": "jsonl", "text": "text"}, "line 1 is no JSON"),
-        ({"format": "jsonl", "text": "text", "address": "[list]"}, "line 1 is no object"),
+        ({"format": "jsonl", "text": "text"}, "line 1 is not JSON"),
+        ({"format": "jsonl", "text": "text", "address": "[list]"}, "line 1 is not an object"),
         ({"format": "parquet", "text": "text"}, r"rows\.csv"),
         ({"format": "csv", "text": "text", "address": "none.csv"}, r"none\.csv"),
         ({"format": "csv", "text": "text", "address": "odd://x/y"}, "odd"),
@@ -172,7 +172,7 @@ def test_a_wrong_source_is_one_line_that_names_the_file(
         values = values | {"address": str(table / "list")}
     path = source(table, **({"address": str(table / "rows.csv")} | values))
     with pytest.raises(UserError, match=message) as error:
-        list(read(path))
+        list(read_books(path))
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
 
@@ -186,4 +186,4 @@ def test_a_package_or_file_that_is_not_there_is_one_line(tmp_path: Path) -> None
     ]:
         path.write_text(json.dumps(values))
         with pytest.raises(UserError, match=message):
-            list(read(path))
+            list(read_books(path))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.sources import Book, book, read
+from gpt1.corpus.sources import Book, book, read_books
 from gpt1.errors import UserError
 
 TEXT = "\u201cCaf\u00e9,\u201d he said \u2014 twice.\n" * 9
@@ -16,7 +16,7 @@ TEXT = "\u201cCaf\u00e9,\u201d he said \u2014 twice.\n" * 9
 
 def found(path: Path) -> dict[str, str]:
     """Name -> the text, or the reason in brackets."""
-    return {b.name: b.text or f"[{b.reason}]" for b in read(path)}
+    return {b.name: b.text or f"[{b.reason}]" for b in read_books(path)}
 
 
 def epub(pages: dict[str, str], spine: list[str]) -> bytes:
@@ -84,9 +84,9 @@ def test_archives_are_read_and_nothing_leaves_them(tmp_path: Path) -> None:
 def test_one_bad_book_never_costs_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(book, "LARGEST", 100_000)
-    for module in ("folder", "archive", "epub"):
-        monkeypatch.setattr(f"gpt1.corpus.sources.{module}.LARGEST", 100_000)
+    monkeypatch.setattr(book, "MAX_BYTES", 100_000)
+    for module in ("folder", "archive", "file", "epub"):
+        monkeypatch.setattr(f"gpt1.corpus.sources.{module}.MAX_BYTES", 100_000)
     (tmp_path / "binary.txt").write_bytes(os.urandom(5000))
     (tmp_path / "nul.txt").write_bytes(b"text\0\0\0\0text" * 50)
     (tmp_path / "marked.txt").write_bytes("\ufeffone\0word".encode() * 50)
@@ -131,9 +131,9 @@ def test_links_in_a_ring_end(tmp_path: Path) -> None:
 
 def test_a_folder_without_books_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no books here"):
-        list(read(tmp_path))
+        list(read_books(tmp_path))
     with pytest.raises(UserError, match="raw\\.path"):
-        read(tmp_path / "nowhere")
+        read_books(tmp_path / "nowhere")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
@@ -147,6 +147,6 @@ def test_a_folder_that_may_not_be_read_is_one_line() -> None:
             os.seteuid(65534)
         try:
             with pytest.raises(UserError, match=r"closed: .*; make it readable"):
-                list(read(folder))
+                list(read_books(folder))
         finally:
             os.seteuid(user)

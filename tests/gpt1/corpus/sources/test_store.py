@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.sources import read, store
+from gpt1.corpus.sources import read_books, store_books
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -25,7 +25,7 @@ def test_the_manifest_tells_the_fate_of_every_book(tmp_path: Path) -> None:
     (source / "Sub/The Book.txt").write_text("Some caf\u00e9 words.")
     (source / "bad.txt").write_bytes(b"\0\1\2" * 99)
     out = tmp_path / "out"
-    assert store(source, out) == {"books": 1, "dropped": 1, "bytes": 17}
+    assert store_books(source, out) == {"books": 1, "dropped": 1, "bytes": 17}
     content = "Some caf\u00e9 words.".encode()
     assert rows(out)[0] == {
         "book": "sub-the-book",
@@ -43,7 +43,7 @@ def test_the_manifest_tells_the_fate_of_every_book(tmp_path: Path) -> None:
 def test_books_of_one_name_are_all_kept(tmp_path: Path) -> None:
     source = write(tmp_path / "in", **{"A!": "one", "a__": "two", "a-2": "3"})
     (source / "a?.txt").write_text("two")
-    store(source, tmp_path / "out")
+    store_books(source, tmp_path / "out")
     texts = [path.read_text() for path in (tmp_path / "out/books").iterdir()]
     assert sorted(texts) == ["3", "one", "two", "two"]
 
@@ -63,18 +63,18 @@ def test_a_folder_that_was_left_half_filled_is_filled_on(tmp_path: Path, kind: s
     source = tables(tmp_path) if kind == "tables" else tmp_path / "in"
     if kind == "folder":
         write(source, **{f"a#{n}": f"text {n}" for n in range(12)})
-    expected = store(source, tmp_path / "whole")
+    expected = store_books(source, tmp_path / "whole")
     manifest = (tmp_path / "whole/manifest.jsonl").read_bytes()
     for cut in range(0, len(manifest), 97):  # wherever it was killed
         half = tmp_path / f"half{cut}"
         (half / "books").mkdir(parents=True)
         (half / "manifest.jsonl").write_bytes(manifest[:cut])
-        assert store(source, half) == expected
+        assert store_books(source, half) == expected
         assert (half / "manifest.jsonl").read_bytes() == manifest
 
 
 def test_files_that_are_done_are_not_read_again(tmp_path: Path) -> None:
-    names = [book.origin for book in read(tables(tmp_path), {"a%231.jsonl"})]
+    names = [book.origin for book in read_books(tables(tmp_path), {"a%231.jsonl"})]
     assert names == [f"b.jsonl#{n}" for n in range(6)]
 
 
@@ -83,5 +83,5 @@ def test_names_that_climb_stay_in_the_folder(tmp_path: Path) -> None:
     source.write_text('{"book": "../../up.txt", "text": "1"}\n{"book": "...", "text": "2"}\n')
     path = tmp_path / "source.yaml"
     path.write_text(f"address: {source}\nformat: jsonl\ntext: text\nbook: book\n")
-    store(path, tmp_path / "out")
+    store_books(path, tmp_path / "out")
     assert {path.name for path in (tmp_path / "out/books").iterdir()} == {"up.txt", "book.txt"}

@@ -3,7 +3,7 @@
 import pytest
 
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.tokens.readable import spaced, stream
+from gpt1.tokens.detokenize import detokenize, with_spaces
 
 
 @pytest.mark.parametrize(
@@ -15,14 +15,14 @@ from gpt1.tokens.readable import spaced, stream
     ],
 )
 def test_spaces_are_where_english_has_them(words: str, text: str) -> None:
-    assert "".join(spaced(words.split(" "))) == text
+    assert "".join(with_spaces(words.split(" "))) == text
 
 
 def test_a_word_comes_when_its_last_token_has_come() -> None:
     vocab = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, ".</w>": 5}
     tokenizer = BPETokenizer(vocab, [])
     ids = iter([1, 4, 3, 5, 2])
-    pieces = stream(tokenizer, ids)
+    pieces = detokenize(tokenizer, ids)
     assert next(pieces) == "ab"
     assert next(pieces) == " a"
     assert list(pieces) == [".", " b"]

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from gpt1.corpus import clean as module
+from gpt1.corpus.clean_corpus import clean_corpus
 from gpt1.corpus.shingles import jaccard, minhash, shingles
 from gpt1.errors import UserError
 from gpt1.params import Clean
@@ -24,7 +24,7 @@ PARAMS = Clean(
 
 
 def clean(raw: Path, out: Path, params: Clean) -> None:
-    module.clean(raw, out, params, out.with_name(f"{out.name}.work"))
+    clean_corpus(raw, out, params, out.with_name(f"{out.name}.work"))
 
 
 def raw(folder: Path, books: dict[str, str]) -> Path:

@@ -1,4 +1,4 @@
-from gpt1.tokens.words import standardise, words
+from gpt1.tokens.pre_tokenizer import split_words, standardise
 
 
 def test_standardising_pads_each_run_of_the_listed_punctuation() -> None:
@@ -15,7 +15,12 @@ def test_white_space_is_single_and_line_ends_stand_alone() -> None:
     assert standardise(" a\t b \n\n c\u00a0\n") == "a b \n c"
 
 
+def test_a_special_case_reaches_across_a_space() -> None:
+    assert split_words("he:o") == ["he", ":o"]
+    assert split_words("he:o )") == ["he", ":", "o", ")"]
+
+
 def test_words_are_fixed_split_and_lower_cased() -> None:
-    assert words("\u201cDon\u2019t!\u201d he said.\nÃ‰mile &amp; co") == [
+    assert split_words("\u201cDon\u2019t!\u201d he said.\nÃ‰mile &amp; co") == [
         *['"', "do", "n't", "!", '"', "he", "said", ".", "\n", "émile", "&", "co"]
     ]
