@@ -50,7 +50,7 @@ def clean_corpus(raw: Path, out: Path, params: Clean, work: Path) -> Card:
     with (raw / "manifest.jsonl").open(encoding="utf-8") as lines:
         unreadable = [row for row in map(json.loads, lines) if row["fate"] != "kept"]
     if not paths:
-        raise UserError(f"{raw}: no books; `dvc repro raw` brings them")
+        raise UserError(f"{raw}: no books; run `dvc repro raw`")
     out.mkdir(parents=True, exist_ok=True)
     card = Card(params)
     with (
@@ -64,7 +64,10 @@ def clean_corpus(raw: Path, out: Path, params: Clean, work: Path) -> Card:
             card.add_dropped(row)
         kept = [book for book in books if book.book not in to_drop]
         if not kept:
-            raise UserError(f"{raw}: no book is kept ({card.drop_counts()}); see the section clean")
+            raise UserError(
+                f"{raw}: no book is kept ({card.drop_counts()}); "
+                "relax the section clean of params.yaml"
+            )
         to_cut = _passages_to_cut(kept, texts, params, work / "bands")
         with (
             pq.ParquetWriter(out / "train.parquet", DOCUMENTS) as train,
@@ -208,7 +211,9 @@ def _split(
     The split is by book; with one or two books it is by passage.
     """
     if len(books) <= 2:
-        print(f"{len(books)} books only: passages are held out, not books", file=sys.stderr)
+        print(
+            f"books: {len(books)}, too few to hold one out; passages are held out", file=sys.stderr
+        )
         for book, text in texts:
             yield from split_by_passage(book, text, params.valid_fraction, params.seed)
         return

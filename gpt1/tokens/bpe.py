@@ -72,7 +72,7 @@ class BPETokenizer:
         if len(learned) < merges:
             raise UserError(
                 f"params.yaml: bpe.merges = {merges}, but these books have only {len(learned)} "
-                "pairs to merge; ask for fewer or bring more books"
+                "pairs to merge; set a smaller number or add books"
             )
         symbols = dict.fromkeys([*base, *(a + b for a, b in learned), NEWLINE])
         return cls({symbol: id for id, symbol in enumerate(symbols)}, learned)

@@ -1,4 +1,4 @@
-"""As much of the Hugging Face hub as a data set needs, on loopback, for its own client."""
+"""The part of the Hugging Face hub by which its client reads a data set, as a loopback server."""
 
 import http.server
 import json
@@ -15,9 +15,9 @@ ADDRESS = re.compile(r"(/api)?/datasets/([^/]+/[^/]+)/(revision|tree|resolve)/([
 
 
 def python(script: str, *arguments: str, files: dict[str, bytes], home: Path) -> str:
-    """What `script` prints in a process whose hub has `files`, named OWNER/NAME@REVISION/PATH.
+    """Run `script` in a process whose hub has `files` (OWNER/NAME@REVISION/PATH); return stdout.
 
-    The hub's client takes its address when it is imported, hence a process of its own.
+    A separate process, because the hub's client reads the address when it is imported.
     """
     _Hub.files = files
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as hub:
@@ -37,7 +37,7 @@ def python(script: str, *arguments: str, files: dict[str, bytes], home: Path) ->
 
 
 class _Hub(http.server.BaseHTTPRequestHandler):
-    """A data set's tree, and its files by ranges."""
+    """Lists a data set's files, and serves byte ranges of them."""
 
     files: ClassVar[dict[str, bytes]] = {}
 

@@ -92,7 +92,7 @@ def _files(source: _Source) -> Iterator[tuple[Any, str]]:
     with _as_user_error(source, source.address):
         files = fsspec.open_files(source.address, "rb", compression="infer")
     if not files:
-        raise source.error(source.address, "nothing there")
+        raise source.error(source.address, "not found")
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
     for file in files:
         yield file, file.path[len(folder) :].lstrip("/").replace("#", "%23")
@@ -155,7 +155,7 @@ def _as_user_error(source: _Source, file: str) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise source.error(file, "nothing there") from None
+        raise source.error(file, "not found") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise source.error(file, reason) from None

@@ -97,7 +97,7 @@ def test_a_table_is_read_from_s3(table: Path, monkeypatch: pytest.MonkeyPatch) -
             client.upload_file(str(table / "part.parquet"), "books", f"in/{place}.parquet")
         values = {"format": "parquet", "text": "text", "book": "title"}
         assert found(source(table, address="s3://books/in/*.parquet", **values)) == BOOKS
-        with pytest.raises(UserError, match="nothing there"):
+        with pytest.raises(UserError, match="not found"):
             found(source(table, address="s3://books/out/a.parquet", **values))
     finally:
         s3.stop()
