@@ -35,18 +35,24 @@ class Module(registration._DummyBackendModule):
     def device_count(self): return COUNT
 registration._setup_privateuseone_for_python_backend("hollow", Module())
 """
-ONLY_THE_SECOND = """
+ONLY_THE_LAST = """
 library = torch.library.Library("aten", "IMPL")
 def empty(size, dtype=None, layout=None, device=None, pin_memory=None, memory_format=None):
-    if device.index == 0:
-        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+    global number
+    number = device.index
     return torch._C._acc.create_empty_tensor(size, torch.float32)
+def product(left, right):
+    if number == 0:
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device")
+    return left
+scalar = torch._C._acc.create_empty_tensor
 library.impl("empty.memory_format", empty, "PrivateUse1")
 library.impl("fill_.Scalar", lambda ones, value: ones, "PrivateUse1")
-library.impl("mm", lambda left, right: left, "PrivateUse1")
-library.impl("sum", lambda _, dtype=None: empty([], device=torch.device("hollow:1")), "PrivateUse1")
-library.impl("_local_scalar_dense", lambda found: 8.0, "PrivateUse1")
+library.impl("mm", product, "PrivateUse1")
+library.impl("sum", lambda product, dtype=None: scalar([], torch.float32), "PrivateUse1")
+library.impl("_local_scalar_dense", lambda _: 8.0 if number == 2 else 7.0, "PrivateUse1")
 """
+"""Of three devices that all hold tensors: no kernels, wrong numbers, right numbers."""
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -68,15 +74,15 @@ def test_a_device_that_is_there_and_does_not_compute_leaves_the_cpu_and_one_line
 
 
 def test_the_first_device_that_computes_is_taken_in_silence() -> None:
-    found = run(BACKEND.replace("COUNT", "2") + ONLY_THE_SECOND + SHOW)
-    assert (found.stdout.split(), found.stderr) == (["hollow:1"] * 3, "")
+    found = run(BACKEND.replace("COUNT", "3") + ONLY_THE_LAST + SHOW)
+    assert (found.stdout.split(), found.stderr) == (["hollow:2"] * 3, "")
 
 
 def test_each_process_has_its_own_device_and_ends_where_that_one_does_not_compute() -> None:
-    script = BACKEND.replace("COUNT", "2") + ONLY_THE_SECOND + SHOW
-    assert run(script, LOCAL_RANK="1").stdout.split() == ["hollow:1"] * 3
-    assert run(script, LOCAL_RANK="1", GPT1_DEVICE="hollow").stdout.split() == ["hollow:1"] * 3
-    for rank, fault in {"0": "torch .* has no kernels", "2": "there are only 2"}.items():
+    script = BACKEND.replace("COUNT", "3") + ONLY_THE_LAST + SHOW
+    assert run(script, LOCAL_RANK="2").stdout.split() == ["hollow:2"] * 3
+    assert run(script, LOCAL_RANK="2", GPT1_DEVICE="hollow").stdout.split() == ["hollow:2"] * 3
+    for rank, fault in {"0": "torch .* no kernels", "1": "wrong", "3": "there are only 3"}.items():
         said = run(script, LOCAL_RANK=rank).stderr
         assert re.search(f"UserError: no hollow:{rank} .*{fault}.*=cpu\n$", said), said
 

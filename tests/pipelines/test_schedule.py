@@ -99,10 +99,13 @@ def test_waiting_for_a_gpu_holds_up_no_stage_that_needs_none():
     assert {"gpu1", "cpu"} in launcher.together
 
 
-without_a_card = pytest.mark.skipif(bool(gpus.here()), reason="a GPU computes here")
+@pytest.fixture
+def without_a_card():
+    if gpus.here():
+        pytest.skip("a GPU computes here")
 
 
-@without_a_card
+@pytest.mark.usefixtures("without_a_card")
 @pytest.mark.parametrize("visible", ["", "0,1", "GPU-8c1c2c1f,GPU-5d0a7b3e"])
 def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypatch, visible):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -116,7 +119,7 @@ def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypat
         assert environment == {}
 
 
-@without_a_card
+@pytest.mark.usefixtures("without_a_card")
 @pytest.mark.parametrize(("device", "count"), [("cuda:1", 1), ("cpu", UNLIMITED), ("", UNLIMITED)])
 def test_a_device_that_is_named_is_the_only_one(monkeypatch, device, count):
     monkeypatch.setenv("GPT1_DEVICE", device)
