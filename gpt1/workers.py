@@ -4,7 +4,6 @@
 whose workers are used instead. Neither changes a result.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from gpt1.environment import Environment
 from gpt1.files import publish
+from gpt1.machine import cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -30,7 +30,7 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], size: int) -> It
     At most two items for each worker are in flight, so memory does not grow with their number.
     """
     places = Environment.read()
-    workers = places.workers or os.cpu_count() or 1
+    workers = places.workers or cores()
     if not places.dask and (workers == 1 or (size < SMALL and not places.workers)):
         yield from map(function, items)
         return
