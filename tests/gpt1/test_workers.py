@@ -42,19 +42,19 @@ def test_items_are_taken_only_as_they_are_needed(monkeypatch: pytest.MonkeyPatch
     results.close()
 
 
-def log(item: str, piece: Path) -> None:
-    with (piece.parent.parent / "log").open("a") as file:
+def log(item: str, out: Path) -> None:
+    with (out.parent.parent / "log").open("a") as file:
         file.write(item)
-    piece.write_text(item.upper())
+    out.write_text(item.upper())
 
 
-def test_pieces_that_are_there_are_not_made_again(tmp_path: Path) -> None:
-    folder = tmp_path / "pieces"
+def test_files_that_exist_are_not_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "files"
     work = map_to_files(log, "abcdef", folder, 0)
     assert next(work).read_text() == "A"
     work.close()  # as much as a kill leaves
     (folder / ".0000001.99.part").write_text("half")
-    assert [piece.read_text() for piece in map_to_files(log, "abcdef", folder, 0)] == list("ABCDEF")
+    assert [file.read_text() for file in map_to_files(log, "abcdef", folder, 0)] == list("ABCDEF")
     assert (tmp_path / "log").read_text() == "abcdef"
 
 

@@ -1,4 +1,4 @@
-"""A text stage that is killed loses the pieces under way, and its rerun ends in the same bytes."""
+"""A killed text stage loses only the items in flight, and its rerun gives the same bytes."""
 
 import contextlib
 import os
@@ -56,13 +56,13 @@ def test_a_killed_stage_goes_on_and_ends_in_the_same_bytes(project: Path, stage:
     environment = os.environ | {"PYTHONPATH": str(ROOT), "GPT1_WORKERS": "1"}
     work = project / ".work" / stage
     running = subprocess.Popen(command, cwd=project, env=environment, start_new_session=True)
-    while len(pieces := [*work.rglob("[0-9]*[0-9]"), *work.rglob("*.txt")]) < 5:
+    while len(files := [*work.rglob("[0-9]*[0-9]"), *work.rglob("*.txt")]) < 5:
         assert running.poll() is None, "it ended before it could be killed"
         time.sleep(0.002)
     os.killpg(running.pid, signal.SIGKILL)
     running.wait()
     assert not out.exists()
-    kept = [piece for piece in pieces if piece.is_file()]
+    kept = [file for file in files if file.is_file()]
     assert kept
     subprocess.run(command, cwd=project, env=environment, check=True)
     assert contents(out) == contents(project / "data" / stage)

@@ -44,16 +44,16 @@ class _Source:
         return UserError(f"{self.path}: {file}: {message}")
 
 
-def read_address(path: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
+def read_address(path: Path, values: dict[str, Any], skip: Container[str]) -> Iterator[Book]:
     """Yield the books at the address in `values`, the content of the source file `path`.
 
-    done: names of files to skip.
+    skip: names of files to leave out.
     Raises UserError when the source file is wrong, or a file is missing or cannot be read.
     """
     source = _checked(path, values)
     read_rows = _FORMATS[values["format"]]
     for opener, name in _files(source):
-        if name in done:
+        if name in skip:
             continue
         if values["format"] == "lines":
             yield from _dump_books(opener, name, source)

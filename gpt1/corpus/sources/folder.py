@@ -11,10 +11,10 @@ from gpt1.errors import UserError
 SUFFIXES = (*file.SUFFIXES, *archive.SUFFIXES)
 
 
-def read_folder(root: Path, done: Container[str]) -> Iterator[Book]:
+def read_folder(root: Path, skip: Container[str]) -> Iterator[Book]:
     """Yield each book below `root`, sorted by path; an unreadable one carries a drop reason.
 
-    done: names of files to skip.
+    skip: names of files to leave out.
     Raises UserError when there is no file with one of `SUFFIXES`.
     """
     paths = sorted(book_paths(root)) if root.is_dir() else [root]
@@ -25,7 +25,7 @@ def read_folder(root: Path, done: Container[str]) -> Iterator[Book]:
     for path in paths:
         name = str(path.relative_to(root)) if root.is_dir() else path.name
         name = name.replace("#", "%23")  # in an origin, # separates the file from the place in it
-        if name in done:
+        if name in skip:
             continue
         try:
             yield from _read_path(path, name)

@@ -10,7 +10,7 @@ from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
 
 
-def read_package(source: Path, values: dict[str, Any], done: Container[str]) -> Iterator[Book]:
+def read_package(source: Path, values: dict[str, Any], skip: Container[str]) -> Iterator[Book]:
     """Yield the books in the file `values["file"]` of the package `values["package"]`.
 
     source: the source file that holds `values`, for messages.
@@ -18,7 +18,7 @@ def read_package(source: Path, values: dict[str, Any], done: Container[str]) -> 
     """
     path = _locate(str(values["package"]), str(values.get("file")), source)
     rows = {"address": str(path), "format": "jsonl", "text": "text", "book": "book"}
-    return read_address(source, rows, done)
+    return read_address(source, rows, skip)
 
 
 def _locate(package: str, file: str, source: Path) -> Path:
