@@ -69,12 +69,15 @@ def write_json(out: Path, values: Any) -> None:
 def read_yaml(file: Path) -> dict[str, Any]:
     """The mapping in a YAML file; {} for an empty one. Raises UserError for any other content."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         values = YAML(typ="safe").load(file) or {}
     except YAMLError as error:
-        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+        what = " ".join(str(error).split())
+        if isinstance(error, MarkedYAMLError) and error.problem_mark:
+            what = f"line {error.problem_mark.line + 1}: {error.problem}"
+        raise UserError(f"{file}: not YAML: {what}") from None
     if not isinstance(values, dict):
         raise UserError(f"{file}: no keys with values in it, but {values!r}")
     return values
