@@ -393,8 +393,8 @@ class Params(Experiment):
     corpus: Annotated[list[Literal["books"]], BeforeValidator(_corpus), Field(max_length=1)]
     """[books]: make documents, vocabulary and shards from `raw.path`. []: use imported models only;
     `raw` and `clean` may be left out."""
-    raw: Raw = Field(default=None)
-    clean: Clean = Field(default=None)
+    raw: Raw = key(default=None)
+    clean: Clean = key(default=None)
     imported: Named[Imported]
     """Models that others trained, by name."""
     derived_tasks: Named[DerivedTask]
@@ -424,8 +424,8 @@ class Params(Experiment):
                 raise ValueError(f"{name} is missing, which corpus: [books] needs")
 
     def _check_names(self) -> None:
-        for group, names in {"models": self.models, "imported": self.imported}.items():
-            for name in names:
+        for group in ("models", "imported"):
+            for name in getattr(self, group):
                 if ABLATION.fullmatch(name):
                     where = f"{group}.{name}"
                     raise ValueError(f"{where}: reserved for ablation results; choose another name")
@@ -515,7 +515,7 @@ def parse(cls: type[T], values: Any, name: str = "") -> T:
         raise UserError(f"params.yaml: {_message(first, '.'.join(where))}") from None
 
 
-def _keys(cls: Any, place: Sequence[str | int] = ()) -> list[str]:
+def _keys(cls: Any, place: Sequence[Any] = ()) -> list[str]:
     """Keys of the section at `place` in `cls`: those of `Model` at (models, gpt) in `Params`."""
     for part in place:  # a key of a dataclass, a name in a mapping, or the tag of an own task
         cls = get_type_hints(cls)[part] if dataclasses.is_dataclass(cls) else get_args(cls)[-1]
