@@ -51,7 +51,10 @@ Named = Annotated[
     Field(json_schema_extra={"additionalProperties": False}),
 ]
 """A section for each name of a model or a task; files are named after it."""
-CONFIG = ConfigDict(use_attribute_docstrings=True, defer_build=True)  # a stage needs one section
+CONFIG = ConfigDict(
+    use_attribute_docstrings=True,
+    defer_build=True,  # until a section is first checked: a stage checks one, import stays fast
+)
 section = dataclass(frozen=True, kw_only=True, config=CONFIG | {"extra": "forbid"})
 
 
@@ -435,10 +438,15 @@ class Params(Experiment):
 
     def _check_lists(self) -> None:
         """Every name in a list has a section; a task that is fine-tuned has a recipe, too."""
-        models, tasks = {*self.models, *self.imported}, {*self.tasks, *self.derived_tasks}
+        trained = {*self.models}
+        models, tasks = trained | {*self.imported}, {*self.tasks, *self.derived_tasks}
         for place, part in vars(self).items():
-            trained = {*self.models} if place == "scaling" else models
-            lists = {"models": trained, "contiguous": models, "shuffled": models, "tasks": tasks}
+            lists = {
+                "models": trained if place == "scaling" else models,
+                "contiguous": trained,
+                "shuffled": trained,
+                "tasks": tasks,
+            }
             for list_, known in lists.items():
                 for name in getattr(part, list_, []):
                     where = f"{place}.{list_} names {name}"

@@ -80,6 +80,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"compare": SHIPPED["compare"] | {"models": ["gtp"]}}, "names gtp, which has no section"),
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
         ({"shuffling": PAIR | {"shuffled": ["gtp"]}}, "names gtp, which has no section"),
+        (
+            {"imported": {"x": {"path": "x"}}, "shuffling": PAIR | {"shuffled": ["x"]}},
+            "shuffling.shuffled names x, which has no section; there are gpt, scratch",
+        ),
         ({"shuffling": PAIR | {"books": 0.5}}, "models.gpt.books must be 0.5"),
         ({"finetun": {}}, "finetun is no section; did you mean finetune"),
         ({"compare": None}, "compare must be a section"),
