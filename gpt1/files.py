@@ -76,12 +76,15 @@ def read_yaml(file: Path) -> dict[str, Any]:
     Raises UserError when it is not YAML, or not a mapping.
     """
     from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
         values = YAML(typ="safe").load(file) or {}
     except YAMLError as error:
-        raise UserError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+        what = " ".join(str(error).split())
+        if isinstance(error, MarkedYAMLError) and error.problem_mark:
+            what = f"line {error.problem_mark.line + 1}: {error.problem}"
+        raise UserError(f"{file}: not YAML: {what}") from None
     if not isinstance(values, dict):
         raise UserError(f"{file}: expected keys with values, found {values!r}")
     return values

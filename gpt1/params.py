@@ -1,65 +1,107 @@
-"""One frozen dataclass for each section of `params.yaml`.
+"""The params of an experiment: one frozen dataclass for each section of `params.yaml`.
 
-No key has a default: `params.yaml` says everything, so that DVC sees everything. The paper's value
-stands beside each key, and `differences` tells where an experiment departs from it.
+No key has a default: DVC hashes only what `params.yaml` says. Each key states its allowed range,
+the paper's value where there is one, and in the string below it what it means.
+
+`params.schema.json` tells editors the same. After a change here, generate it again:
+
+    python -m gpt1.params > params.schema.json
 """
 
 import dataclasses
 import difflib
+import json
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from pydantic.dataclasses import dataclass
+from pydantic_core import ErrorDetails
 
 from gpt1.errors import UserError, refuse_unknown
 
 T = TypeVar("T")
+
+
+def _distinct(values: list[T]) -> list[T]:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value} is listed twice")
+    return values
+
+
 Count = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
-LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
-"""The paper's other network (section 5): a single layer of 2,048 units, all else as in `Model`."""
-section = dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+Distinct = Annotated[
+    list[T], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+Named = Annotated[
+    dict[Annotated[str, Field(pattern="^[A-Za-z0-9_]+$")], T],
+    Field(json_schema_extra={"additionalProperties": False}),
+]
+"""A section for each name of a model or a task; files are named after it."""
+CONFIG = ConfigDict(
+    use_attribute_docstrings=True,
+    defer_build=True,  # until a section is first checked: a stage checks one, import stays fast
+)
+section = dataclass(frozen=True, kw_only=True, config=CONFIG | {"extra": "forbid"})
 
 
 def key(paper: Any = None, **limits: Any) -> Any:
-    """A required key: the paper's value (None where the paper has none) and its allowed range."""
+    """A required key: the paper's value (None where the paper gives none) and its allowed range."""
     return Field(json_schema_extra={"paper": paper}, **limits)
 
 
 @section
 class Raw:
+    """Where the books come from."""
+
     path: str = key(min_length=1)
     """A folder or file with books, or a source file (`.yaml`) that names a package or address."""
 
 
 @section
 class Clean:
+    """How books become documents, and which of them are validation books."""
+
     seed: int = key(ge=0)
-    """Chooses the books that are held out."""
+    """Chooses the validation books, which pretraining never sees."""
     valid_fraction: float = key(gt=0, lt=1)
-    """The share of the books (of the passages, with one or two books) that is held out."""
+    """Share of the books that are validation books; of the passages if there are only one or two
+    books."""
     min_words: int = key(ge=0)
-    """Shorter books are dropped; Zhu et al. 2015, who made BookCorpus, took 20,000."""
+    """Drop books with fewer words. Zhu et al. (2015), who made BookCorpus, took 20,000."""
     language: str = key()
-    """The ISO 639 code of the language that is kept; empty: every language."""
+    """Keep only books in this language (ISO 639 code). Empty: keep every language."""
     similar_books: float = key(gt=0, le=1)
-    """The Jaccard similarity of runs of 13 words from which the shorter of two books is dropped;
-    Rae et al. 2021, appendix A, took 0.8."""
+    """Drop the shorter of two books whose 13-grams have at least this Jaccard similarity. Rae et
+    al. (2021), appendix A, took 0.8."""
     similar_passages: float = key(gt=0, le=1)
-    """The same for passages that two books share; 1: only identical ones are cut."""
+    """Cut passages that repeat one of another book, from this Jaccard similarity on. 1: identical
+    passages only."""
 
 
 @section
 class Contamination:
-    """Runs of 13 words that the training books have in common with evaluation tasks; Brown et al.
-    2020, appendix C, took as many."""
+    """Overlap of the training books with evaluation tasks, in 13-grams of words as in Brown et al.
+    (2020), appendix C."""
 
     tasks: list[str] = key()
-    """Tasks, official or derived, whose overlap is reported."""
+    """Tasks, official or derived, whose overlap with the training books is reported."""
     drop: list[Literal["books", "paragraphs"]] = key()
-    """What to leave out where it overlaps: each gives shards `shards_without_shared_WHAT`."""
+    """Also make shards without the overlapping books or paragraphs: `shards_without_shared_books`,
+    `shards_without_shared_paragraphs`."""
 
     def __post_init__(self) -> None:
         if self.drop and not self.tasks:
@@ -68,43 +110,56 @@ class Contamination:
 
 @section
 class BPE:
+    """The byte-pair vocabulary (section 4.1 of the paper)."""
+
     merges: int = key(paper=40_000, ge=1, le=65_000)
+    """Merges learned from the training books."""
 
 
 @section
 class Model:
-    """A model is a name; this is what the name stands for (sections 3.1 and 4.1 of the paper)."""
+    """A network and its pretraining (sections 3.1 and 4.1 of the paper)."""
 
     kind: Literal["transformer", "lstm"] = key(paper="transformer")
+    """Architecture. The paper's LSTM (section 5) has 1 layer and width 2048; all else is equal."""
     shards: str = key(paper="shards")
-    """The folder below `data/` with the tokens it is trained on."""
+    """Folder in `data/` with the token shards to train on."""
     books: float = key(paper=1.0, gt=0, le=1)
-    """The share of the training books that is used."""
+    """Share of the training books to train on."""
     seed: int = key(ge=0)
+    """Seed of the initial weights, the order of the windows and dropout."""
     layers: int = key(paper=12, ge=1)
+    """Number of layers."""
     width: int = key(paper=768, ge=1)
+    """Size of the hidden states; of a Transformer, a multiple of `heads`."""
     heads: int = key(paper=12, ge=1)
+    """Attention heads in each layer; an LSTM has none."""
     context: int = key(paper=512, ge=2)
+    """Tokens in one window."""
     dropout: float = key(paper=0.1, ge=0, lt=1)
+    """Dropout rate of the embeddings, the attention weights and the residual branches."""
     epochs: int = key(paper=100, ge=0)
-    """Passes over the books; 0: no pretraining."""
+    """Passes over the books. 0: no pretraining."""
     batch: int = key(paper=64, ge=1)
-    """Windows of `context` tokens in one update."""
+    """Windows in one update."""
     micro_batch: int = key(ge=1)
-    """Windows that are in memory at once; divides `batch`."""
+    """Windows in memory at once; divides `batch`."""
     learning_rate: float = key(paper=2.5e-4, gt=0)
+    """Peak learning rate of Adam."""
     warmup: int = key(paper=2000, ge=0)
-    """Updates of linear warm-up."""
+    """Updates of linear warm-up, before the cosine decay to 0."""
     weight_decay: float = key(paper=0.01, ge=0)
+    """Decoupled weight decay of the weight matrices."""
     clip: float = key(paper=1.0, gt=0)
-    """The largest gradient norm."""
+    """Largest norm of the gradient; longer ones are scaled down."""
     precision: Literal["bf16", "fp32"] = key()
+    """bf16: autocast matrix products to bfloat16; weights stay in float32."""
     threads: int = key(ge=1)
-    """CPU threads: other counts give other bits."""
+    """CPU threads of each process. Results are bit-identical only for the same number."""
     compile: bool = key()
-    """torch.compile: other bits again, and faster."""
+    """Use torch.compile: faster, but not bit-identical to eager mode."""
     checkpoints: list[Count] = key()
-    """Updates after which the model is kept, for the zero-shot curve."""
+    """Updates after which to keep a copy of the model, for the zero-shot curve and the samples."""
 
     def __post_init__(self) -> None:
         if self.kind == "transformer" and self.width % self.heads:
@@ -113,9 +168,13 @@ class Model:
             raise ValueError(f"micro_batch: {self.micro_batch} does not divide batch: {self.batch}")
 
 
+LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
+"""The paper's values for `kind: lstm` (section 5), where they differ from the Transformer's."""
+
+
 @section
 class Imported:
-    """A model that others trained, under a name of its own beside those of `models`."""
+    """A model that others trained, used by its name like one of `models`."""
 
     path: str = key(min_length=1)
     """A directory of `transformers`, or the folder with the weights released with the paper."""
@@ -123,15 +182,18 @@ class Imported:
 
 @section
 class DerivedTask:
-    """A task made from the held-out books, which pretraining never sees."""
+    """A task made from the validation books, which pretraining never sees."""
 
     seed: int = key(ge=0)
+    """Chooses the passages."""
     train: int = key(ge=1)
-    """Examples; so are `dev` and `test`."""
+    """Number of training examples."""
     dev: int = key(ge=1)
+    """Number of dev examples."""
     test: int = key(ge=1)
+    """Number of test examples."""
     words: int = key(ge=1)
-    """The least number of words in a passage, which is made of whole sentences."""
+    """Least number of words in a passage; a passage is made of whole sentences."""
 
 
 @section
@@ -144,108 +206,144 @@ class OfficialTask:
 
 @section
 class OwnTask:
-    """A task of one's own, which these lines declare in full."""
+    """A task of your own, declared in full: docs/tasks.md."""
 
     path: str = key(min_length=1)
-    """A folder or archive, or a source file (`.yaml`)."""
+    """Its folder or archive, or a source file (`.yaml`)."""
     shape: Literal[
         "classification", "entailment", "similarity", "regression", "multiple_choice"
     ] = key()
+    """What the network reads and answers."""
     labels: list[str] = key()
-    """As the files write them; in multiple choice the names of the places; else none."""
+    """Labels as the files write them; in multiple choice, names of the places such as A, B, C; in
+    a regression, none."""
     metrics: list[str] = key()
-    """The first is the main one."""
+    """Metrics to compute; the first is the main one."""
     files: dict[str, str] = key()
-    """Split -> a file in the folder; `train`, and one or more of `dev` and `test`."""
+    """Split (`train`, and `dev`, `test` or both) -> file in the folder."""
     columns: dict[str, str | list[str]] = key()
-    """text, text_pair, choices, target, id, group -> a column of the files."""
+    """`text`, `text_pair`, `choices`, `target`, `id` or `group` -> column of the files."""
 
     def __post_init__(self) -> None:
         if "-1" in self.labels:
             raise ValueError("labels must not name -1, which stands for no label")
 
 
+def _task_tag(values: Any) -> str:
+    return "[own]" if isinstance(values, dict) and {*values} - {"path"} else "[official]"
+
+
+Task = Annotated[
+    Annotated[OfficialTask, Tag("[official]")] | Annotated[OwnTask, Tag("[own]")],
+    Discriminator(_task_tag),
+]
+
+
 @section
 class Finetune:
-    """Section 4.1 of the paper, "Fine-tuning details"."""
+    """The recipe that fine-tunes a model on one task (section 4.1 of the paper)."""
 
     learning_rate: float = key(paper=6.25e-5, gt=0)
+    """Peak learning rate of Adam."""
     epochs: int = key(paper=3, ge=0)
+    """Passes over the training examples."""
     batch: int = key(paper=32, ge=1)
+    """Examples in one update."""
     micro_batch: int = key(ge=1)
+    """Examples in memory at once."""
     warmup: float = key(paper=0.002, ge=0, le=1)
-    """The share of the updates that warms up."""
+    """Share of the updates with linear warm-up, before the linear decay to 0."""
     auxiliary: float = key(paper=0.5, ge=0)
-    """The weight of the language-model loss."""
+    """Weight of the auxiliary language-model loss."""
     dropout: float = key(paper=0.1, ge=0, lt=1)
-    """Of the classifier's input; the network keeps its own."""
+    """Dropout rate of the classifier's input; the network keeps its own."""
     weight_decay: float = key(paper=0.01, ge=0)
+    """Decoupled weight decay of the weight matrices."""
     clip: float = key(paper=1.0, gt=0)
+    """Largest norm of the gradient; longer ones are scaled down."""
     precision: Literal["bf16", "fp32"] = key()
+    """bf16: autocast matrix products to bfloat16; weights stay in float32."""
     threads: int = key(ge=1)
+    """CPU threads. Results are bit-identical only for the same number."""
 
 
 @section
 class Compare:
-    """What is compared: every task with every model, once for each seed."""
+    """Fine-tune every model on every task, once for each seed, and compare (Table 5)."""
 
-    tasks: list[str] = key()
-    models: list[str] = key()
-    seeds: list[Seed] = key()
+    tasks: Distinct[str] = key()
+    """Tasks; each needs its recipe in `finetune`."""
+    models: Distinct[str] = key()
+    """Names from `models` or `imported`."""
+    seeds: Distinct[Seed] = key()
+    """Fine-tuning seeds: order of the examples, dropout, classifier."""
 
 
 @section
 class NoAuxiliary:
-    """The model `gpt`, fine-tuned without the language-model loss (Table 5)."""
+    """Fine-tune the model `gpt` without the auxiliary language-model loss (Table 5)."""
 
-    tasks: list[str] = key()
-    seeds: list[Seed] = key()
+    tasks: Distinct[str] = key()
+    """Tasks; each needs its recipe in `finetune`."""
+    seeds: Distinct[Seed] = key()
+    """Fine-tuning seeds."""
 
 
 @section
 class Transfer:
-    """The first layers of the model `gpt`, the others afresh, fine-tuned (Figure 2, left)."""
+    """Fine-tune the model `gpt` with only its first layers pretrained (Figure 2, left)."""
 
-    layers: list[Count] = key()
-    """How many are kept; 0: the embeddings alone."""
-    tasks: list[str] = key()
-    seeds: list[Seed] = key()
+    layers: Distinct[Count] = key()
+    """Numbers of layers to transfer; the others start untrained. 0: only the embeddings."""
+    tasks: Distinct[str] = key()
+    """Tasks; each needs its recipe in `finetune`."""
+    seeds: Distinct[Seed] = key()
+    """Fine-tuning seeds."""
 
 
 @section
 class ZeroShot:
-    """Every checkpoint of these models on these tasks, with no fine-tuning (Figure 2, right)."""
+    """Score every checkpoint of some models without fine-tuning (Figure 2, right)."""
 
-    tasks: list[str] = key()
-    models: list[str] = key()
+    tasks: Distinct[str] = key()
+    """Tasks that have a zero-shot heuristic: docs/analyses.md."""
+    models: Distinct[str] = key()
+    """Names from `models` or `imported`."""
     threads: int = key(ge=1)
+    """CPU threads. Results are bit-identical only for the same number."""
 
 
 @section
 class Samples:
-    """What every checkpoint of these models writes after a prompt."""
+    """Text that every checkpoint of some models continues from a prompt."""
 
-    models: list[str] = key()
+    models: Distinct[str] = key()
+    """Names from `models` or `imported`."""
     prompt: str = key(min_length=1)
+    """The text to continue."""
     tokens: int = key(ge=1)
+    """Number of tokens to generate."""
     temperature: float = key(ge=0)
-    """0: always the likeliest token."""
+    """Sampling temperature. 0: always the most likely token."""
     top_k: int = key(ge=0)
-    """Draw from that many of the likeliest; 0: from all."""
+    """Sample from this many most likely tokens. 0: from all."""
     seed: int = key(ge=0)
+    """Seed of the sampling."""
 
 
 @section
 class Shuffling:
-    """Models in pairs that differ only in their shards: contiguous, and shuffled by sentence."""
+    """Pairs of models that differ only in their shards: contiguous text, and shuffled sentences."""
 
-    seeds: list[Seed] = key()
-    """Each gives shards `shards_shuffled_SEED`."""
+    seeds: Distinct[Seed] = key()
+    """Seeds of the shuffle; each makes shards `shards_shuffled_SEED`."""
     books: float = key(paper=1.0, gt=0, le=1)
-    """The share of the training books that is shuffled: what `contiguous` models read in order."""
-    contiguous: list[str] = key()
-    shuffled: list[str] = key()
-    """In the order of their counterparts: several pairs, of other seeds, give an interval."""
+    """Share of the training books to shuffle; `books` of each contiguous model must equal it."""
+    contiguous: Distinct[str] = key()
+    """Models that read contiguous text."""
+    shuffled: Distinct[str] = key()
+    """Models that read the shuffled sentences, in the order of their counterparts. Several pairs
+    with other seeds give an interval."""
 
     def __post_init__(self) -> None:
         if len(self.contiguous) != len(self.shuffled):
@@ -254,18 +352,21 @@ class Shuffling:
 
 @section
 class Scaling:
-    """Held-out loss over the books and the size: models that differ in those alone."""
+    """Validation loss over books and size, of models that differ only in these."""
 
-    models: list[str] = key()
+    models: Distinct[str] = key()
+    """Names from `models`."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
 class Experiment:
-    """Every section that the report speaks of."""
+    """The sections that the report reads."""
 
     bpe: BPE
-    models: dict[str, Model]
-    finetune: dict[str, Finetune]
+    models: Named[Model]
+    """Models to pretrain, by name."""
+    finetune: Named[Finetune]
+    """The recipe of each task, by the task's name."""
     compare: Compare
     no_auxiliary: NoAuxiliary
     transfer: Transfer
@@ -276,178 +377,181 @@ class Experiment:
     contamination: Contamination
 
 
-SECTIONS: dict[str, type] = {
-    "raw": Raw,
-    "clean": Clean,
-    "contamination": Contamination,
-    "bpe": BPE,
-    "compare": Compare,
-    "no_auxiliary": NoAuxiliary,
-    "transfer": Transfer,
-    "zero_shot": ZeroShot,
-    "samples": Samples,
-    "shuffling": Shuffling,
-    "scaling": Scaling,
-}
-NAMED_SECTIONS: dict[str, type] = {
-    "models": Model,
-    "imported": Imported,
-    "derived_tasks": DerivedTask,
-    "finetune": Finetune,
-}
-"""Sections that hold one section a name."""
-NAME = re.compile(r"[A-Za-z0-9_]+")
-"""Of a model or a task."""
-RESERVED = re.compile(r"no_auxiliary|transfer_\d+")
-"""Names that cells have whose model is `gpt`, changed."""
+def _corpus(value: Any) -> Any:
+    if value not in ([], ["books"]):
+        raise ValueError("must be [books], or [] for none")
+    return value
+
+
+ABLATION = re.compile(r"no_auxiliary|transfer_\d+")
+"""Stands for the model in the names of results whose model is a changed `gpt`."""
 FINETUNED = ("compare", "no_auxiliary", "transfer")
 """Sections whose tasks are fine-tuned."""
 
 
-def check(values: dict[str, Any]) -> None:
-    """Every section of `params.yaml` that is there, before anything runs for hours.
+@dataclass(frozen=True, kw_only=True, config=CONFIG)
+class Params(Experiment):
+    """All of `params.yaml`. Other sections may stand beside these, for stages of your own."""
 
-    Raises UserError as `parse` does, for a name in a list that has no section, and for a shuffled
-    model that would read other books than its counterpart.
-    """
-    known = [*SECTIONS, *NAMED_SECTIONS, "corpus", "tasks"]
-    for name in {*map(str, values)} - {*known}:  # one's own stages may have their own
-        if near := difflib.get_close_matches(name, known, n=1, cutoff=0.8):
-            raise UserError(f"params.yaml: {name} is no section; did you mean {near[0]}?")
-    for name, cls in SECTIONS.items():
-        if name in values:
-            parse(cls, values[name], name)
-    _check_names(values)
-    for group, cls in NAMED_SECTIONS.items():
-        for name, section_values in (values.get(group) or {}).items():
-            parse(cls, section_values, f"{group}.{name}")
-    _check_lists(values)
-    _check_layers(values)
-    _check_pairs(values)
+    corpus: Annotated[list[Literal["books"]], BeforeValidator(_corpus), Field(max_length=1)]
+    """[books]: make documents, vocabulary and shards from `raw.path`. []: use imported models only;
+    `raw` and `clean` may be left out."""
+    raw: Raw = key(default=None)
+    clean: Clean = key(default=None)
+    imported: Named[Imported]
+    """Models that others trained, by name."""
+    derived_tasks: Named[DerivedTask]
+    """Tasks made from the validation books: book, continuation, same_book, next_sentence."""
+    tasks: Named[Task]
+    """The paper's tasks and your own, by name, from their files: docs/tasks.md."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_misspelt_sections(cls, values: Any) -> Any:
+        for name in sorted({*map(str, values)} - {*_keys(cls)}):
+            if near := difflib.get_close_matches(name, _keys(cls), n=1, cutoff=0.8):
+                raise ValueError(f"{name} is no section; did you mean {near[0]}?")
+        return values
 
-def _check_names(values: dict[str, Any]) -> None:
-    corpus = values.get("corpus", [])
-    if not isinstance(corpus, list) or len(corpus) > 1:
-        raise UserError(f"params.yaml: corpus = {corpus!r}: must be [books], or [] for none")
-    for group in [*NAMED_SECTIONS, "tasks"]:
-        sections = values.get(group, {})
-        if not isinstance(sections, dict):
-            raise UserError(f"params.yaml: {group} must hold a section for each name; {{}}: none")
-        for name in sections:
-            if not NAME.fullmatch(str(name)):
-                raise UserError(
-                    f"params.yaml: {group}.{name}: a name has letters, digits and _ alone, for "
-                    "files are called after it"
-                )
-    for name in {*values.get("models", {})} & {*values.get("imported", {})}:
-        raise UserError(f"params.yaml: imported.{name}: models has that name, too; rename one")
-    for name in {*values.get("models", {})} | {*values.get("imported", {})}:
-        if RESERVED.fullmatch(str(name)):
-            raise UserError(f"params.yaml: models.{name}: results of an analysis are called so")
+    def __post_init__(self) -> None:
+        """Check what no section can tell alone. Raises ValueError."""
+        self._check_corpus()
+        self._check_names()
+        self._check_lists()
+        self._check_layers()
+        self._check_pairs()
 
+    def _check_corpus(self) -> None:
+        for name in ("raw", "clean"):
+            if self.corpus and getattr(self, name) is None:
+                raise ValueError(f"{name} is missing, which corpus: [books] needs")
 
-def _check_lists(values: dict[str, Any]) -> None:
-    """Every name in a list has its section, a task that is fine-tuned also its recipe."""
-    models = {**(values.get("models") or {}), **(values.get("imported") or {})}
-    tasks = {**(values.get("tasks") or {}), **(values.get("derived_tasks") or {})}
-    recipes = values.get("finetune") or {}
-    lists = {
-        "models": ("compare", "zero_shot", "samples", "scaling"),
-        "tasks": ("compare", "no_auxiliary", "transfer", "zero_shot", "contamination"),
-        "contiguous": ("shuffling",),
-        "shuffled": ("shuffling",),
-    }
-    for key_, sections in (lists | {"seeds": FINETUNED, "layers": ("transfer",)}).items():
-        for section_ in sections:
-            names = (values.get(section_) or {}).get(key_, [])
+    def _check_names(self) -> None:
+        for group in ("models", "imported"):
+            for name in getattr(self, group):
+                if ABLATION.fullmatch(name):
+                    where = f"{group}.{name}"
+                    raise ValueError(f"{where}: reserved for ablation results; choose another name")
+        for name in self.imported:
+            if name in self.models:
+                raise ValueError(f"imported.{name}: models has that name, too; rename one")
+
+    def _check_lists(self) -> None:
+        """Every name in a list has a section; a task that is fine-tuned has a recipe, too."""
+        trained = {*self.models}
+        models, tasks = trained | {*self.imported}, {*self.tasks, *self.derived_tasks}
+        for place, part in vars(self).items():
+            lists = {
+                "models": trained if place == "scaling" else models,
+                "contiguous": trained,
+                "shuffled": trained,
+                "tasks": tasks,
+            }
+            for list_, known in lists.items():
+                for name in getattr(part, list_, []):
+                    where = f"{place}.{list_} names {name}"
+                    if name not in known:
+                        there = ", ".join(sorted(known)) or "none"
+                        raise ValueError(f"{where}, which has no section; there are {there}")
+                    if list_ == "tasks" and place in FINETUNED and name not in self.finetune:
+                        raise ValueError(f"{where}, which has no recipe: add finetune.{name}")
+
+    def _check_layers(self) -> None:
+        if "gpt" in self.models:  # of an imported one the layers are not known yet
+            layers = self.models["gpt"].layers
+            for each in self.transfer.layers:
+                if each > layers:
+                    raise ValueError(f"transfer.layers has {each}, and models.gpt has {layers}")
+
+    def _check_pairs(self) -> None:
+        """Models that are compared differ only in what the comparison is about."""
+        shuffling = self.shuffling
+        for names, share in ((shuffling.contiguous, shuffling.books), (shuffling.shuffled, 1)):
             for name in names:
-                if names.count(name) > 1:
-                    raise UserError(f"params.yaml: {section_}.{key_} names {name} twice")
-    for key_, sections in lists.items():
-        for section_ in sections:
-            for name in (values.get(section_) or {}).get(key_, []):
-                where = f"params.yaml: {section_}.{key_} names {name}"
-                known = tasks if key_ == "tasks" else models
-                if section_ == "scaling":  # over what was trained here
-                    known = values.get("models") or {}
-                if name not in known:
-                    there = ", ".join(known) or "none"
-                    raise UserError(f"{where}, which has no section; there are {there}")
-                if key_ == "tasks" and section_ in FINETUNED and name not in recipes:
-                    raise UserError(f"{where}, which has no recipe: add finetune.{name}")
+                if self.models[name].books != share:
+                    raise ValueError(
+                        f"models.{name}.books must be {share}, so that both models of a pair in "
+                        "shuffling read the same sentences"
+                    )
+        equal = {*_keys(Model)} - {"shards", "books", "checkpoints"}
+        for pair in zip(shuffling.contiguous, shuffling.shuffled, strict=True):
+            self._check_equal(pair, equal, "shuffling")
+        self._check_equal(self.scaling.models, {"kind", "shards", "context"}, "scaling")
+        for name in self.scaling.models:
+            if not self.models[name].epochs:
+                raise ValueError(f"scaling.models names {name}, which reads no books")
+
+    def _check_equal(self, names: Sequence[str], keys: set[str], by: str) -> None:
+        for name in names:
+            for each in sorted(keys):
+                one, other = (getattr(self.models[model], each) for model in (name, names[0]))
+                if one != other:
+                    raise ValueError(
+                        f"models.{name}.{each} must be that of models.{names[0]}, with which {by} "
+                        "compares it"
+                    )
 
 
-def _check_layers(values: dict[str, Any]) -> None:
-    models = values.get("models") or {}
-    if "gpt" not in models:  # imported, or not there
-        return
-    has = models["gpt"]["layers"]
-    for layers in (values.get("transfer") or {}).get("layers", []):
-        if not 0 <= layers <= has:
-            raise UserError(f"params.yaml: transfer.layers has {layers}, and models.gpt has {has}")
+def check(values: dict[str, Any]) -> None:
+    """Check all of `params.yaml`, before anything runs for hours. Raises UserError as `parse`.
 
-
-def _check_pairs(values: dict[str, Any]) -> None:
-    models, shuffling = values.get("models") or {}, values.get("shuffling") or {}
-    for key_, share in {"contiguous": shuffling.get("books"), "shuffled": 1}.items():
-        for name in shuffling.get(key_, []):
-            if models.get(name, {}).get("books") != share:
-                raise UserError(
-                    f"params.yaml: models.{name}.books must be {share}, so that both models of a "
-                    "pair in shuffling read the same sentences"
-                )
-    keys = {*_keys(Model)}
-    for pair in zip(shuffling.get("contiguous", []), shuffling.get("shuffled", []), strict=True):
-        _check_same(models, pair, keys - {"shards", "books", "checkpoints"}, "shuffling")
-    scaled = (values.get("scaling") or {}).get("models", [])
-    _check_same(models, scaled, {"kind", "shards", "context"}, "scaling")
-    for name in scaled:
-        if not models[name]["epochs"]:
-            raise UserError(f"params.yaml: scaling.models names {name}, which reads no books")
-
-
-def _check_same(
-    models: dict[str, Any], names: Sequence[str], keys: set[str], section_: str
-) -> None:
-    for name in names:
-        for key_ in sorted(keys):
-            if models[name][key_] != models[names[0]][key_]:
-                raise UserError(
-                    f"params.yaml: models.{name}.{key_} must be that of models.{names[0]}, with "
-                    f"which {section_} compares it"
-                )
-
-
-def _keys(cls: type) -> list[str]:
-    return [field.name for field in dataclasses.fields(cls)]
-
-
-def parse(cls: type[T], values: Any, name: str) -> T:
-    """Check one section, called `name` in messages such as `models.gpt`.
-
-    Raises UserError with one line that names the key, what is allowed, and a near match.
+    A project with none of our sections is somebody else's, and not checked.
     """
-    if not isinstance(values, dict):
-        raise UserError(f"params.yaml: {name} must be a section with keys, not {values!r}")
-    known = _keys(cls)
-    refuse_unknown(values, known, f"params.yaml: {name}.{{}} is no key of this section")
+    if not values.keys().isdisjoint(_keys(Params)):
+        parse(Params, values)
+
+
+def parse(cls: type[T], values: Any, name: str = "") -> T:
+    """Check `values` against the dataclass `cls`: one section, or `Params` for the whole file.
+
+    `name` is what messages call the section, such as `models.gpt`. Raises UserError: one line that
+    names the key, its value and what is allowed, or the key that was probably meant.
+    """
     try:
         return TypeAdapter(cls).validate_python(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join([name, *map(str, first["loc"])])
-        if first["type"] == "missing":
-            raise UserError(f"params.yaml: {where} is missing") from None
-        message = first["msg"][0].lower() + first["msg"][1:]
-        message = message.removeprefix("value error, ")
-        if not first["loc"]:  # a rule for several keys together
-            raise UserError(f"params.yaml: {name}: {message}") from None
-        raise UserError(f"params.yaml: {where} = {first['input']!r}: {message}") from None
+        # A misspelt key is a missing one, too; the misspelt one says more.
+        unknown = "unexpected_keyword_argument"
+        first = min(error.errors(), key=lambda each: each["type"] != unknown)
+        where = [name] if name else []
+        # Not pydantic's own marks: [key] for the key of a mapping, and the tags of `Task`.
+        where += [str(part) for part in first["loc"] if not str(part).startswith("[")]
+        if first["type"] == unknown:
+            *place, wrong = first["loc"]
+            said = f"params.yaml: {'.'.join(where[:-1])}.{{}} is no key of this section"
+            refuse_unknown([wrong], _keys(cls, place), said)
+        raise UserError(f"params.yaml: {_message(first, '.'.join(where))}") from None
+
+
+def _keys(cls: Any, place: Sequence[Any] = ()) -> list[str]:
+    """Keys of the section at `place` in `cls`: those of `Model` at (models, gpt) in `Params`."""
+    for part in place:  # a key of a dataclass, a name in a mapping, or the tag of an own task
+        cls = get_type_hints(cls)[part] if dataclasses.is_dataclass(cls) else get_args(cls)[-1]
+    return [field.name for field in dataclasses.fields(cls)]
+
+
+def _message(error: ErrorDetails, where: str) -> str:
+    value, rule = error["input"], error["msg"][0].lower() + error["msg"][1:]
+    if error["type"] == "value_error":  # raised here, in a validator
+        rule = str(error["ctx"]["error"])
+        if isinstance(value, dict):  # about several keys of a section, or of the file
+            return f"{where}: {rule}" if where else rule
+    if "[key]" in error["loc"]:
+        return (
+            f"{where}: a name has only letters, digits and _, because files are named after it; "
+            "put numbers in quotes"
+        )
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    if error["type"] == "dataclass_type":
+        return f"{where} must be a section with keys, not {value!r}"
+    if error["type"] == "dict_type" and "." not in where:
+        return f"{where} must hold a section for each name; {{}}: none"
+    return f"{where} = {value!r}: {rule}"
 
 
 def paper(cls: type) -> dict[str, Any]:
-    """The paper's value of each key that has one."""
+    """The paper's value of each key of a section that has one."""
     values = {
         field.name: field.default.json_schema_extra["paper"]  # type: ignore[union-attr]
         for field in dataclasses.fields(cls)
@@ -460,5 +564,24 @@ def differences(params: Any) -> dict[str, tuple[Any, Any]]:
     theirs = paper(type(params))
     if getattr(params, "kind", "") == "lstm":
         theirs = {key: value for key, value in theirs.items() if key != "heads"} | LSTM
-    found = {key: (value, getattr(params, key)) for key, value in theirs.items()}
-    return {key: (value, ours) for key, (value, ours) in found.items() if ours != value}
+    pairs = {key: (value, getattr(params, key)) for key, value in theirs.items()}
+    return {key: (value, ours) for key, (value, ours) in pairs.items() if ours != value}
+
+
+def schema() -> dict[str, Any]:
+    """The JSON schema of `params.yaml`. Descriptions and examples state the paper's values."""
+    found = TypeAdapter(Params).json_schema()
+    for part in [found, *found["$defs"].values()]:
+        for each in [part, *part["properties"].values()]:
+            for noise in ("title", "default"):  # a key's name again; null, where raw may be missing
+                each.pop(noise, None)
+            if "description" in each:  # editors take a line break for a new paragraph
+                each["description"] = " ".join(each["description"].split())
+            if (value := each.pop("paper", None)) is not None:
+                each["description"] += f"\nIn the paper: {value}."
+                each["examples"] = [value]
+    return found
+
+
+if __name__ == "__main__":
+    print(json.dumps(schema(), indent=2, ensure_ascii=False))

@@ -11,9 +11,9 @@ def test_variables_are_read_with_their_types(monkeypatch: pytest.MonkeyPatch) ->
     assert (found.nproc, found.device, found.dask) == (2, "cuda:1", "")
 
 
-def test_a_number_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_number_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GPT1_NPROC", "two")
-    with pytest.raises(UserError, match="GPT1_NPROC=two: give a whole number"):
+    with pytest.raises(UserError, match="GPT1_NPROC=two: must be a whole number"):
         Environment.read()
     monkeypatch.setenv("GPT1_NPROC", "0")
     with pytest.raises(UserError, match="GPT1_NPROC must be 1 or more"):

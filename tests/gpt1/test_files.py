@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.files import publish
+from gpt1.errors import UserError
+from gpt1.files import publish, read_yaml
 
 
 def test_a_block_that_raises_leaves_the_old_output_and_nothing_beside_it(tmp_path: Path) -> None:
@@ -22,3 +23,20 @@ def test_a_folder_replaces_a_folder_that_is_not_empty(tmp_path: Path) -> None:
             beside.mkdir()
             (beside / text).write_text(text)
     assert [path.name for path in out.iterdir()] == ["second"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3\n", r'line 3: found duplicate key "a"'),
+        ("a: 1\n b: 2\n", "line 2: mapping values are not allowed"),
+        ("a: \x01\n", "control characters are not allowed"),
+    ],
+)
+def test_a_mistake_in_yaml_is_one_line_that_names_the_place(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "a.yaml").write_text(text)
+    with pytest.raises(UserError, match=f"a.yaml: not YAML: .*{said}") as error:
+        read_yaml(tmp_path / "a.yaml")
+    assert "\n" not in str(error.value)

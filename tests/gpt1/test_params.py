@@ -80,6 +80,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"compare": SHIPPED["compare"] | {"models": ["gtp"]}}, "names gtp, which has no section"),
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
         ({"shuffling": PAIR | {"shuffled": ["gtp"]}}, "names gtp, which has no section"),
+        (
+            {"imported": {"x": {"path": "x"}}, "shuffling": PAIR | {"shuffled": ["x"]}},
+            "shuffling.shuffled names x, which has no section; there are gpt, scratch",
+        ),
         ({"shuffling": PAIR | {"books": 0.5}}, "models.gpt.books must be 0.5"),
         ({"finetun": {}}, "finetun is no section; did you mean finetune"),
         ({"compare": None}, "compare must be a section"),
@@ -108,23 +112,45 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
             {"transfer": SHIPPED["transfer"] | {"layers": [0, 5]}},
             r"transfer\.layers has 5, and models\.gpt has 4",
         ),
-        ({"models": SHIPPED["models"] | {"../gpt": GPT}}, r"models\.\.\./gpt: a name has letters"),
+        (
+            {"models": SHIPPED["models"] | {"../gpt": GPT}},
+            r"models\.\.\./gpt: a name has only letters",
+        ),
         ({"models": ["gpt"]}, "models must hold a section for each name"),
         ({"imported": None}, "imported must hold a section for each name; {}: none"),
         ({"imported": {"gpt": {"path": "x"}}}, r"imported\.gpt: models has that name, too"),
-        ({"imported": {"transfer_0": {"path": "x"}}}, "transfer_0: results of an analysis"),
+        ({"imported": {"transfer_0": {"path": "x"}}}, "transfer_0: reserved for ablation results"),
         ({"imported": {"x": {"path": ""}}}, r"imported\.x\.path = ''"),
         ({"compare": SHIPPED["compare"] | {"seeds": [-1]}}, r"compare\.seeds\.0 = -1"),
         ({"compare": SHIPPED["compare"] | {"seeds": [True]}}, r"compare\.seeds\.0 = True"),
-        ({"compare": SHIPPED["compare"] | {"seeds": [1, 1]}}, r"compare\.seeds names 1 twice"),
-        ({"samples": SHIPPED["samples"] | {"models": ["gpt", "gpt"]}}, "names gpt twice"),
+        (
+            {"compare": SHIPPED["compare"] | {"seeds": [1, 1]}},
+            r"compare\.seeds = \[1, 1\]: 1 is listed",
+        ),
+        ({"samples": SHIPPED["samples"] | {"models": ["gpt", "gpt"]}}, "gpt is listed twice"),
         ({"corpus": "books"}, r"corpus = 'books': must be \[books\]"),
+        ({"models": {1: GPT}}, r"models\.1: a name has only letters.*; put numbers in quotes"),
+        ({"tasks": {"sst2": None}}, r"tasks\.sst2 must be a section"),
+        ({"tasks": {"sst2": {"pth": "x"}}}, r"tasks\.sst2\.pth is no key .* mean path"),
+        ({"tasks": {"mine": {"path": "x", "shape": "entailment"}}}, r"tasks\.mine\.labels is miss"),
     ],
 )
 def test_a_mistake_anywhere_is_found_before_anything_runs(change: dict, named: str) -> None:
     params.check(SHIPPED)
     with pytest.raises(UserError, match=named):
         params.check(SHIPPED | change)
+
+
+@pytest.mark.parametrize("missing", ["raw", "clean", "compare", "models", "corpus"])
+def test_a_section_that_is_missing_is_named(missing: str) -> None:
+    rest = {name: values for name, values in SHIPPED.items() if name != missing}
+    with pytest.raises(UserError, match=f"params.yaml: {missing} is missing"):
+        params.check(rest)
+
+
+def test_sections_of_one_s_own_and_projects_with_no_section_of_ours_are_left_alone() -> None:
+    params.check(SHIPPED | {"plots": {"width": 3}})
+    params.check({"train": {"model": "x"}})
 
 
 @pytest.mark.parametrize("profile", sorted(path.name for path in PROFILES.glob("*.yaml")))
