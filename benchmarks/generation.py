@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import OpenAIGPTLMHeadModel
 
-from gpt1.model.perplexity import held_out
+from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
 
@@ -71,7 +71,9 @@ def perplexity(model: GPT, theirs: OpenAIGPTLMHeadModel) -> None:
     found: dict[str, float] = {}
 
     def ours() -> None:
-        found["gpt1"] = held_out(model, [document], ends_word=ends_word, batch=WINDOWS).loss
+        found["gpt1"] = measure_perplexity(
+            model, [document], ends_word=ends_word, batch=WINDOWS
+        ).loss
 
     def other() -> None:
         windows = ids[:-1].view(WINDOWS, CONFIG.context)

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from gpt1.files import write_json
-from gpt1.model import files
 from gpt1.model.importing import import_model
+from gpt1.model.loading import load_model
 from gpt1.params import Imported
 from stages import entry, tracking
 
@@ -18,7 +18,7 @@ def main(model: str, source: Path, out: Path, metrics: Path) -> None:
     with tracking.run() as run:
         run.params(params)
         import_model(source, out)
-    parameters = sum(weight.numel() for weight in files.load(out).parameters())
+    parameters = sum(weight.numel() for weight in load_model(out).parameters())
     write_json(metrics, {"parameters": parameters, "updates": 0})
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from gpt1.device import device
 from gpt1.files import publish, write_json
-from gpt1.model.perplexity import held_out
+from gpt1.model.perplexity import measure_perplexity
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
 from gpt1.training.cost import training_operations
 from gpt1.training.pretraining import pretrain, thinned
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
@@ -23,7 +23,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
     with (
         distributed.joined(),
         tracking.run() as run,
-        work.folder(f"pretrain@{model}", params, shards, bpe, *work.TRAINING) as folder,
+        state.folder(f"pretrain@{model}", params, shards, bpe, *state.TRAINING) as folder,
     ):
         run.params(params)
         trained, rows = pretrain(
@@ -39,7 +39,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             ),
         )
         distributed.others_end()
-        valid = held_out(
+        valid = measure_perplexity(
             trained,
             (ids for _, ids in ShardReader(shards, "valid").documents()),
             ends_word=tokenizer.ends_word(),

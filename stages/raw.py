@@ -5,14 +5,14 @@ from pathlib import Path
 
 from gpt1.corpus.sources import stamp, store
 from gpt1.files import publish
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(path: Path, out: Path) -> None:
     """Write `books/ID.txt` and `manifest.jsonl`, one line a book."""
     with (
         tracking.run() as run,
-        work.folder("raw", {"files": stamp(path)}, work.CORPUS / "sources") as pieces,
+        state.folder("raw", {"files": stamp(path)}, state.CORPUS / "sources") as pieces,
         publish(out) as folder,
     ):
         run.params({"path": str(path)})

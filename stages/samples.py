@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from gpt1.files import write_json
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.model.sampling import generate
 from gpt1.params import Samples
 from gpt1.tokens.bpe import BPETokenizer
@@ -24,7 +24,7 @@ def main(*, model: Path, pretraining: Path, out: Path) -> None:
         run.params(params)
         for update, directory in checkpoints(model, pretraining):
             found = generate(
-                files.load(directory),
+                load_model(directory),
                 prompt,
                 params.tokens,
                 temperature=params.temperature,

@@ -22,7 +22,7 @@ from gpt1.params import Model, parse
 from gpt1.tokens.shards import ShardWriter
 from gpt1.training.loop import RESUME_CODE
 from stages import pretrain
-from stages.work import fingerprint
+from stages.state import fingerprint
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, "ab</w>": 5}

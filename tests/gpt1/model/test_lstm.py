@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
@@ -54,11 +54,11 @@ def test_a_saved_one_is_loaded_as_what_it_is(model: LSTM, tmp_path: Path) -> Non
     GPT(GPTConfig(vocab=5, layers=1, width=4, heads=1, context=3, dropout=0.1)).save(
         tmp_path / "gpt"
     )
-    found = files.load(tmp_path / "lstm")
+    found = load_model(tmp_path / "lstm")
     assert isinstance(found, LSTM)
     assert torch.equal(found(TOKENS), model(TOKENS))
     assert found.config.vocab == 34
-    assert isinstance(files.load(tmp_path / "gpt"), GPT)
+    assert isinstance(load_model(tmp_path / "gpt"), GPT)
 
 
 def test_it_generates_what_it_would_without_a_cache(model: LSTM) -> None:
