@@ -43,8 +43,6 @@ def curve(shards: Path, vocab: int, updates: int, precision: str) -> pd.DataFram
             device=torch.device("cpu"),
             folder=Path(folder),
             title=precision,
-            after=lambda update, row: None,
-            record=lambda update, speed: None,
         )
     return rows
 

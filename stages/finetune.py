@@ -13,10 +13,11 @@ from gpt1.model.loading import load_model
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
-from gpt1.tasks.finetuning import CURVE, finetune
+from gpt1.tasks.finetuning import FineTuning, finetune
 from gpt1.tasks.model import TaskModel
 from gpt1.tokens.bpe import BPETokenizer
 from stages import comparison, entry, state, tracking
+from stages.recorder import Recorder
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
@@ -67,7 +68,7 @@ def run(
             seed=seed,
             state=folder / "state.safetensors",
             title=f"finetune {out.name}",
-            after=lambda update, row: record.metrics({k: row[k] for k in CURVE[1:]}, step=update),
+            callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
         )
         scores = dict(tuned.scores(held_out))
         with publish(out) as beside:

@@ -134,7 +134,7 @@ def test_a_stage_that_was_told_to_stop_goes_on_to_the_same_bytes(folder: Path) -
     stopped.send_signal(signal.SIGTERM)
     _, errors = stopped.communicate(timeout=60)
     assert stopped.returncode == RESUME_CODE
-    assert "start again to go on" in errors
+    assert "start again to resume" in errors
     assert not (folder / "resumed").exists()
     assert list((folder / ".work").rglob("state.safetensors"))
     run(folder, "resumed")

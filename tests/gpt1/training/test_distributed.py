@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import distributed
 from gpt1.training.loop import RESUME_CODE, fit
+from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
 ROOT = Path(__file__).parents[3]
 UPDATES = 50
@@ -29,31 +30,19 @@ def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab=50, layers=2, width=32, heads=2, context=16, dropout=dropout))
 
-    def loss(model: nn.Module, tokens: Tensor) -> Tensor:
-        assert isinstance(model, GPT)
-        time.sleep(pause)
-        return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) * len(tokens) / 8
-
     def batch_at(update: int) -> list[Tensor]:
         batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
         return list(batch.tensor_split(parts))
 
-    with distributed.joined():
+    with distributed.process_group():
         curve = fit(
-            model,
-            loss=loss,
-            batch_at=batch_at,
-            updates=UPDATES,
-            rate=lambda update: 1e-2,
-            weight_decay=0.01,
-            clip=1.0,
-            precision="fp32",
-            seed=1,
+            Windows(model, UPDATES, batch_at, batch=8, pause=pause),
+            OPTIMIZATION,
             state=out / "state",
             title="test",
             save_seconds=0.1,
         )
-        distributed.others_end()
+        distributed.exit_nonzero_ranks()
     model.save(out)
     curve.to_csv(out / "curve.csv", index=False)
 
@@ -109,8 +98,8 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
     launcher.terminate()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == RESUME_CODE, errors
-    assert "was killed; all go on from the last state" in errors
-    assert errors.count("start again to go on") == 1
+    assert "was killed; all restart from the last state" in errors
+    assert errors.count("start again to resume") == 1
     run(2, out)
     for name in ("model.safetensors", "curve.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
@@ -141,7 +130,7 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
 def test_more_processes_than_micro_batches_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "size", lambda: 5)
+    monkeypatch.setattr(distributed, "world_size", lambda: 5)
     with pytest.raises(UserError, match="4 micro-batches an update for 5 processes; lower"):
         train(tmp_path)
 
