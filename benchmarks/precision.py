@@ -1,4 +1,4 @@
-"""The loss under bf16 and under fp32, of one small model on the same batches, as a picture.
+"""Plot the loss of a small model in bf16 and in fp32, on the same batches.
 
 dvc repro shards
 python benchmarks/precision.py data/shards VOCABULARY_SIZE docs/images/precision.png [UPDATES]

@@ -1,4 +1,4 @@
-"""A model that others trained, as one of `models/`."""
+"""`import@NAME`: make `models/NAME` from weights that others trained."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from stages import entry, tracking
 
 
 def main(model: str, source: Path, out: Path, metrics: Path) -> None:
-    """Import a directory of `transformers` or the weights released with the paper.
+    """Import a directory of `transformers`, or the weights released with the paper.
 
-    Its metrics say what those of a pretraining say to the stages behind: no update was made here.
+    The metrics have the keys that downstream stages read from those of a pretraining: 0 updates.
     """
     params = entry.section(Imported, f"imported.{model}")
     with tracking.run() as run:
