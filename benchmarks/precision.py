@@ -1,6 +1,6 @@
 """Plot the loss of a small model in bf16 and in fp32, on the same batches.
 
-dvc repro shards
+Run `dvc repro shards` first. Usage:
 python benchmarks/precision.py data/shards VOCABULARY_SIZE docs/images/precision.png [UPDATES]
 """
 

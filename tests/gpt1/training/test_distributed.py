@@ -17,11 +17,30 @@ from torch import Tensor
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import distributed
-from gpt1.training.loop import RESUME_CODE, fit
-from tests.gpt1.training.windows import OPTIMIZATION, Windows
+from gpt1.training.loop import RESUME_CODE, Optimization, fit
+from gpt1.training.objective import Objective
 
 ROOT = Path(__file__).parents[3]
 UPDATES = 50
+
+
+class Windows(Objective[Tensor]):
+    """Defined here, for this file is a program too, where the folder of tests is no package."""
+
+    model: GPT
+    updates = UPDATES
+
+    def __init__(self, model: GPT, parts: int, pause: float) -> None:
+        self.model, self.parts, self.pause = model, parts, pause
+
+    def micro_batches(self, update: int) -> list[Tensor]:
+        batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
+        return list(batch.tensor_split(self.parts))
+
+    def loss(self, windows: Tensor) -> dict[str, Tensor]:
+        time.sleep(self.pause)
+        mean = self.model.loss(self.model.states(windows[:, :-1]), windows[:, 1:])
+        return {"loss": mean * len(windows) / 8}
 
 
 def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -> None:
@@ -29,15 +48,16 @@ def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab=50, layers=2, width=32, heads=2, context=16, dropout=dropout))
-
-    def batch_at(update: int) -> list[Tensor]:
-        batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
-        return list(batch.tensor_split(parts))
-
     with distributed.process_group():
         curve = fit(
-            Windows(model, UPDATES, batch_at, batch=8, pause=pause),
-            OPTIMIZATION,
+            Windows(model, parts, pause),
+            Optimization(
+                learning_rate=lambda update: 1e-2,
+                weight_decay=0.01,
+                clip=1.0,
+                precision="fp32",
+                seed=1,
+            ),
             state=out / "state",
             title="test",
             save_seconds=0.1,
