@@ -26,5 +26,9 @@ class Checkpoints(Callback):
         self._model, self._listed, self._folder = model, listed, folder
 
     def on_update(self, updates: int, row: Row) -> None:
+        self.save(updates)
+
+    def save(self, updates: int) -> None:
+        """Save the model if `updates` is listed."""
         if updates in self._listed:
             self._model.save(self._folder / f"{updates:07d}")

@@ -156,7 +156,7 @@ def _backward(
             is_bf16 = optimization.precision == "bf16"
             with torch.autocast(device.type, torch.bfloat16, enabled=is_bf16):
                 parts = objective.loss(micro_batches[index])
-            parts[objective.losses[0]].backward()
+            parts["loss"].backward()
             losses += torch.stack([parts[name].detach() for name in objective.losses])
         # An all-reduce of one number: all processes wait for the slowest, once a micro-batch.
         if distributed.any_rank(stop_requested()):

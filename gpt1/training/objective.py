@@ -27,7 +27,7 @@ class Objective(ABC, Generic[MicroBatch]):
     model: nn.Module
     updates: int
     losses: tuple[str, ...] = ("loss",)
-    """Names of what `loss` returns, in the order of the curve's columns; the first is minimised."""
+    """Names of what `loss` returns, in the order of the curve's columns; "loss" is minimised."""
     update_cost: UpdateCost | None = None
     """For the speed in the progress bar and in callbacks; None leaves it out."""
 

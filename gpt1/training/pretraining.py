@@ -52,7 +52,7 @@ def pretrain(
         compile_blocks(model)
     checkpoints = Checkpoints(model, params.checkpoints, folder / "checkpoints")
     if distributed.rank() == 0:
-        checkpoints.on_update(0, {})
+        checkpoints.save(0)
     objective = Pretraining(model, batches, params)
     optimization = Optimization(
         learning_rate=partial(
