@@ -20,7 +20,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
     """Write the model that `models.MODEL` describes, its loss curve, and its validation metrics."""
     distributed.launch("stages.pretrain")
     params = entry.section(Model, f"models.{model}")
-    tokenizer = BPETokenizer.load(bpe)
+    tokenizer, place = BPETokenizer.load(bpe), device()
     with (
         distributed.process_group(),
         tracking.run() as run,
@@ -31,7 +31,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             params,
             ShardReader(shards, "train", params.books),
             vocab=len(tokenizer),
-            device=device(),
+            device=place,
             folder=folder,
             title=f"pretrain {model}",
             callbacks=[Recorder(run, ["loss"])],
