@@ -2,11 +2,11 @@
 
     GPT1_REAL_DATA=FOLDER python benchmarks/finetuning.py [paper | demo] [sst2 | mrpc | race]
 
-Both sides have the same network, inputs and losses, under bf16 autocast where the processor has it
-and in fp32 elsewhere, for emulation measures nothing; both pad to the longest of a batch. `same`
-gives both the very same shuffled batches; `own` lets ours batch by length as it really does. The
-batches measured lie evenly between an epoch's shortest and longest. Sides are interleaved step by
-step, for the machine's speed drifts: only ratios count.
+Both sides have the same network, inputs and losses, in bf16 where the processor has it and else in
+fp32; both pad to the longest sequence of a batch. `same` measures both on the same shuffled
+batches, `own` measures ours on batches of similar length, as it trains. The measured batches are
+spread evenly between the shortest and the longest of an epoch. The speed of the machine drifts, so
+the sides are interleaved step by step: compare the ratios alone.
 """
 
 import os
@@ -43,7 +43,7 @@ BF16 = emulation(torch.device("cpu"), torch.bfloat16) <= EMULATED
 
 
 class Plain(torch.nn.Module):
-    """What one writes in an afternoon: `transformers`' network, full logits, a loss each."""
+    """The plain way: the network of `transformers`, full logits, two separate losses."""
 
     def __init__(self, ours: TaskModel) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def main(size: str, name: str) -> None:
 
 
 def spread(batches: list[np.ndarray], inputs: Inputs, rounds: int) -> list[Batch]:
-    """`rounds` whole batches, evenly between the shortest and the longest; one more to warm up."""
+    """`rounds` whole batches from the shortest to the longest, after one more to warm up."""
     whole = [each for each in batches if len(each) == len(batches[0])]
     ordered = sorted(whole, key=lambda each: inputs.lengths[each].max())
     places = [len(ordered) * (2 * n + 1) // (2 * rounds) for n in range(rounds)]
@@ -147,7 +147,7 @@ def predictor(model: torch.nn.Module) -> Callable[[Batch], None]:
 
 
 def report(title: str, sides: dict[str, tuple[Callable[[Batch], None], list[Batch]]]) -> None:
-    """Sides step by step in turn; the sums count, for batches differ in length."""
+    """Print means over all batches, which differ in length; sides take turns step by step."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     rounds = min(len(batches) for _, batches in sides.values())
     for round_ in range(rounds):

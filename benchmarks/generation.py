@@ -1,12 +1,12 @@
-"""Generation and held-out perplexity at the paper's size, against `transformers` and two floors.
+"""Generation and validation perplexity at the paper's size, against `transformers` and a bound.
 
     python benchmarks/generation.py
 
-128 new tokens after 128, greedy, fp32, same weights, both cores. `transformers` keeps no cache for
-this model and reads the whole text again for every token; its time is measured at three lengths
-between 128 and 255 and taken for all 128, for the whole would take half an hour. The floor at batch
-1 is the memory's: every weight is read once a token, at the bandwidth measured between the runs.
-Perplexity: the same windows of 512, a plain loop over `transformers` beside ours.
+Generation: 128 new tokens after 128, greedy, fp32, same weights, both cores. `transformers` has no
+cache for this model and reads the whole text again for every token. All 128 tokens would take half
+an hour, so its time is the mean at three lengths between 128 and 255. The bound at batch 1 is
+memory bandwidth, measured between the runs: every weight is read once a token. Perplexity: the same
+windows of 512 tokens, ours and a plain loop over `transformers`.
 """
 
 import math
@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from transformers import OpenAIGPTLMHeadModel
 
-from gpt1.model.perplexity import held_out
+from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
 
@@ -71,7 +71,9 @@ def perplexity(model: GPT, theirs: OpenAIGPTLMHeadModel) -> None:
     found: dict[str, float] = {}
 
     def ours() -> None:
-        found["gpt1"] = held_out(model, [document], ends_word=ends_word, batch=WINDOWS).loss
+        found["gpt1"] = measure_perplexity(
+            model, [document], ends_word=ends_word, batch=WINDOWS
+        ).loss
 
     def other() -> None:
         windows = ids[:-1].view(WINDOWS, CONFIG.context)

@@ -1,8 +1,8 @@
-"""Kill the driver, a dvc, a stage or the server at a random moment, again and again.
+"""Kill the driver, a dvc process, a stage or the server at random moments.
 
-After each kill one `gpt1 run` has to end in the lock file of an undisturbed run, with nothing left
-running. A dvc dies also at the very moment when it writes `dvc.lock`. Usage:
-python benchmarks/kills.py [HOW_MANY, 100] [SEED, 1]
+After each kill, one `gpt1 run` must leave the lock file of an undisturbed run and no process. Some
+dvc processes are killed while they write `dvc.lock`. Usage:
+python benchmarks/kills.py [KILLS, 100] [SEED, 1]
 """
 
 import collections
@@ -52,10 +52,10 @@ def main() -> None:
         root = project(Path(folder))
         up(root)
         try:
-            lock, usual = undisturbed(root)
+            lock, duration = undisturbed(root)
             for number in itertools.count():
                 victim = VICTIMS[number % len(VICTIMS)]
-                hit = disturbed(root, number, victim, chance.uniform(0, usual))
+                hit = disturbed(root, number, victim, chance.uniform(0, duration))
                 done[victim if hit else "was over before"] += 1
                 check(root, number, lock)
                 print(f"{number:3} {victim:15} {'killed' if hit else 'was over'}", flush=True)

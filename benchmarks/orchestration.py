@@ -1,7 +1,7 @@
-"""`gpt1 run` beside plain `dvc repro`: when nothing changed, and over a matrix of fine-tunes.
+"""Seconds of `gpt1 run` against plain `dvc repro`: nothing changed, and a matrix of fine-tunings.
 
-Both sides work on the same clone of this project, one after the other. Printed: seconds of each
-side and their ratio. Usage: python benchmarks/orchestration.py [noop] [matrix]
+Both sides run on the same clone of this project, one after the other. Usage: python
+benchmarks/orchestration.py [noop] [matrix]
 """
 
 import os
@@ -31,7 +31,7 @@ def main() -> None:
 
 
 def noop(root: Path) -> None:
-    """60 stages with 15 code deps each, nothing changed; the best of three, side by side."""
+    """60 stages with 15 code deps each, nothing changed; the best of three runs, interleaved."""
     subprocess.run(["git", "init", "-q", root], check=True)
     (root / ".dvc").mkdir()
     shutil.copy(ROOT / ".dvc" / "config", root / ".dvc")
@@ -52,7 +52,7 @@ def noop(root: Path) -> None:
 
 
 def matrix(root: Path) -> None:
-    """Eight fine-tunes on two cores: the flow with one thread each, DVC with one and with two."""
+    """Eight fine-tunings on two cores: the flow with 1 thread each, DVC with 1 and with 2."""
     subprocess.run(["git", "clone", "-q", ROOT, root / "clone"], check=True)
     root = root / "clone"
     params = YAML(typ="safe").load(root / "params.yaml")

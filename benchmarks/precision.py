@@ -1,6 +1,6 @@
-"""The loss under bf16 and under fp32, of one small model on the same batches, as a picture.
+"""Plot the loss of a small model in bf16 and in fp32, on the same batches.
 
-dvc repro shards
+Run `dvc repro shards` first. Usage:
 python benchmarks/precision.py data/shards VOCABULARY_SIZE docs/images/precision.png [UPDATES]
 """
 
@@ -43,8 +43,6 @@ def curve(shards: Path, vocab: int, updates: int, precision: str) -> pd.DataFram
             device=torch.device("cpu"),
             folder=Path(folder),
             title=precision,
-            after=lambda update, row: None,
-            record=lambda update, speed: None,
         )
     return rows
 

@@ -2,11 +2,11 @@
 
     python benchmarks/pretraining.py [paper | demo | claims] [bf16 | fp32]
 
-Same weights, same batches, every dropout of the paper on, AdamW fused, both cores. `transformers`
-runs as its users run it, under autocast. Sides are interleaved step by step and the machine's
-matrix-product rate is measured between them, for its speed drifts: only the ratios mean anything.
-Peak memory is that of an update after the first, in a process of its own for each side.
-Without a precision: bf16 where the processor has it, else fp32, for emulation measures nothing.
+Both sides have the same weights and batches, every dropout of the paper, fused AdamW and both
+cores; `transformers` runs under autocast, as its users run it. The speed of the machine drifts, so
+the sides are interleaved step by step, with the rate of a matrix product measured between them:
+compare the ratios alone. Peak memory is that of the second update, in a separate process for each
+side. The default precision is bf16 where the processor has it, else fp32.
 """
 
 import statistics
@@ -123,8 +123,8 @@ if __name__ == "__main__":
     precision = precision or ("bf16" if emulation(CPU, PRECISIONS["bf16"]) <= EMULATED else "fp32")
     if side:
         step = step_of(side, size, precision)
-        step()  # Adam's moments are there from now on, and what was needed to begin is gone
-        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        step()  # allocates AdamW's moments and frees what start-up needed
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
         step()
         status = Path("/proc/self/status").read_text()
         print(int(status.split("VmHWM:")[1].split()[0]) / 1000)

@@ -1,9 +1,9 @@
-"""The shard reader, beside a NumPy memory map of the same ids.
+"""Tokens a second of the shard reader, against a NumPy memory map of the same ids.
 
-    python benchmarks/shards.py [MILLIONS OF TOKENS ...]     # 20 and 200, unless told otherwise
+    python benchmarks/shards.py [MILLIONS OF TOKENS ...]     # default: 20 and 200
 
-Both deliver the same training batches: 64 windows of 512 + 1 tokens as int64, in random order.
-Memory is what the process has for itself at its peak; mapped pages are the system's to take back.
+Both read the same training batches: 64 windows of 512 + 1 tokens as int64, in random order. Memory
+is anonymous memory alone: the system can take mapped pages back.
 """
 
 import os
@@ -27,7 +27,7 @@ BOOK = 150_000
 def main() -> None:
     """Print both sides for each size."""
     for millions in map(int, sys.argv[1:] or ["20", "200"]):
-        pid = os.fork()  # the peak of one size must not hide that of the next
+        pid = os.fork()  # each size has a peak of its own
         if not pid:
             _compare(millions)
             os._exit(0)
@@ -52,7 +52,7 @@ def _compare(millions: int) -> None:
         windows.batch([0])
         order = random.permutation(len(mapped) // CONTEXT - 1)
         ours = theirs = 0.0
-        for step in range(BATCHES):  # turn by turn, for the machine's speed drifts
+        for step in range(BATCHES):  # interleaved, because the speed of the machine drifts
             chosen = np.arange(step * BATCH, (step + 1) * BATCH) % len(windows)
             start = time.perf_counter()
             windows.batch(chosen)
@@ -74,7 +74,7 @@ def _compare(millions: int) -> None:
 
 
 def _own_memory() -> float:
-    """Megabytes of this process that no file backs."""
+    """Megabytes of anonymous memory of this process."""
     status = Path("/proc/self/status").read_text()
     line = next(line for line in status.splitlines() if line.startswith("RssAnon"))
     return int(line.split()[1]) / 1000

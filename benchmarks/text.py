@@ -1,12 +1,12 @@
-"""The text chain and BPE training, each beside the plain way to do it.
+"""Megabytes a second of encoding and of BPE training, each against the plain way.
 
     GPT1_REAL_DATA=FOLDER python benchmarks/text.py     # novels and the released vocabulary
     python benchmarks/text.py                           # the King James Bible, a vocabulary of it
 
-The plain chain is the released one: a loop over texts and tokens with a cache of words. It is told
-nothing new here: it is the transcription that the tests prove ours against. Both give equal ids,
-which is checked. The first text is encoded once before the clock starts, for the libraries to load;
-`cold` is a new tokenizer, `warm` one that has seen the texts.
+The plain way to encode is that of the released code: a loop over texts and tokens with a cache of
+words. It is the transcription that the tests compare ours with; both must give equal ids. The first
+text is encoded once before measuring, so that the libraries are loaded. `cold` is a new tokenizer,
+`warm` one that has seen the texts.
 """
 
 import os
@@ -48,7 +48,7 @@ def _chain(texts: list[str], size: float, tokenizer: BPETokenizer) -> None:
     reference.encode(texts[0][:1000])
     times = {"released": 0.0, "cold": 0.0, "warm": 0.0}
     equal = True
-    for text in texts:  # turn by turn, for the machine's speed drifts
+    for text in texts:  # interleaved, because the speed of the machine drifts
         start = time.perf_counter()
         expected = reference.encode(text)
         between = time.perf_counter()
@@ -91,7 +91,7 @@ def _encode(text: str, vocabulary: tuple[dict[str, int], list[tuple[str, str]]])
 
 
 def _training(texts: list[str]) -> None:
-    """The same words for both; the library on its own numbers characters anew in every run."""
+    """Both get the same word counts. The library numbers characters differently in every run."""
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     counts = count_words(texts)

@@ -1,13 +1,13 @@
 """Questions a second of zero-shot scoring, against a plain batched loop over `transformers`.
 
-Single sentences come in three shapes: with nothing in common; with two words compared after each,
-as in SST-2; and those of the real CoLA (with GPT1_REAL_DATA), which begin alike: blocks of
-neighbours out of all in order, so that they share what all would.
+Single sentences come in three kinds: sentences that share nothing; sentences that are each followed
+by two words to compare, as in SST-2; and those of the real CoLA (with GPT1_REAL_DATA), many of
+which begin alike: blocks of neighbours in sorted order, which share as much as all sentences would.
 
 All sides have the same weights at the paper's size, the same token ids, fp32 and both cores. The
 loop has one padded sequence for each answer and takes the log-softmax over all logits of a batch.
-It runs twice: with the questions as they come, and sorted by length, as evaluation tools do. Rounds
-are interleaved, for the machine's speed drifts.
+It runs twice: with the questions in their order, and sorted by length, as evaluation tools do. The
+speed of the machine drifts, so rounds are interleaved.
 """
 
 import os

@@ -300,12 +300,13 @@ def generate(
     import torch
 
     from gpt1.device import use_cores
-    from gpt1.model import files, sampling
+    from gpt1.model import sampling
+    from gpt1.model.loading import load_model
     from gpt1.tokens.bpe import BPETokenizer
     from gpt1.tokens.detokenize import detokenize
 
     use_cores()
-    model, tokenizer = files.load(directory), BPETokenizer.load(directory)
+    model, tokenizer = load_model(directory), BPETokenizer.load(directory)
     prompt = torch.tensor([tokenizer.encode(text)])
     if not prompt.numel():
         raise UserError("there is no word to go on from; give a text")

@@ -16,7 +16,7 @@ from gpt1.analysis.estimate import ACCELERATORS, UTILISATION, Training
 from gpt1.analysis.report.paper import PETAFLOP_DAY, PETAFLOP_DAYS
 from gpt1.device import device
 from gpt1.errors import UserError
-from gpt1.model import files
+from gpt1.model import openai_gpt
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
 from pipelines.graph import Graph
@@ -125,7 +125,7 @@ def imported(name: str) -> Model | None:
     """As the params of a model would say it, once it is imported."""
     if not (directory := Path(f"models/{name}")).is_dir():
         return None
-    sizes = files.transformer_config(directory)
+    sizes = openai_gpt.load_config(directory)
     return changed(PAPER, **{key: value for key, value in sizes.items() if key in vars(PAPER)})
 
 

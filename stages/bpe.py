@@ -6,7 +6,7 @@ from gpt1.files import publish
 from gpt1.params import BPE
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.documents import count_document_words
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(documents: Path, out: Path) -> None:
@@ -14,7 +14,7 @@ def main(documents: Path, out: Path) -> None:
     params = entry.section(BPE, "bpe")
     with (
         tracking.run() as run,
-        work.folder("bpe", params, documents, work.TOKENS) as scratch,
+        state.folder("bpe", params, documents, state.TOKENS) as scratch,
         publish(out) as folder,
     ):
         run.params(params)

@@ -1,4 +1,4 @@
-"""The models along the way of a pretraining, which leaves them in its model's folder."""
+"""The checkpoints of a pretraining, in the folder of its model."""
 
 import json
 from collections.abc import Iterator
@@ -6,9 +6,9 @@ from pathlib import Path
 
 
 def checkpoints(model: Path, pretraining: Path) -> Iterator[tuple[int, Path]]:
-    """The checkpoints of `model` by their update; last the model itself, after all updates.
+    """Yield (updates, directory) of each checkpoint of `model`, and last of the model itself.
 
-    `pretraining` is the metrics file of its stage, which tells how many those are.
+    `pretraining` is the metrics file of its stage, which has the number of updates.
     """
     updates = json.loads(pretraining.read_text())["updates"]
     for directory in sorted((model / "checkpoints").glob("*")):

@@ -6,7 +6,7 @@ from pathlib import Path
 from gpt1.corpus.clean_corpus import clean_corpus
 from gpt1.files import publish, sha256, write_json
 from gpt1.params import Clean
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(raw: Path, out: Path, metrics: Path) -> None:
@@ -14,7 +14,7 @@ def main(raw: Path, out: Path, metrics: Path) -> None:
     params = entry.section(Clean, "clean")
     with (
         tracking.run() as run,
-        work.folder("clean", params, raw, work.CORPUS, work.TOKENS) as scratch,
+        state.folder("clean", params, raw, state.CORPUS, state.TOKENS) as scratch,
         publish(out) as folder,
     ):
         run.params(params)

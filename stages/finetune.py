@@ -8,22 +8,23 @@ import torch
 
 from gpt1.device import device
 from gpt1.files import publish, sha256
-from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
+from gpt1.model.loading import load_model
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks import predictions as answers
-from gpt1.tasks.finetuning import CURVE, finetune
+from gpt1.tasks.finetuning import FineTuning, finetune
 from gpt1.tasks.model import TaskModel
 from gpt1.tokens.bpe import BPETokenizer
-from stages import comparison, entry, tracking, work
+from stages import comparison, entry, state, tracking
+from stages.recorder import Recorder
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
     """Fine-tune `model` on `task`; write it, its curve, and its predictions on the other splits."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
-    run(recipe, model.name, seed, files.load, **paths)
+    run(recipe, model.name, seed, load_model, **paths)
 
 
 def run(
@@ -49,7 +50,7 @@ def run(
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
         tracking.run() as record,
-        work.folder(f"finetune@{out.name}", recipe, task, model, *work.TUNING) as folder,
+        state.folder(f"finetune@{out.name}", recipe, task, model, *state.FINETUNING) as folder,
     ):
         names = {"task": described.name, "model": name, "seed": seed}
         record.params(names)
@@ -67,7 +68,7 @@ def run(
             seed=seed,
             state=folder / "state.safetensors",
             title=f"finetune {out.name}",
-            after=lambda update, row: record.metrics({k: row[k] for k in CURVE[1:]}, step=update),
+            callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
         )
         scores = dict(tuned.scores(held_out))
         with publish(out) as beside:

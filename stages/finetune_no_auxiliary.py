@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.params import Finetune
 from stages import entry, finetune
 
@@ -13,7 +13,7 @@ def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, cu
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
-    finetune.run(without, "no_auxiliary", seed, files.load, **paths)
+    finetune.run(without, "no_auxiliary", seed, load_model, **paths)
 
 
 if __name__ == "__main__":

@@ -1,24 +1,24 @@
-"""A model that others trained, as one of `models/`."""
+"""`import@NAME`: make `models/NAME` from weights that others trained."""
 
 from pathlib import Path
 
 from gpt1.files import write_json
-from gpt1.model import files
 from gpt1.model.importing import import_model
+from gpt1.model.loading import load_model
 from gpt1.params import Imported
 from stages import entry, tracking
 
 
 def main(model: str, source: Path, out: Path, metrics: Path) -> None:
-    """Import a directory of `transformers` or the weights released with the paper.
+    """Import a directory of `transformers`, or the weights released with the paper.
 
-    Its metrics say what those of a pretraining say to the stages behind: no update was made here.
+    The metrics have the keys that downstream stages read from those of a pretraining: 0 updates.
     """
     params = entry.section(Imported, f"imported.{model}")
     with tracking.run() as run:
         run.params(params)
         import_model(source, out)
-    parameters = sum(weight.numel() for weight in files.load(out).parameters())
+    parameters = sum(weight.numel() for weight in load_model(out).parameters())
     write_json(metrics, {"parameters": parameters, "updates": 0})
 
 

@@ -1,29 +1,30 @@
-"""A language model trained on the shards, and its loss curve."""
+"""`pretrain@NAME`: train a language model on the shards."""
 
 import shutil
 from pathlib import Path
 
 from gpt1.device import device
 from gpt1.files import publish, write_json
-from gpt1.model.perplexity import held_out
+from gpt1.model.perplexity import measure_perplexity
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
 from gpt1.training.cost import training_operations
-from gpt1.training.pretraining import pretrain, thinned
-from stages import entry, tracking, work
+from gpt1.training.pretraining import downsample, pretrain
+from stages import entry, state, tracking
+from stages.recorder import Recorder
 
 
 def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
-    """Train the model that the section `models.MODEL` describes."""
+    """Write the model that `models.MODEL` describes, its loss curve, and its validation metrics."""
     distributed.launch("stages.pretrain")
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
     with (
-        distributed.joined(),
+        distributed.process_group(),
         tracking.run() as run,
-        work.folder(f"pretrain@{model}", params, shards, bpe, *work.TRAINING) as folder,
+        state.folder(f"pretrain@{model}", params, shards, bpe, *state.TRAINING) as folder,
     ):
         run.params(params)
         trained, rows = pretrain(
@@ -33,13 +34,10 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             device=place,
             folder=folder,
             title=f"pretrain {model}",
-            after=lambda update, row: run.metrics({"loss": row["loss"]}, step=update),
-            record=lambda update, speed: run.metrics(
-                {f"speed/{name}": value for name, value in speed.items()}, step=update
-            ),
+            callbacks=[Recorder(run, ["loss"])],
         )
-        distributed.others_end()
-        valid = held_out(
+        distributed.exit_nonzero_ranks()
+        valid = measure_perplexity(
             trained,
             (ids for _, ids in ShardReader(shards, "valid").documents()),
             ends_word=tokenizer.ends_word(),
@@ -59,7 +57,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             * params.batch
             * params.context
             * training_operations(trained.config),
-            "train": {"loss": thinned(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
+            "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
         with publish(out) as beside:
@@ -68,7 +66,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             if (folder / "checkpoints").exists():
                 shutil.copytree(folder / "checkpoints", beside / "checkpoints")
         with publish(curve) as beside:
-            thinned(rows).to_csv(beside, index=False)
+            downsample(rows).to_csv(beside, index=False)
         write_json(metrics, summary)
         run.metrics({f"valid/{name}": value for name, value in scores.items()})
         run.artifact(curve)

@@ -5,14 +5,14 @@ from pathlib import Path
 
 from gpt1.corpus.sources import file_stats, store_books
 from gpt1.files import publish
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(path: Path, out: Path) -> None:
     """Write `books/ID.txt`, and `manifest.jsonl` with a line for each book."""
     with (
         tracking.run() as run,
-        work.folder("raw", {"files": file_stats(path)}, work.CORPUS / "sources") as scratch,
+        state.folder("raw", {"files": file_stats(path)}, state.CORPUS / "sources") as scratch,
         publish(out) as folder,
     ):
         run.params({"path": str(path)})

@@ -1,11 +1,11 @@
-"""What a language model writes as its pretraining goes on."""
+"""`samples@MODEL`: text from each checkpoint of a language model."""
 
 from pathlib import Path
 
 import torch
 
 from gpt1.files import write_json
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.model.sampling import generate
 from gpt1.params import Samples
 from gpt1.tokens.bpe import BPETokenizer
@@ -16,22 +16,22 @@ from stages.checkpoints import checkpoints
 def main(*, model: Path, pretraining: Path, out: Path) -> None:
     """Continue the prompt with every checkpoint of `model` and with the model itself."""
     params = entry.section(Samples, "samples")
-    torch.set_num_threads(1)  # other counts give other bits
+    torch.set_num_threads(1)  # results are bit-identical only for the same number of threads
     tokenizer = BPETokenizer.load(model)
     prompt = torch.tensor([tokenizer.encode(params.prompt)])
     rows = []
     with tracking.run() as run:
         run.params(params)
         for update, directory in checkpoints(model, pretraining):
-            found = generate(
-                files.load(directory),
+            tokens = generate(
+                load_model(directory),
                 prompt,
                 params.tokens,
                 temperature=params.temperature,
                 top_k=params.top_k,
                 seed=params.seed,
             )
-            text = tokenizer.decode([int(token) for token in torch.cat(list(found))])
+            text = tokenizer.decode([int(token) for token in torch.cat(list(tokens))])
             rows.append({"update": update, "text": text})
     write_json(out, {"prompt": params.prompt, "samples": rows})
 

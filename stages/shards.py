@@ -4,14 +4,14 @@ from pathlib import Path
 
 from gpt1.files import publish
 from gpt1.tokens.documents import encode_documents
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(documents: Path, bpe: Path, out: Path) -> None:
     """Write `train-*.parquet` and `valid-*.parquet`."""
     with (
         tracking.run() as run,
-        work.folder(out.name, {}, documents, bpe, work.TOKENS) as scratch,
+        state.folder(out.name, {}, documents, bpe, state.TOKENS) as scratch,
         publish(out) as folder,
     ):
         folder.mkdir()

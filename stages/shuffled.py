@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from gpt1.corpus.shuffling import shuffle_sentences
 from gpt1.files import iterate_rows, publish
 from gpt1.tokens.shards import sample_books
-from stages import entry, tracking, work
+from stages import entry, state, tracking
 
 
 def main(*, documents: Path, books: float, seed: int, out: Path) -> None:
@@ -19,7 +19,7 @@ def main(*, documents: Path, books: float, seed: int, out: Path) -> None:
     """
     with (
         tracking.run() as run,
-        work.folder(out.name, {"seed": seed, "books": books}, documents) as scratch,
+        state.folder(out.name, {"seed": seed, "books": books}, documents) as scratch,
         publish(out) as folder,
     ):
         run.params({"seed": seed, "books": books})

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from gpt1.analysis.zero_shot.heuristics import ZeroShotTask
 from gpt1.device import device
 from gpt1.files import publish, write_json
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.params import ZeroShot
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
@@ -26,7 +26,7 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": asked.split})
         for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
-            score = asked.score(files.load(directory).to(place))
+            score = asked.score(load_model(directory).to(place))
             rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
             run.metrics({"score": score}, step=update)
     with publish(curve) as beside:

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"entry", "tracking", "work"}
+HELPERS = {"entry", "recorder", "state", "tracking"}
 STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
 
 
@@ -38,7 +38,7 @@ def test_every_stage_runs_its_own_module_and_depends_on_it() -> None:
         assert f"stages/{module}.py" in body["deps"], name
 
 
-PLACES_THE_WORK = {"stages.entry", "stages.tracking", "stages.comparison", "stages.work"}
+PLACES_THE_WORK = {f"stages.{name}" for name in (*HELPERS, "comparison")}
 """How a stage starts, is recorded and keeps its state: none of it changes a result."""
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gpt1.analysis.zero_shot.heuristics import read_examples
-from gpt1.model.cross_entropy import CHUNK
+from gpt1.model.kernels.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model, paper
 from gpt1.tasks import table

@@ -1,4 +1,4 @@
-"""What every language model here can do, whatever makes its states."""
+"""The interface of a language model, and what does not depend on the network."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,29 +8,29 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt1.model.cross_entropy import linear_cross_entropy
+from gpt1.model.kernels import linear_cross_entropy
 
 INITIAL_DEVIATION = 0.02
 
 
 class LanguageModel(nn.Module):
-    """States from tokens, and next-token logits from states by the token embedding.
+    """A network that turns tokens into states; the token embedding is the output layer too.
 
-    B sequences, T tokens each, C = width, V = vocabulary.
+    Shapes: B sequences, T tokens each, C = width, V = vocabulary.
     """
 
     config: Any
     tokens: nn.Embedding
 
     def states(self, tokens: Tensor, *, cache: Any = None) -> Tensor:
-        """The last layer's output for every token: int64 (B, T) to (B, T, C).
+        """The last layer's output for each token: int64 (B, T) to (B, T, C).
 
-        With a cache, `tokens` follow those that it has seen: a whole prompt first, then one by one.
+        `tokens` continue those that `cache` has seen: first the whole prompt, then one at a time.
         """
         raise NotImplementedError
 
     def new_cache(self, batch: int) -> Any:
-        """An empty cache for `batch` sequences; its `length` counts the tokens it has seen."""
+        """An empty cache for `batch` sequences; its `length` counts the tokens that it has seen."""
         raise NotImplementedError
 
     def save(self, directory: Path) -> None:
@@ -39,19 +39,19 @@ class LanguageModel(nn.Module):
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote; in evaluation mode."""
+        """Read what `save` wrote, in evaluation mode. Raises UserError for a damaged directory."""
         raise NotImplementedError
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens, int64 (B, T) with T at most the context, to next-token logits (B, T, V)."""
+        """Next-token logits: int64 (B, T), T at most the context, to (B, T, V)."""
         return F.linear(self.states(tokens), self.tokens.weight)
 
     def loss(self, states: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
-        """Cross-entropy, in nats, of the language model on `targets` after `states`.
+        """Cross-entropy of `targets` as the tokens that follow `states`, in nats.
 
-        Targets int64 (B, T) after states (B, T, C), or (N,) after (N, C). The mean over all
-        targets; with `weights` of their shape, the sum of each target's loss times its weight. The
-        logits of all the targets are never held at once.
+        States (B, T, C) with targets int64 (B, T), or (N, C) with (N,). The mean over all targets,
+        or with `weights`, of the targets' shape, their weighted sum. The logits of all targets are
+        never held at once.
         """
         targets = targets.reshape(-1)
         if weights is None:
@@ -60,7 +60,7 @@ class LanguageModel(nn.Module):
         return linear_cross_entropy(states, self.tokens.weight, targets, weights.reshape(-1))
 
     def add_special_tokens(self, count: int) -> None:
-        """Append `count` rows, drawn from N(0, 0.02), to the vocabulary."""
+        """Append `count` rows to the token embedding, drawn from N(0, 0.02)."""
         rows = torch.randn(count, self.config.width, device=self.tokens.weight.device)
         weight = torch.cat([self.tokens.weight.detach(), rows * INITIAL_DEVIATION])
         self.tokens = nn.Embedding.from_pretrained(weight, freeze=False)

@@ -1,8 +1,8 @@
-"""The paper's comparison: an LSTM of one layer and 2,048 units, used like the transformer.
+"""The paper's baseline: an LSTM with one layer of 2,048 units, used like the transformer.
 
-Section 5 of the paper names it and says no more. Here the token embedding is as wide as the LSTM
-and is the output matrix too, as in the transformer, and dropout follows the embeddings and each
-layer. The recurrent weights start as PyTorch starts them.
+Section 5 of the paper names it and gives no details. Here the token embedding is as wide as the
+LSTM and is the output layer too, as in the transformer; dropout follows the embedding and each
+layer; the recurrent weights have PyTorch's initialisation.
 """
 
 from dataclasses import asdict, dataclass, field
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from gpt1.errors import UserError
-from gpt1.model import files
+from gpt1.model.directory import assign_weights, read_model, write_model
 from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
 
 Hidden = tuple[Tensor, Tensor]
@@ -21,7 +21,7 @@ Hidden = tuple[Tensor, Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class LSTMConfig:
-    """The paper's size is one layer of width 2,048. The context is that of the training windows."""
+    """The paper's size is one layer of width 2,048. `context` is the length of training windows."""
 
     vocab: int
     layers: int
@@ -32,6 +32,8 @@ class LSTMConfig:
 
 class LSTM(LanguageModel):
     """A language model: token embeddings, LSTM layers, and the token embedding again."""
+
+    MODEL_TYPE = "gpt1-lstm"
 
     def __init__(self, config: LSTMConfig) -> None:
         super().__init__()
@@ -44,10 +46,10 @@ class LSTM(LanguageModel):
         nn.init.normal_(self.tokens.weight, std=INITIAL_DEVIATION)
 
     def states(self, tokens: Tensor, *, cache: "Cache | None" = None) -> Tensor:
-        """The last layer's output for every token: int64 (B, T) to (B, T, C)."""
+        """The last layer's output for each token: int64 (B, T) to (B, T, C)."""
         cache = cache or self.new_cache(len(tokens))
         x = self.dropout(self.tokens(tokens))  # (B, T, C)
-        with torch.autocast(x.device.type, enabled=_autocasts(x.device.type)):
+        with torch.autocast(x.device.type, enabled=_uses_autocast(x.device.type)):
             for index, layer in enumerate(self.layers):
                 x, cache.hidden[index] = layer(x, cache.hidden.get(index))
                 x = self.dropout(x)
@@ -55,34 +57,34 @@ class LSTM(LanguageModel):
         return x
 
     def new_cache(self, batch: int) -> "Cache":
-        """Nothing seen yet."""
+        """An empty cache."""
         return Cache()
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `model.safetensors`."""
-        config = {"model_type": files.LSTM_TYPE, **asdict(self.config)}
-        files.write(directory, config, self.state_dict())
+        config = {"model_type": self.MODEL_TYPE, **asdict(self.config)}
+        write_model(directory, config, self.state_dict())
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read what `save` wrote; in evaluation mode."""
-        config, tensors = files.read(directory)
-        if config.pop("model_type", None) != files.LSTM_TYPE:
+        """Read what `save` wrote, in evaluation mode. Raises UserError for another network."""
+        config, tensors = read_model(directory)
+        if config.pop("model_type", None) != cls.MODEL_TYPE:
             raise UserError(f"{directory}: no LSTM, see model_type in its config.json")
         model = cls(LSTMConfig(**config))
-        files.fill(model, tensors, directory)
+        assign_weights(model, tensors, directory)
         return model
 
 
-def _autocasts(device: str) -> bool:
-    """A processor that only emulates bf16 has no LSTM in it: there it stays fp32."""
+def _uses_autocast(device: str) -> bool:
+    """PyTorch has no bf16 LSTM for a processor that only emulates bf16; it stays fp32 there."""
     native = device != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
     return torch.is_autocast_enabled(device) and native
 
 
 @dataclass
 class Cache:
-    """Each layer's last hidden and cell state, after `length` tokens."""
+    """The last hidden and cell state of each layer, after `length` tokens."""
 
     length: int = 0
     hidden: dict[int, Hidden] = field(default_factory=dict)

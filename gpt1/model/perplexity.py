@@ -1,4 +1,4 @@
-"""How well a language model predicts text that it was not trained on."""
+"""Perplexity of a language model on validation documents."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class Perplexity:
     """Sums over whole documents; the first token of a document is given, not predicted."""
 
     nats: float
     tokens: int
     words: int
-    """Tokens that end a word: the same number whatever the vocabulary."""
+    """Tokens that end a word; the number does not depend on the vocabulary."""
 
     @property
     def loss(self) -> float:
@@ -29,23 +29,23 @@ class HeldOut:
 
     @property
     def perplexity(self) -> float:
-        """Per token, as the paper reports it."""
+        """Per token, as in the paper."""
         return math.exp(self.loss)
 
     @property
     def perplexity_per_word(self) -> float:
-        """Per word, punctuation marks and line ends counted as words: vocabularies compare."""
+        """Per word, punctuation marks and line ends included; comparable across vocabularies."""
         return math.exp(self.nats / self.words)
 
 
-def held_out(
+def measure_perplexity(
     model: "LanguageModel", documents: Iterable[np.ndarray], *, ends_word: np.ndarray, batch: int
-) -> HeldOut:
-    """Score `documents` (token ids each), `batch` windows at a time.
+) -> Perplexity:
+    """Score `documents`, token ids (length,) each, `batch` windows at a time.
 
-    The context rule: a document is cut into stretches of `context` predictions, and a token is
-    predicted from those before it in its stretch, 256 of them on average at the paper's size.
-    `ends_word[id]` tells whether the token ends a word.
+    A document is cut into windows of `context` predictions, and a token is predicted from those
+    before it in its window: 256 on average at the paper's size. `ends_word`, bool (V,), tells which
+    tokens end a word.
     """
     device = next(model.parameters()).device
     nats, tokens, words = 0.0, 0, 0
@@ -53,16 +53,17 @@ def held_out(
     with torch.inference_mode():
         for windows, weights in _batches(documents, model.config.context, batch):
             ids = windows.to(device)
+            # .item() waits for the device, once a batch.
             nats += model.loss(model.states(ids[:, :-1]), ids[:, 1:], weights.to(device)).item()
             tokens += int(weights.sum())
             words += int(ends_word[windows[:, 1:][weights > 0]].sum())
-    return HeldOut(nats, tokens, words)
+    return Perplexity(nats, tokens, words)
 
 
 def _batches(
     documents: Iterable[np.ndarray], context: int, batch: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Windows (n, context + 1), and weights (n, context) that are 0 behind a document's end."""
+    """Windows (n, context + 1), and weights (n, context) that are 0 after a document's end."""
     windows = torch.zeros(batch, context + 1, dtype=torch.int64)
     weights = torch.zeros(batch, context)
     row = 0

@@ -1,4 +1,4 @@
-"""Text from a language model, token by token."""
+"""Generate text with a language model, token by token."""
 
 from collections.abc import Iterator
 
@@ -19,12 +19,12 @@ def generate(
     top_p: float = 1.0,
     seed: int = 0,
 ) -> Iterator[Tensor]:
-    """Yield `count` next tokens, int64 (B,) each, after `tokens`, int64 (B, T) with T at least 1.
+    """Yield the `count` tokens, int64 (B,) each, that follow `tokens`, int64 (B, T), T at least 1.
 
-    temperature: 0 always takes the most probable token (greedy).
-    top_k, top_p: draw from the `top_k` most probable ones (0: all), and from the fewest that have
-    at least `top_p` of the probability together.
-    When the context is full, its later half is read again as the beginning of a new one.
+    temperature: 0 takes the most probable token (greedy).
+    top_k: draw from the `top_k` most probable tokens (0: all).
+    top_p: draw from the fewest tokens with a probability of at least `top_p` together.
+    When the context is full, its later half becomes the prompt of an empty cache.
     """
     context = model.config.context
     random = torch.Generator(device=tokens.device).manual_seed(seed)
@@ -45,14 +45,14 @@ def generate(
 def choose(
     logits: Tensor, temperature: float, top_k: int, top_p: float, random: torch.Generator
 ) -> Tensor:
-    """One token for each row of logits: (B, V) to int64 (B,)."""
+    """One token for each row: logits (B, V) to int64 (B,)."""
     if temperature == 0:
         return logits.argmax(-1)
     ordered, tokens = (logits / temperature).sort(-1, descending=True)
     if top_k:
         ordered[:, top_k:] = -torch.inf
     probabilities = ordered.softmax(-1)
-    before = probabilities.cumsum(-1) - probabilities  # of the more probable ones together
-    probabilities[(before >= top_p) & (before > 0)] = 0  # the likeliest one is always there
+    before = probabilities.cumsum(-1) - probabilities  # of more probable tokens
+    probabilities[(before >= top_p) & (before > 0)] = 0  # keeps the most probable
     drawn = torch.multinomial(probabilities, 1, generator=random)  # (B, 1)
     return tokens.gather(-1, drawn)[:, 0]

@@ -1,14 +1,14 @@
 """The network of GPT-1: a decoder-only transformer that normalises after each residual sum.
 
-Section 3.1 of "Improving Language Understanding by Generative Pre-Training" (Radford et al., 2018),
-whose equations are those of Vaswani et al. (2017) without the encoder.
+Source: section 3.1 of "Improving Language Understanding by Generative Pre-Training" (Radford et
+al., 2018), with the equations of Vaswani et al. (2017) without the encoder.
 
 Shapes: B sequences, T tokens each, C = width, H heads of size D = C / H, V = vocabulary.
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -16,12 +16,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt1.model import files
+from gpt1.model import openai_gpt
+from gpt1.model.directory import assign_weights
+from gpt1.model.kernels import causal_attention, gelu_linear
 from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
-from gpt1.model.recomputed import dropped_product, gelu_linear
 
-QUERY_BLOCK = 64
-Extend = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+AppendKV = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Takes the keys and values of new tokens, returns those of the whole sequence so far."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,44 +53,47 @@ class GPT(LanguageModel):
         self,
         tokens: Tensor,
         positions: Tensor | None = None,
-        visible: Tensor | None = None,
+        mask: Tensor | None = None,
         *,
-        cache: "Cache | None" = None,
+        cache: "KVCache | None" = None,
     ) -> Tensor:
-        """The last block's output for every token: (B, T) to (B, T, C).
+        """The last block's output for each token: int64 (B, T) to (B, T, C).
 
-        A row may hold several texts that share their beginning: `positions`, int64 (B, T), then
-        says where each token stands in its text, and `visible`, bool (B, 1, T, T), which tokens it
-        sees. By default a row is one text, and a token sees itself and those before it.
-        With a cache, `tokens` follow those that it has seen: a whole prompt first, then one by one.
+        By default a row is one text, and a token attends to itself and those before it. A row that
+        holds several texts with a common beginning needs `positions`, int64 (B, T), the place of
+        each token in its text, and `mask`, bool (B, 1, T, T), True where a token attends.
+        `tokens` continue those that `cache` has seen: first the whole prompt, then one at a time.
         """
         if positions is None:
             start = cache.length if cache else 0
             positions = torch.arange(start, start + tokens.shape[1], device=tokens.device)  # (T,)
         x = self.dropout(self.tokens(tokens) + self.positions(positions))  # (B, T, C)
         for layer, block in enumerate(self.blocks):
-            x = block(x, visible, cache.layer(layer) if cache else None)
+            x = block(x, mask, partial(cache.append, layer) if cache else None)
         if cache:
             cache.length += tokens.shape[1]
         return x
 
-    def new_cache(self, batch: int) -> "Cache":
-        """An empty cache for `batch` sequences, as long as the context."""
+    def new_cache(self, batch: int) -> "KVCache":
+        """An empty cache for `batch` sequences; it has memory for the whole context."""
         weight, size = self.tokens.weight, self.config.width // self.config.heads
         shape = (self.config.layers, 2, batch, self.config.heads, self.config.context, size)
-        return Cache(torch.empty(shape, device=weight.device, dtype=weight.dtype))
+        return KVCache(torch.empty(shape, device=weight.device, dtype=weight.dtype))
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `model.safetensors`, which `transformers` opens too."""
-        files.save_transformer(directory, vars(self.config), self.state_dict())
+        openai_gpt.save(directory, vars(self.config), self.state_dict())
 
     @classmethod
     def load(cls, directory: Path) -> Self:
-        """Read a model directory, ours or one of `transformers`; in evaluation mode."""
-        config, tensors = files.load_transformer(directory)
-        with torch.device("meta"):
+        """Read a directory that `save` or `transformers` wrote, in evaluation mode.
+
+        Raises UserError when a file is missing or damaged, or for another network.
+        """
+        config, tensors = openai_gpt.load(directory)
+        with torch.device("meta"):  # allocates and initialises nothing: the weights are assigned
             model = cls(GPTConfig(**config))
-        files.fill(model, tensors, directory)
+        assign_weights(model, tensors, directory)
         return model
 
 
@@ -104,9 +108,9 @@ class Block(nn.Module):
         self.feed_forward_norm = nn.LayerNorm(config.width, eps=1e-5)
 
     def forward(  # (B, T, C) to (B, T, C)
-        self, x: Tensor, visible: Tensor | None = None, extend: "Extend | None" = None
+        self, x: Tensor, mask: Tensor | None = None, append: AppendKV | None = None
     ) -> Tensor:
-        x = self.attention_norm(x + self.attention(x, visible, extend))
+        x = self.attention_norm(x + self.attention(x, mask, append))
         return self.feed_forward_norm(x + self.feed_forward(x))
 
 
@@ -121,18 +125,18 @@ class Attention(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
 
     def forward(  # (B, T, C) to (B, T, C)
-        self, x: Tensor, visible: Tensor | None = None, extend: "Extend | None" = None
+        self, x: Tensor, mask: Tensor | None = None, append: AppendKV | None = None
     ) -> Tensor:
         B, T, C = x.shape
         split = self.queries_keys_values(x).view(B, T, 3, self.heads, C // self.heads)
         q, k, v = split.permute(2, 0, 3, 1, 4)  # each (B, H, T, D)
-        if extend:
-            k, v = extend(k, v)  # those of the whole sequence so far
+        if append:
+            k, v = append(k, v)  # of the whole sequence so far
         dropout = self.dropout.p if self.training else 0.0
-        if visible is None:
-            mixed = causal_attention(q, k, v, dropout)  # (B, H, T, D)
+        if mask is None:
+            mixed = causal_attention(q, k, v, dropout)  # softmax(q k' / sqrt(D)) v: (B, H, T, D)
         else:
-            mixed = F.scaled_dot_product_attention(q, k, v, visible, dropout)
+            mixed = F.scaled_dot_product_attention(q, k, v, mask, dropout)
         return self.dropout(self.output(mixed.transpose(1, 2).reshape(B, T, C)))
 
 
@@ -149,43 +153,18 @@ class FeedForward(nn.Module):
         return self.dropout(gelu_linear(self.expand(x), self.contract.weight, self.contract.bias))
 
 
-def causal_attention(q: Tensor, k: Tensor, v: Tensor, dropout: float) -> Tensor:
-    """softmax(q k' / sqrt(D)) v, each of (B, H, T, D), where a query sees no later key.
-
-    A single query is the last one, and sees all keys.
-    Dropout of the probabilities takes PyTorch's own kernel off its fast path on the CPU, so there
-    a block of queries at a time meets the keys up to its end: half the work of a mask.
-    """
-    if not dropout or q.device.type != "cpu":
-        return F.scaled_dot_product_attention(q, k, v, None, dropout, is_causal=q.shape[2] > 1)
-    T, D = q.shape[-2:]
-    q = q / math.sqrt(D)
-    mixed = []
-    for start in range(0, T, QUERY_BLOCK):
-        end = min(start + QUERY_BLOCK, T)
-        scores = q[:, :, start:end] @ k[:, :, :end].transpose(-2, -1)
-        later = torch.ones(end - start, end, dtype=torch.bool, device=q.device).triu(start + 1)
-        probabilities = scores.masked_fill_(later, -torch.inf).softmax(-1)  # (B, H, block, end)
-        mixed.append(dropped_product(probabilities, v[:, :, :end], dropout))
-    return torch.cat(mixed, dim=2)
-
-
-class Cache:
+class KVCache:
     """The keys and values of the tokens seen so far: `length` of them, for each layer."""
 
-    def __init__(self, room: Tensor) -> None:
-        self.room = room  # (layers, 2, B, H, context, D)
+    def __init__(self, buffer: Tensor) -> None:
+        self.buffer = buffer  # (layers, 2, B, H, context, D)
         self.length = 0
 
-    def layer(self, index: int) -> "Extend":
-        """What takes a layer's new keys and values, (B, H, T, D), and gives back all of them."""
-
-        def extend(k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
-            keys, values = self.room[index, :, :, :, : self.length + k.shape[2]]
-            keys[:, :, self.length :], values[:, :, self.length :] = k, v
-            return keys, values
-
-        return extend
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Store new keys and values, (B, H, T, D); return all of this layer so far."""
+        keys, values = self.buffer[layer, :, :, :, : self.length + k.shape[2]]
+        keys[:, :, self.length :], values[:, :, self.length :] = k, v
+        return keys, values
 
 
 def initialise(module: nn.Module) -> None:

@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gpt1.errors import UserError, refuse_unknown
-from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
+from gpt1.model.loading import load_model
 from gpt1.tasks.inputs import Batch, Inputs, Specials, collate, encode
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
@@ -55,7 +55,7 @@ class TaskModel(nn.Module):
                     f"{directory}: no fine-tuned model: {name} is missing; give a folder below "
                     "finetuned/"
                 )
-        network, tokenizer = files.load(directory), BPETokenizer.load(directory)
+        network, tokenizer = load_model(directory), BPETokenizer.load(directory)
         try:
             task = Task.from_json((directory / "task.json").read_text("utf-8"))
             model = cls(network, task, tokenizer)

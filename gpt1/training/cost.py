@@ -1,4 +1,4 @@
-"""What training costs: operations, and the rate at which this machine does them."""
+"""What training costs: floating-point operations, and the rate of this machine."""
 
 import sys
 import time
@@ -10,11 +10,11 @@ from gpt1.model.lstm import LSTMConfig
 from gpt1.model.transformer import GPTConfig
 
 SHAPE = (2048, 768, 3072)
-"""The matrix product that peaks are measured with: a feed-forward layer of the paper on 4 x 512."""
+"""The matrix product that measures the peak: the paper's feed-forward layer on 4 x 512 tokens."""
 SMALL = (64, 768, 768)
-"""One that ends in a second where a precision is emulated."""
+"""A product that takes less than a second even where the precision is emulated."""
 EMULATED = 1.3
-"""So many times slower than fp32 can only be emulation: hardware for it makes it faster."""
+"""A precision this many times slower than fp32 is emulated: with hardware for it, it is faster."""
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
 
 
@@ -22,8 +22,8 @@ def training_operations(config: GPTConfig | LSTMConfig) -> float:
     """Floating-point operations to train on one token, forward and backward.
 
     6 for each weight in a matrix product (token embeddings count once, as the output layer;
-    positions, biases and gains not at all), and causal attention: each of the two products meets
-    half of the context on average. Recomputation, softmax and the optimizer are left out.
+    positions, biases and gains do not), plus causal attention, whose two products cover half of the
+    context on average. Recomputation, softmax and the optimizer are left out.
     """
     output = config.vocab * config.width
     if isinstance(config, LSTMConfig):
@@ -38,7 +38,7 @@ def product_rate(
     seconds: float = 0.2,
     shape: tuple[int, int, int] = SHAPE,
 ) -> float:
-    """Operations a second of a plain matrix product, the best of repeated runs."""
+    """Operations a second of a plain matrix product: the best of runs in `seconds`."""
     if shape is not SMALL and emulation(device, dtype) > EMULATED:
         shape = SMALL
     rows, inner, columns = shape
@@ -55,7 +55,7 @@ def product_rate(
 
 
 def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -> None:
-    """One line, with how slow it is, where the hardware has no instructions for `precision`."""
+    """Print how slow `precision` is where the hardware has no instructions for it."""
     slower = emulation(device, PRECISIONS[precision])
     if slower > EMULATED:
         print(
@@ -66,7 +66,7 @@ def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -
 
 
 def emulation(device: torch.device, dtype: torch.dtype) -> float:
-    """How many times as long as in fp32 a product takes; above EMULATED, there is no hardware."""
+    """Time of a matrix product relative to fp32; above EMULATED, `dtype` is emulated."""
     if dtype is torch.float32:
         return 1.0
     rates = [product_rate(device, each, 0.05, SMALL) for each in (torch.float32, dtype)]

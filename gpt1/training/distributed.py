@@ -1,8 +1,8 @@
-"""Many processes, one model: each takes its share of an update's micro-batches.
+"""Data parallelism: each process holds the whole model and computes some of the micro-batches.
 
-`torchrun`, PyTorch's elastic launcher, starts them on one machine or on many; GPT1_NPROC asks for
-it on this one. Every process holds the whole model, and their gradients are added up once an
-update. All of this does nothing in a process that runs alone.
+`torchrun`, PyTorch's elastic launcher, starts the processes, on one machine or on many; GPT1_NPROC
+starts them on this machine. Their gradients are summed once an update. In a single process, all
+functions here do nothing.
 """
 
 import logging
@@ -20,17 +20,17 @@ from gpt1.environment import Environment
 from gpt1.errors import UserError
 
 RESUME_CODE = 75
-"""The exit code of a run that saved its state when told to stop; started again, it goes on."""
+"""The exit code of a run that was told to stop and saved its state; started again, it resumes."""
 RESTARTS = 3
 STOP_SECONDS = 60
 
 
 def launch(module: str) -> None:
-    """Start `python -m module` GPT1_NPROC times with this process's arguments, and exit as they do.
+    """Start `python -m module` GPT1_NPROC times with our arguments, then exit with its code.
 
-    When one of them is killed, all begin again from the last state, three times at most; one that
-    ends with an error would do so again. Returns at once in a process that is one of several
-    already, or that is to run alone.
+    When a process is killed, all restart from the last state, three times at most. When one fails
+    with an error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a
+    process that a launcher started.
     """
     count = Environment.read().nproc
     if count == 1 or "WORLD_SIZE" in os.environ:
@@ -62,13 +62,13 @@ def launch(module: str) -> None:
             rank, failure = failed.get_first_failure()
             if (code := failure.exitcode) > 0:
                 break
-            print(f"process {rank} was killed; all go on from the last state", file=sys.stderr)
+            print(f"process {rank} was killed; all restart from the last state", file=sys.stderr)
     sys.exit(code if code > 0 else 1)
 
 
 @contextmanager
-def joined() -> Iterator[None]:
-    """Be one of the processes that `torchrun` started, where it did."""
+def process_group() -> Iterator[None]:
+    """Join the default process group when `torchrun` started this process, and leave it after."""
     if "WORLD_SIZE" in os.environ:
         dist.init_process_group()
     try:
@@ -79,53 +79,56 @@ def joined() -> Iterator[None]:
 
 
 def rank() -> int:
-    """Which one of the processes this is; the first one writes what there is to write."""
+    """The number of this process, from 0; rank 0 writes all files."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def size() -> int:
-    """How many there are."""
+def world_size() -> int:
+    """The number of processes."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def others_end() -> None:
-    """Only the first process goes on from here."""
+def exit_nonzero_ranks() -> None:
+    """Exit with code 0, except in the process of rank 0."""
     if rank():
         sys.exit(0)
 
 
-def add_up(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by its sum over all processes, the same bits in each of them."""
+def all_reduce(tensors: Iterable[Tensor]) -> None:
+    """Replace each tensor by its sum over all processes: the same bits in each of them.
+
+    All processes wait here. Raises UserError when the connection to one of them breaks.
+    """
     if not dist.is_initialized():
         return
-    with _together():
+    with _connection_errors():
         for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             work.wait()
 
 
-def anyone(asked: bool) -> bool:
-    """Whether any process says so; every one of them must ask."""
-    return bool(_largest(float(asked)))
+def any_rank(flag: bool) -> bool:
+    """Whether `flag` is true in any process; every process must call this, and waits here."""
+    return bool(_max(float(flag)))
 
 
-def agree(number: int, message: str) -> None:
-    """Raises UserError with `message` unless every process has the same number."""
-    if _largest(number) != -_largest(-number):
+def require_equal(number: int, message: str) -> None:
+    """Raises UserError with `message` unless `number` is the same in every process."""
+    if _max(number) != -_max(-number):
         raise UserError(message)
 
 
-def _largest(number: float) -> float:
+def _max(number: float) -> float:
     if not dist.is_initialized():
         return number
-    found = torch.tensor(number, dtype=torch.float64)
-    with _together():
-        dist.all_reduce(found, dist.ReduceOp.MAX)
-    return found.item()
+    maximum = torch.tensor(number, dtype=torch.float64)
+    with _connection_errors():
+        dist.all_reduce(maximum, dist.ReduceOp.MAX)
+    return maximum.item()
 
 
 @contextmanager
-def _together() -> Iterator[None]:
+def _connection_errors() -> Iterator[None]:
     try:
         yield
-    except RuntimeError as error:  # the connection to another one broke
+    except RuntimeError as error:  # the connection to another process broke
         raise UserError(f"another training process ended ({str(error).splitlines()[0]})") from None

@@ -1,4 +1,8 @@
-"""The one training loop, for pretraining and for fine-tuning."""
+"""The training loop of pretraining and fine-tuning.
+
+An update sums the gradients of its micro-batches, which the processes share, clips them and steps
+AdamW. The loop knows neither the data nor the loss (`Objective`), nor who watches (`Callback`).
+"""
 
 import math
 import signal
@@ -7,9 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Literal, TypeVar
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -18,142 +23,171 @@ from torch import Tensor, nn
 
 from gpt1.errors import UserError
 from gpt1.training import distributed
+from gpt1.training.callback import Callback, Row
 from gpt1.training.cost import warn_if_emulated
 from gpt1.training.distributed import RESUME_CODE
+from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
-from gpt1.training.progress import Progress, Work
+from gpt1.training.progress import Progress
 from gpt1.training.state import restore, save
 
-MicroBatch = TypeVar("MicroBatch")
-Row = dict[str, float]
-
-COLUMNS = ["update", "loss", "rate", "gradient_norm"]
 SAVE_SECONDS = 300.0
-RECORD_SECONDS = 10.0
+SPEED_SECONDS = 10.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimization:
+    """How an objective is minimised."""
+
+    learning_rate: Callable[[int], float]
+    """Of an update, counted from 0."""
+    weight_decay: float
+    clip: float
+    """The largest norm of the gradient."""
+    precision: Literal["bf16", "fp32"]
+    seed: int
+    """Of dropout. A micro-batch has the same masks whichever process computes it."""
 
 
 def fit(
-    model: nn.Module,
+    objective: Objective[MicroBatch],
+    optimization: Optimization,
     *,
-    loss: Callable[[nn.Module, MicroBatch], Tensor],
-    batch_at: Callable[[int], Sequence[MicroBatch]],
-    updates: int,
-    rate: Callable[[int], float],
-    weight_decay: float,
-    clip: float,
-    precision: Literal["bf16", "fp32"],
-    seed: int,
     state: Path,
     title: str,
-    columns: Sequence[str] = COLUMNS,
-    work: Work | None = None,
-    after: Callable[[int, Row], None] = lambda update, row: None,
-    record: Callable[[int, Row], None] = lambda update, speed: None,
+    callbacks: Sequence[Callback] = (),
     save_seconds: float = SAVE_SECONDS,
 ) -> pd.DataFrame:
-    """Train `model` in place and return its curve, one row an update.
+    """Train the model of `objective` in place; return its curve, one row an update.
 
-    batch_at(update): the micro-batches of that update, a pure function of its number.
-    loss(model, micro_batch): a scalar, scaled so that an update's micro-batches add up to its loss.
-    rate(update): the learning rate.
-    seed: of the dropout; a micro-batch has the same masks whichever process takes it.
-    state: a file; when it exists the run goes on from there, to the same bits as one never stopped.
-    columns: of the curve; `after` puts into its row those that are not in COLUMNS.
-    work: what one update takes, for the speed in the progress bar and for `record`.
-    after(updates done, row of the curve): called after each update.
-    record(updates done, speed): called every ten seconds at most, for it costs.
+    The columns are the update (from 1), the losses of the objective, rate and gradient_norm.
+    state: a file, written every `save_seconds`. When it exists, training resumes from it and ends
+    in the same bits as a run that was never stopped.
+    title: names the run in the progress bar and in messages.
 
-    Where `torchrun` started several processes, each takes its share of the micro-batches, and the
-    first one saves, shows and calls `after` and `record`.
-    SIGTERM or SIGINT saves the state after the micro-batch in hand and exits with RESUME_CODE; a
-    second one ends at once. Raises UserError when the loss is not finite.
+    The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
+    state after the micro-batch in hand and exits with RESUME_CODE; a second one ends at once.
+    Raises UserError when a loss is not finite, or there are fewer micro-batches than processes.
     """
-    device = next(model.parameters()).device
-    first, processes = distributed.rank() == 0, distributed.size()
-    warn_if_emulated(device, precision)
+    model, is_rank_0 = objective.model, distributed.rank() == 0
+    warn_if_emulated(_device(model), optimization.precision)
     model.train()
-    optimizer = adamw(model, weight_decay=weight_decay)
-    curve = np.zeros((updates, len(columns)))
+    optimizer = adamw(model, weight_decay=optimization.weight_decay)
+    columns = ["update", *objective.losses, "rate", "gradient_norm"]
+    curve = np.zeros((objective.updates, len(columns)))
     done = restore(state, model, optimizer, curve)
-    distributed.agree(done, f"{state} is not on a disk that all machines share")
-    saved = recorded = time.monotonic()
-    with _stop_signal() as stopped, Progress(title, done, updates, work, shown=first) as progress:
-        for update in range(done, updates):
-            total = torch.zeros((), device=device)
-            parts = batch_at(update)
-            if len(parts) < processes:
+    distributed.require_equal(done, f"{state} is not on a disk that all machines share")
+
+    def save_state(updates: int) -> None:
+        if is_rank_0:
+            save(state, updates, model, optimizer, curve)
+
+    saved = measured = time.monotonic()
+    with (
+        _stop_requests() as stop_requested,
+        Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
+    ):
+        for update in range(done, objective.updates):
+            micro_batches = objective.micro_batches(update)
+            if len(micro_batches) < distributed.world_size():
                 raise UserError(
-                    f"{title}: {len(parts)} micro-batches an update for {processes} processes; "
-                    "lower micro_batch"
+                    f"{title}: {len(micro_batches)} micro-batches an update for "
+                    f"{distributed.world_size()} processes; lower micro_batch"
                 )
-            for begin in range(0, len(parts), processes):
-                place = begin + distributed.rank()
-                if place < len(parts):
-                    torch.manual_seed(_dropout_seed(seed, update, place))
-                    with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-                        part = loss(model, parts[place])
-                    part.backward()
-                    total += part.detach()
-                if distributed.anyone(stopped()):
-                    if first:
-                        save(state, update, model, optimizer, curve)
-                        print(
-                            f"{title}: stopped before update {update}; start again to go on",
-                            file=sys.stderr,
-                        )
-                    sys.exit(RESUME_CODE)
+            losses = _backward(objective, micro_batches, update, optimization, stop_requested)
+            if losses is None:
+                save_state(update)
+                if is_rank_0:
+                    message = f"{title}: stopped before update {update}; start again to resume"
+                    print(message, file=sys.stderr)
+                sys.exit(RESUME_CODE)
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
-            distributed.add_up([total, *gradients])
-            norm = nn.utils.clip_grad_norm_(model.parameters(), clip)
-            values = update + 1, total.item(), rate(update), norm.item()
-            row: Row = dict(zip(COLUMNS, values, strict=True))
+            distributed.all_reduce([losses, *gradients])
+            norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
+            # .tolist() and .item() wait for the device, once an update.
+            rate = optimization.learning_rate(update)
+            values = [update + 1, *losses.tolist(), rate, norm.item()]
+            row: Row = dict(zip(columns, values, strict=True))
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
-                if first:
-                    save(state, update, model, optimizer, curve)
+                save_state(update)
                 raise UserError(
                     f"{title}: the loss of update {update} is not finite; the state before it is "
                     f"kept in {state}. Try precision: fp32, a lower learning_rate or more warmup"
                 )
             for group in optimizer.param_groups:
-                group["lr"] = row["rate"]
+                group["lr"] = rate
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
-            if not first:
+            if not is_rank_0:
                 continue
-            after(update + 1, row)
-            curve[update] = [row[name] for name in columns]
-            progress.advance(row["loss"])
+            for callback in callbacks:
+                callback.on_update(update + 1, row)
+            curve[update] = values
+            bar.advance(row["loss"])
             now = time.monotonic()
-            if now - recorded > RECORD_SECONDS:
-                record(update + 1, progress.speed())
-                recorded = now
+            if now - measured > SPEED_SECONDS:
+                for callback in callbacks:
+                    callback.on_speed(update + 1, bar.speed())
+                measured = now
             if now - saved > save_seconds:
-                save(state, update + 1, model, optimizer, curve)
+                save_state(update + 1)
                 saved = time.monotonic()
     model.eval()
-    return pd.DataFrame(curve, columns=list(columns)).astype({"update": int})
+    return pd.DataFrame(curve, columns=columns).astype({"update": int})
 
 
-def _dropout_seed(seed: int, update: int, place: int) -> int:
-    """A well mixed one: PyTorch's generator on the CPU takes 32 bits."""
-    return int(np.random.SeedSequence([seed, update, place]).generate_state(1)[0])
+def _backward(
+    objective: Objective[MicroBatch],
+    micro_batches: Sequence[MicroBatch],
+    update: int,
+    optimization: Optimization,
+    stop_requested: Callable[[], bool],
+) -> Tensor | None:
+    """Accumulate the gradients of this process's micro-batches; return their summed losses.
+
+    The losses, fp32 (losses,), stay on the device. None when a process was told to stop.
+    """
+    device = _device(objective.model)
+    losses = torch.zeros(len(objective.losses), device=device)
+    for begin in range(0, len(micro_batches), distributed.world_size()):
+        index = begin + distributed.rank()
+        if index < len(micro_batches):
+            torch.manual_seed(_dropout_seed(optimization.seed, update, index))
+            is_bf16 = optimization.precision == "bf16"
+            with torch.autocast(device.type, torch.bfloat16, enabled=is_bf16):
+                parts = objective.loss(micro_batches[index])
+            parts["loss"].backward()
+            losses += torch.stack([parts[name].detach() for name in objective.losses])
+        # An all-reduce of one number: all processes wait for the slowest, once a micro-batch.
+        if distributed.any_rank(stop_requested()):
+            return None
+    return losses
+
+
+def _device(model: nn.Module) -> torch.device:
+    return next(model.parameters()).device
+
+
+def _dropout_seed(seed: int, update: int, index: int) -> int:
+    """A well-mixed seed of 32 bits: PyTorch's generator on the CPU ignores the others."""
+    return int(np.random.SeedSequence([seed, update, index]).generate_state(1)[0])
 
 
 @contextmanager
-def _stop_signal() -> Iterator[Callable[[], bool]]:
-    """Yield a function that tells whether this process was asked to stop."""
-    asked = threading.Event()
+def _stop_requests() -> Iterator[Callable[[], bool]]:
+    """Handle SIGTERM and SIGINT; yield a function that tells whether one has arrived."""
+    requested = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield asked.is_set
+        yield requested.is_set
         return
 
     def handle(number: int, frame: FrameType | None) -> None:
-        asked.set()
+        requested.set()
         signal.signal(number, signal.SIG_DFL)  # a second one ends at once
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        yield asked.is_set
+        yield requested.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

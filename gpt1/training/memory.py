@@ -1,4 +1,4 @@
-"""When memory is too small: how to tell, and what would fit."""
+"""Recognise that memory is too small, and find a micro-batch that fits."""
 
 from collections.abc import Callable
 
@@ -6,20 +6,23 @@ import torch
 from torch import Tensor, nn
 
 
-def out_of_memory(error: RuntimeError) -> bool:
-    """Whether a device, or this machine itself, had no memory left."""
+def is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether an accelerator or this machine ran out of memory."""
     return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
-def that_fits(loss: Callable[[int], Tensor], rows: int, model: nn.Module) -> str:
-    """Which part of `rows` rows has room beside Adam's two moments, found by trying."""
+def suggest_micro_batch(loss: Callable[[int], Tensor], rows: int, model: nn.Module) -> str:
+    """The largest divisor of `rows` that fits, as a message.
+
+    Tries a backward pass of `loss` on so many rows beside AdamW's two moments; each try costs one.
+    """
     for tried in (part for part in range(rows - 1, 0, -1) if rows % part == 0):
         model.zero_grad()
         try:
             _ = [torch.zeros_like(p) for p in model.parameters() for _ in range(2)]
             loss(tried).backward()
         except RuntimeError as error:
-            if not out_of_memory(error):
+            if not is_out_of_memory(error):
                 raise
         else:
             return f"{tried} fits"

@@ -5,9 +5,9 @@ from torch import nn
 
 
 def adamw(model: nn.Module, *, weight_decay: float) -> torch.optim.AdamW:
-    """AdamW with betas 0.9 and 0.999; the loop sets its learning rate before each update.
+    """AdamW with betas 0.9 and 0.999; the loop sets the learning rate before each update.
 
-    Weights and embeddings, which are matrices, decay; biases and gains, which are vectors, do not.
+    Weights and embeddings (matrices) decay; biases and gains (vectors) do not.
     """
     parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
     groups = [

@@ -1,7 +1,7 @@
-"""Unsupervised pre-training: section 3.1 of the paper, with the recipe of section 4.1."""
+"""Unsupervised pretraining: section 3.1 of the paper, with the settings of section 4.1."""
 
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.language_model import LanguageModel
@@ -18,11 +18,12 @@ from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Model
 from gpt1.training import distributed, schedule
+from gpt1.training.callback import Callback, Checkpoints
 from gpt1.training.compilation import compile_blocks
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
-from gpt1.training.loop import Row, fit
-from gpt1.training.memory import out_of_memory, that_fits
-from gpt1.training.progress import Work
+from gpt1.training.loop import Optimization, fit
+from gpt1.training.memory import is_out_of_memory, suggest_micro_batch
+from gpt1.training.objective import Objective, UpdateCost
 
 if TYPE_CHECKING:
     from gpt1.tokens.shards import ShardReader
@@ -36,73 +37,60 @@ def pretrain(
     device: torch.device,
     folder: Path,
     title: str,
-    after: Callable[[int, Row], None],
-    record: Callable[[int, Row], None],
+    callbacks: Sequence[Callback] = (),
 ) -> tuple[LanguageModel, pd.DataFrame]:
-    """A model trained on the books of `reader`, and its curve, one row an update.
+    """Train a new model on the books of `reader`; return it and its curve, one row an update.
 
-    folder: keeps the state of a run that is stopped, and the checkpoints along the way.
-    after(updates done, row of the curve), record(updates done, speed): as `fit` calls them.
-    Raises UserError, with the micro-batch that fits, when memory is too small.
+    folder: for the state to resume from, and for the checkpoints.
+    title, callbacks: as in `fit`.
+    Raises UserError when memory is too small, with the micro-batch that fits.
     """
     torch.set_num_threads(params.threads)
     model = new_model(params, vocab).to(device)
     batches = Batches(reader, params)
     if params.compile:
         compile_blocks(model)
-
-    if 0 in params.checkpoints and distributed.rank() == 0:
-        model.save(folder / "checkpoints" / f"{0:07d}")
-
-    def loss(model: nn.Module, windows: Tensor) -> Tensor:  # windows (micro_batch, context + 1)
-        assert isinstance(model, LanguageModel)
-        windows = windows.to(device)
-        mean = model.loss(model.states(windows[:, :-1]), windows[:, 1:])
-        return mean * len(windows) / params.batch
-
-    def keep(update: int, row: Row) -> None:
-        if update in params.checkpoints:
-            model.save(folder / "checkpoints" / f"{update:07d}")
-        after(update, row)
-
-    tokens = params.batch * params.context
+    checkpoints = Checkpoints(model, params.checkpoints, folder / "checkpoints")
+    if distributed.rank() == 0:
+        checkpoints.save(0)
+    objective = Pretraining(model, batches, params)
+    optimization = Optimization(
+        learning_rate=partial(
+            schedule.cosine,
+            peak=params.learning_rate,
+            warmup=params.warmup,
+            updates=batches.updates,
+        ),
+        weight_decay=params.weight_decay,
+        clip=params.clip,
+        precision=params.precision,
+        seed=params.seed,
+    )
     try:
         curve = fit(
-            model,
-            loss=loss,
-            batch_at=batches.at,
-            updates=batches.updates,
-            rate=lambda update: schedule.cosine(
-                update, peak=params.learning_rate, warmup=params.warmup, updates=batches.updates
-            ),
-            weight_decay=params.weight_decay,
-            clip=params.clip,
-            precision=params.precision,
-            seed=params.seed,
+            objective,
+            optimization,
             state=folder / "state.safetensors",
             title=title,
-            work=Work(
-                tokens=tokens,
-                operations=tokens * training_operations(model.config),
-                peak=product_rate(device, PRECISIONS[params.precision]) * distributed.size(),
-            ),
-            after=keep,
-            record=record,
+            callbacks=[checkpoints, *callbacks],
         )
     except RuntimeError as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
     else:
         return model, curve
-    model.zero_grad()  # here the traceback, and all that it held, is gone
-    fits = that_fits(lambda rows: loss(model, batches.at(0)[0][:rows]), params.micro_batch, model)
+    model.zero_grad()  # only here, where the traceback no longer holds the activations
+    windows = batches.at(0)[0]
+    fits = suggest_micro_batch(
+        lambda rows: objective.loss(windows[:rows])["loss"], params.micro_batch, model
+    )
     raise UserError(
         f"{title}: micro_batch: {params.micro_batch} is too much for the memory; {fits}"
     )
 
 
 def new_model(params: Model, vocab: int) -> LanguageModel:
-    """An untrained model, drawn from the seed."""
+    """An untrained model, initialised from the seed."""
     torch.manual_seed(params.seed)
     names = ("layers", "width", "context", "dropout")
     sizes = {name: getattr(params, name) for name in names}
@@ -111,15 +99,43 @@ def new_model(params: Model, vocab: int) -> LanguageModel:
     return GPT(GPTConfig(vocab=vocab, heads=params.heads, **sizes))
 
 
-class Batches:
-    """What each update is trained on: whole batches of windows, epoch after epoch.
+class Pretraining(Objective[Tensor]):
+    """Next-token prediction on windows of the training books (equation 1 of the paper)."""
 
-    An epoch's last windows that fill no batch are left out; the next epoch cuts the books anew.
+    model: LanguageModel
+
+    def __init__(self, model: LanguageModel, batches: "Batches", params: Model) -> None:
+        self.model, self.updates = model, batches.updates
+        self._batches, self._batch = batches, params.batch
+        self._device = next(model.parameters()).device
+        tokens = params.batch * params.context
+        self.update_cost = UpdateCost(
+            tokens=tokens,
+            operations=tokens * training_operations(model.config),
+            peak=product_rate(self._device, PRECISIONS[params.precision])
+            * distributed.world_size(),
+        )
+
+    def micro_batches(self, update: int) -> list[Tensor]:
+        return self._batches.at(update)
+
+    def loss(self, windows: Tensor) -> dict[str, Tensor]:
+        """Of windows int64 (micro_batch, context + 1): their share of the mean over the batch."""
+        windows = windows.to(self._device)
+        mean = self.model.loss(self.model.states(windows[:, :-1]), windows[:, 1:])
+        return {"loss": mean * len(windows) / self._batch}
+
+
+class Batches:
+    """The windows of each update: whole batches, epoch after epoch.
+
+    The last windows of an epoch, when they fill no batch, are left out; the next epoch cuts the
+    books into other windows.
     """
 
     def __init__(self, reader: "ShardReader", params: Model) -> None:
         self._params = params
-        # Only the epoch in use is kept: the order of all windows is long.
+        # Keeps one epoch: the shuffled order of all windows takes memory.
         self._windows = lru_cache(maxsize=1)(partial(reader.windows, params.context, params.seed))
         counts = [len(self._windows(epoch)) for epoch in range(params.epochs)]
         self._ends = list(accumulate(count // params.batch for count in counts))
@@ -131,7 +147,7 @@ class Batches:
 
     @property
     def updates(self) -> int:
-        """Of all epochs together."""
+        """Updates of all epochs together."""
         return self._ends[-1] if self._ends else 0
 
     def at(self, update: int) -> list[Tensor]:
@@ -145,8 +161,8 @@ class Batches:
         )
 
 
-def thinned(curve: pd.DataFrame, rows: int = 1000) -> pd.DataFrame:
-    """At most `rows` rows, each the mean over as many updates and named by the last of them."""
+def downsample(curve: pd.DataFrame, rows: int = 1000) -> pd.DataFrame:
+    """At most `rows` rows: means over blocks of updates, with the number of the last update."""
     size = -(-len(curve) // rows) or 1
     blocks = curve.groupby(np.arange(len(curve)) // size)
     return blocks.mean().assign(update=blocks["update"].last())

@@ -1,28 +1,19 @@
-"""What a running training shows: the loss, its speed, and the time that is left."""
+"""The progress bar of a training run: the loss, its speed, and the time left."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from tqdm import tqdm
 
-
-@dataclass(frozen=True)
-class Work:
-    """What one update takes, and what the hardware could do."""
-
-    tokens: int
-    operations: float
-    peak: float
-    """Operations a second of a plain matrix product here."""
+from gpt1.training.objective import UpdateCost
 
 
 class Progress:
-    """A bar on the terminal; `work` adds the speed, None leaves it out."""
+    """A bar on the terminal; without `cost` it shows no speed."""
 
     def __init__(
-        self, title: str, done: int, updates: int, work: Work | None, *, shown: bool
+        self, title: str, done: int, updates: int, cost: UpdateCost | None, *, shown: bool
     ) -> None:
-        self._work = work
+        self._cost = cost
         self._updates = updates
         self._bar: tqdm[Any] = tqdm(
             desc=title,
@@ -40,7 +31,7 @@ class Progress:
         self._bar.close()
 
     def advance(self, loss: float) -> None:
-        """One more update is done; the bar itself shows the time that is left."""
+        """Count one more update, with its loss."""
         self._bar.update()
         shown = {"loss": f"{loss:.3f}"}
         if speed := self.speed():
@@ -49,12 +40,12 @@ class Progress:
         self._bar.set_postfix(shown, refresh=False)
 
     def speed(self) -> dict[str, float]:
-        """Tokens a second, the share of the peak, and the hours left; at first nothing."""
-        rate = self._bar.format_dict["rate"]  # updates a second, those of late
-        if not (self._work and rate):
+        """Tokens a second, utilisation (the share of the peak) and hours left; at first empty."""
+        rate = self._bar.format_dict["rate"]  # updates a second, a moving average
+        if not (self._cost and rate):
             return {}
         return {
-            "tokens_per_second": self._work.tokens * rate,
-            "utilisation": self._work.operations * rate / self._work.peak,
+            "tokens_per_second": self._cost.tokens * rate,
+            "utilisation": self._cost.operations * rate / self._cost.peak,
             "hours_left": (self._updates - self._bar.n) / rate / 3600,
         }

@@ -1,6 +1,7 @@
-"""A training run's state in one file: weights, optimizer, updates done and curve.
+"""The state of a training run in one file: weights, optimizer moments and curve.
 
-Dropout has no state: its masks follow from the seed, the update and the micro-batch.
+The curve has a row for each update done. Dropout needs no state: its masks follow from the seed,
+the update and the micro-batch.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ def save(
     optimizer: torch.optim.Optimizer,
     curve: np.ndarray,
 ) -> None:
-    """Write the state after `updates`, with that many rows of `curve`, then move it to `file`."""
+    """Write the state after `updates` updates, whole or not at all."""
     tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
     tensors |= {f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()}
     tensors["curve"] = torch.from_numpy(curve[:updates])
@@ -34,9 +35,9 @@ def save(
 def restore(
     file: Path, model: nn.Module, optimizer: torch.optim.Optimizer, curve: np.ndarray
 ) -> int:
-    """Put the state in `file` back, and its rows into `curve`; return the updates done.
+    """Load `file` into the model, the optimizer and `curve`; return the updates done.
 
-    0 when there is no state, or it is unreadable.
+    Returns 0, and loads nothing, when there is no file or it is damaged.
     """
     try:
         with safe_open(file, "pt") as opened:

@@ -112,10 +112,10 @@ os.sched_setaffinity(0, [min(os.sched_getaffinity(0))])
 import torch
 from gpt1.device import use_cores
 from gpt1.machine import cores
-from gpt1.workers import ordered
+from gpt1.workers import ordered_map
 torch.set_num_threads(8)
 use_cores()
-pids = set(ordered(lambda _: os.getpid(), range(8), 10**9))  # others could not take a lambda
+pids = set(ordered_map(lambda _: os.getpid(), range(8), 10**9))  # others could not take a lambda
 print(cores(), torch.get_num_threads(), pids == {os.getpid()})
 """
     done = subprocess.run(

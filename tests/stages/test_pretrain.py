@@ -22,7 +22,7 @@ from gpt1.params import Model, parse
 from gpt1.tokens.shards import ShardWriter
 from gpt1.training.loop import RESUME_CODE
 from stages import pretrain
-from stages.work import fingerprint
+from stages.state import fingerprint
 
 ROOT = Path(__file__).parents[2]
 VOCABULARY = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, "ab</w>": 5}
@@ -134,7 +134,7 @@ def test_a_stage_that_was_told_to_stop_goes_on_to_the_same_bytes(folder: Path) -
     stopped.send_signal(signal.SIGTERM)
     _, errors = stopped.communicate(timeout=60)
     assert stopped.returncode == RESUME_CODE
-    assert "start again to go on" in errors
+    assert "start again to resume" in errors
     assert not (folder / "resumed").exists()
     assert list((folder / ".work").rglob("state.safetensors"))
     run(folder, "resumed")

@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from gpt1.model.transformer import GPT, Attention, FeedForward, GPTConfig, causal_attention
+from gpt1.model.kernels import causal_attention
+from gpt1.model.transformer import GPT, Attention, FeedForward, GPTConfig
 
 RATE = 0.25
 CONFIG = GPTConfig(vocab=50, layers=2, width=64, heads=4, context=160, dropout=RATE)

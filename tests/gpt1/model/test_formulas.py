@@ -12,7 +12,8 @@ import torch
 
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import schedule
-from gpt1.training.loop import fit
+from gpt1.training.loop import Optimization, fit
+from tests.gpt1.training.windows import Windows
 
 Weights = dict[str, np.ndarray]
 SIZE = {"layers": 2, "heads": 2}
@@ -49,23 +50,15 @@ def test_three_updates_are_those_of_the_formulas(model: GPT, tmp_path: Path) -> 
         slope = gradient(weights, WINDOWS, 2, 2)
         weights = adam.step(weights, slope, rate=rate, decay=0.1, clip=0.5)
 
-    def objective(model: torch.nn.Module, windows: torch.Tensor) -> torch.Tensor:
-        assert isinstance(model, GPT)
-        return model.loss(model.states(windows[:, :-1]), windows[:, 1:])
-
-    curve = fit(
-        model,
-        loss=objective,
-        batch_at=lambda update: [torch.as_tensor(WINDOWS)],
-        updates=3,
-        rate=lambda update: schedule.cosine(update, peak=0.01, warmup=2, updates=10),
+    objective = Windows(model, 3, lambda update: [torch.as_tensor(WINDOWS)], batch=len(WINDOWS))
+    optimization = Optimization(
+        learning_rate=lambda update: schedule.cosine(update, peak=0.01, warmup=2, updates=10),
         weight_decay=0.1,
         clip=0.5,
         precision="fp32",
         seed=0,
-        state=tmp_path / "state",
-        title="test",
     )
+    curve = fit(objective, optimization, state=tmp_path / "state", title="test")
     assert list(curve["rate"]) == rates
     np.testing.assert_allclose(curve["loss"], expected, atol=1e-6)
     for name, value in weights_of(model).items():

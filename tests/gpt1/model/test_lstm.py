@@ -1,15 +1,17 @@
 """The LSTM behind the interface of the transformer."""
 
+import dataclasses
 from pathlib import Path
 
 import pytest
 import torch
 
-from gpt1.model import files
+from gpt1.model.loading import load_model
 from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.loop import fit
+from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
 CONFIG = LSTMConfig(vocab=31, layers=2, width=24, context=12, dropout=0.1)
 
@@ -54,11 +56,11 @@ def test_a_saved_one_is_loaded_as_what_it_is(model: LSTM, tmp_path: Path) -> Non
     GPT(GPTConfig(vocab=5, layers=1, width=4, heads=1, context=3, dropout=0.1)).save(
         tmp_path / "gpt"
     )
-    found = files.load(tmp_path / "lstm")
+    found = load_model(tmp_path / "lstm")
     assert isinstance(found, LSTM)
     assert torch.equal(found(TOKENS), model(TOKENS))
     assert found.config.vocab == 34
-    assert isinstance(files.load(tmp_path / "gpt"), GPT)
+    assert isinstance(load_model(tmp_path / "gpt"), GPT)
 
 
 def test_it_generates_what_it_would_without_a_cache(model: LSTM) -> None:
@@ -72,17 +74,7 @@ def test_it_generates_what_it_would_without_a_cache(model: LSTM) -> None:
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_it_learns(model: LSTM, tmp_path: Path, precision: str) -> None:
-    curve = fit(
-        model,
-        loss=lambda model, tokens: model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]),
-        batch_at=lambda update: [TOKENS],
-        updates=20,
-        rate=lambda update: 1e-2,
-        weight_decay=0.01,
-        clip=1.0,
-        precision=precision,
-        seed=0,
-        state=tmp_path / "state",
-        title="test",
-    )
+    objective = Windows(model, 20, lambda update: [TOKENS], batch=len(TOKENS))
+    optimization = dataclasses.replace(OPTIMIZATION, precision=precision)
+    curve = fit(objective, optimization, state=tmp_path / "state", title="test")
     assert curve["loss"].iloc[-1] < curve["loss"].iloc[0] - 0.5

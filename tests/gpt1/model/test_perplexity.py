@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from gpt1.model.perplexity import held_out
+from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.transformer import GPT, GPTConfig
 
 
@@ -25,7 +25,7 @@ def test_held_out_loss_is_that_of_each_token_after_those_of_its_stretch() -> Non
             with torch.no_grad():
                 nats -= model.eval()(seen)[0, -1].log_softmax(-1)[int(ids[i])].item()
             words += bool(ends_word[ids[i]])
-    found = held_out(model, documents, ends_word=ends_word, batch=3)
+    found = measure_perplexity(model, documents, ends_word=ends_word, batch=3)
     assert found.tokens == 12 + 0 + 5 + 10
     assert found.words == words
     assert found.nats == pytest.approx(nats, rel=1e-5)

@@ -12,15 +12,35 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import distributed
-from gpt1.training.loop import RESUME_CODE, fit
+from gpt1.training.loop import RESUME_CODE, Optimization, fit
+from gpt1.training.objective import Objective
 
 ROOT = Path(__file__).parents[3]
 UPDATES = 50
+
+
+class Windows(Objective[Tensor]):
+    """Defined here, for this file is a program too, where the folder of tests is no package."""
+
+    model: GPT
+    updates = UPDATES
+
+    def __init__(self, model: GPT, parts: int, pause: float) -> None:
+        self.model, self.parts, self.pause = model, parts, pause
+
+    def micro_batches(self, update: int) -> list[Tensor]:
+        batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
+        return list(batch.tensor_split(self.parts))
+
+    def loss(self, windows: Tensor) -> dict[str, Tensor]:
+        time.sleep(self.pause)
+        mean = self.model.loss(self.model.states(windows[:, :-1]), windows[:, 1:])
+        return {"loss": mean * len(windows) / 8}
 
 
 def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -> None:
@@ -28,32 +48,21 @@ def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab=50, layers=2, width=32, heads=2, context=16, dropout=dropout))
-
-    def loss(model: nn.Module, tokens: Tensor) -> Tensor:
-        assert isinstance(model, GPT)
-        time.sleep(pause)
-        return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) * len(tokens) / 8
-
-    def batch_at(update: int) -> list[Tensor]:
-        batch = torch.randint(50, (8, 17), generator=torch.Generator().manual_seed(update % 3))
-        return list(batch.tensor_split(parts))
-
-    with distributed.joined():
+    with distributed.process_group():
         curve = fit(
-            model,
-            loss=loss,
-            batch_at=batch_at,
-            updates=UPDATES,
-            rate=lambda update: 1e-2,
-            weight_decay=0.01,
-            clip=1.0,
-            precision="fp32",
-            seed=1,
+            Windows(model, parts, pause),
+            Optimization(
+                learning_rate=lambda update: 1e-2,
+                weight_decay=0.01,
+                clip=1.0,
+                precision="fp32",
+                seed=1,
+            ),
             state=out / "state",
             title="test",
             save_seconds=0.1,
         )
-        distributed.others_end()
+        distributed.exit_nonzero_ranks()
     model.save(out)
     curve.to_csv(out / "curve.csv", index=False)
 
@@ -109,8 +118,8 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
     launcher.terminate()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == RESUME_CODE, errors
-    assert "was killed; all go on from the last state" in errors
-    assert errors.count("start again to go on") == 1
+    assert "was killed; all restart from the last state" in errors
+    assert errors.count("start again to resume") == 1
     run(2, out)
     for name in ("model.safetensors", "curve.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
@@ -141,7 +150,7 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
 def test_more_processes_than_micro_batches_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(distributed, "size", lambda: 5)
+    monkeypatch.setattr(distributed, "world_size", lambda: 5)
     with pytest.raises(UserError, match="4 micro-batches an update for 5 processes; lower"):
         train(tmp_path)
 

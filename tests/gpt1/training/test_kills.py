@@ -1,5 +1,6 @@
 """A run that is killed again and again ends in the bytes of one that was never stopped."""
 
+import dataclasses
 import multiprocessing
 import os
 import random
@@ -9,10 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.loop import RESUME_CODE, fit
+from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
 UPDATES, KILLS = 150, 20
 
@@ -23,25 +25,15 @@ def train(folder: Path, name: str, updates: int = UPDATES) -> None:
     torch.manual_seed(0)
     model = GPT(GPTConfig(vocab=50, layers=1, width=16, heads=2, context=8, dropout=0.1))
 
-    def loss(model: nn.Module, tokens: Tensor) -> Tensor:
-        assert isinstance(model, GPT)
-        time.sleep(0.001)  # so that a kill finds a micro-batch in hand
-        return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) / 4
-
     def batch_at(update: int) -> list[Tensor]:
         batch = torch.randint(50, (8, 9), generator=torch.Generator().manual_seed(update))
         return list(batch.split(2))
 
     curve = fit(
-        model,
-        loss=loss,
-        batch_at=batch_at,
-        updates=updates,
-        rate=lambda update: 1e-2 * (1 - update / UPDATES),
-        weight_decay=0.01,
-        clip=1.0,
-        precision="fp32",
-        seed=1,
+        Windows(model, updates, batch_at, batch=8, pause=0.001),
+        dataclasses.replace(
+            OPTIMIZATION, learning_rate=lambda update: 1e-2 * (1 - update / UPDATES)
+        ),
         state=folder / f"{name}-state.safetensors",
         title=name,
         save_seconds=0.02,

@@ -4,18 +4,19 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.training.callback import Callback, Row
 from gpt1.training.loop import RESUME_CODE, fit
+from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
 
 def new_model(dropout: float = 0.1) -> GPT:
@@ -28,25 +29,15 @@ def batch_at(update: int, parts: int = 2) -> list[Tensor]:
     return list(batch.chunk(parts))
 
 
-def loss(model: nn.Module, tokens: Tensor) -> Tensor:
-    assert isinstance(model, GPT)
-    return model.loss(model.states(tokens[:, :-1]), tokens[:, 1:]) * len(tokens) / 8
-
-
-def train(model: GPT, state: Path, **changes: Any) -> pd.DataFrame:
-    settings: dict[str, Any] = {
-        "loss": loss,
-        "batch_at": batch_at,
-        "updates": 12,
-        "rate": lambda update: 1e-2,
-        "weight_decay": 0.01,
-        "clip": 1.0,
-        "precision": "fp32",
-        "seed": 1,
-        "state": state,
-        "title": "test",
-    }
-    return fit(model, **{**settings, **changes})
+def train(
+    model: GPT,
+    state: Path,
+    batch_at: Callable[[int], list[Tensor]] = batch_at,
+    updates: int = 12,
+    callbacks: Sequence[Callback] = (),
+) -> pd.DataFrame:
+    objective = Windows(model, updates, batch_at, batch=8)
+    return fit(objective, OPTIMIZATION, state=state, title="test", callbacks=callbacks)
 
 
 def stop_at(update: int) -> Callable[[int], list[Tensor]]:
@@ -91,12 +82,49 @@ def test_micro_batches_add_up_to_the_batch_when_dropout_is_off(tmp_path: Path, p
         torch.testing.assert_close(one, two, atol=1e-5, rtol=0)
 
 
-def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: Path) -> None:
-    def explodes(model: nn.Module, tokens: Tensor) -> Tensor:
-        return loss(model, tokens) * float("nan")
+class Parts(Windows):
+    """Two named parts beside the loss, which is their sum."""
 
+    losses = ("loss", "one", "two")
+
+    def loss(self, windows: Tensor) -> dict[str, Tensor]:
+        loss = super().loss(windows)["loss"]
+        return {"one": 0.25 * loss, "loss": loss, "two": 0.75 * loss}
+
+
+def test_the_curve_has_each_part_of_the_loss_summed_over_the_micro_batches(tmp_path: Path) -> None:
+    expected = train(new_model(), tmp_path / "a", updates=3)
+    objective = Parts(new_model(), 3, batch_at, batch=8)
+    curve = fit(objective, OPTIMIZATION, state=tmp_path / "b", title="test")
+    assert [*curve] == ["update", "loss", "one", "two", "rate", "gradient_norm"]
+    assert curve.drop(columns=["one", "two"]).equals(expected)
+    assert list(curve["one"] + curve["two"]) == pytest.approx(list(curve["loss"]), rel=1e-6)
+
+
+class Seen(Callback):
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    def on_update(self, updates: int, row: Row) -> None:
+        assert row["update"] == updates
+        self.rows.append(row)
+
+
+def test_a_callback_sees_every_row_of_the_curve_once_also_when_training_resumes(
+    tmp_path: Path,
+) -> None:
+    seen = Seen()
+    with pytest.raises(SystemExit):
+        train(new_model(), tmp_path / "state", stop_at(5), callbacks=[seen])
+    curve = train(new_model(), tmp_path / "state", callbacks=[seen])
+    assert pd.DataFrame(seen.rows).astype({"update": int}).equals(curve)
+
+
+def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: Path) -> None:
+    model = new_model()
+    torch.nn.init.constant_(model.tokens.weight, float("nan"))
     with pytest.raises(UserError, match="the loss of update 0 is not finite"):
-        train(new_model(), tmp_path / "state", loss=explodes)
+        train(model, tmp_path / "state")
     assert (tmp_path / "state").exists()
 
 

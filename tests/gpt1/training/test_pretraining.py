@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
-from gpt1.training.pretraining import Batches, pretrain, thinned
+from gpt1.training.pretraining import Batches, downsample, pretrain
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[3] / "params.yaml")["models"]["gpt"]
 TINY = {
@@ -63,8 +63,6 @@ def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, pd.DataF
         device=torch.device("cpu"),
         folder=folder,
         title="test",
-        after=lambda update, row: None,
-        record=lambda update, speed: None,
     )
 
 
@@ -113,13 +111,13 @@ def test_half_precision_follows_full_precision(tmp_path: Path) -> None:
     assert list(full["loss"]) == pytest.approx(list(half["loss"]), abs=0.02)
 
 
-def test_a_thinned_curve_keeps_the_means_and_the_last_update() -> None:
+def test_a_downsampled_curve_keeps_the_means_and_the_last_update() -> None:
     curve = pd.DataFrame({"update": range(1, 11), "loss": np.arange(10.0)})
-    assert thinned(curve, 4).to_dict("list") == {
+    assert downsample(curve, 4).to_dict("list") == {
         "update": [3, 6, 9, 10],
         "loss": [1.0, 4.0, 7.0, 9.0],
     }
-    assert thinned(curve[:0], 4).empty
+    assert downsample(curve[:0], 4).empty
 
 
 @pytest.mark.slow

@@ -1,7 +1,7 @@
-"""Products whose backward pass makes one factor again, where keeping it would cost more memory.
+"""Matrix products that recompute one factor in the backward pass instead of keeping it.
 
-The factor is cheap to make: a masked copy, an activation. In fp32 all gradients are the same to
-the bit.
+The factor is cheap: a masked copy or an activation. This saves its memory, and in fp32 the
+gradients have the same bits.
 """
 
 from typing import Any
@@ -12,21 +12,21 @@ from torch import Tensor
 from torch.autograd import Function
 
 GELU = "tanh"
-"""The approximation that the released code has."""
+"""The approximation of the released code."""
 
 
-def dropped_product(probabilities: Tensor, values: Tensor, rate: float) -> Tensor:
-    """`F.dropout(probabilities, rate) @ values`, which keeps the mask and not the dropped ones."""
+def dropout_matmul(probabilities: Tensor, values: Tensor, rate: float) -> Tensor:
+    """`F.dropout(probabilities, rate) @ values`; saves the mask, not the masked copy."""
     kept = torch.empty_like(probabilities, dtype=torch.bool).bernoulli_(1 - rate)
-    return _DroppedProduct.apply(probabilities, kept, values, 1 / (1 - rate))
+    return _DropoutMatmul.apply(probabilities, kept, values, 1 / (1 - rate))
 
 
 def gelu_linear(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """`F.linear(F.gelu(x), weight, bias)`, which keeps `x` and not its GELU."""
+    """`F.linear(F.gelu(x), weight, bias)`; saves `x`, not its GELU."""
     return _GELULinear.apply(x, weight, bias)
 
 
-class _DroppedProduct(Function):
+class _DropoutMatmul(Function):
     @staticmethod
     def forward(ctx: Any, probabilities: Tensor, kept: Tensor, values: Tensor, scale: float) -> Any:
         ctx.save_for_backward(probabilities, kept, values)
@@ -38,9 +38,9 @@ class _DroppedProduct(Function):
         (gradient,) = gradients
         probabilities, kept, values = ctx.saved_tensors
         dropped = probabilities.mul(kept).mul_(ctx.scale).to(gradient.dtype)
-        of_dropped = (gradient @ values.transpose(-2, -1)).to(probabilities.dtype)
-        of_probabilities = of_dropped.mul_(kept).mul_(ctx.scale)
-        return of_probabilities, None, dropped.transpose(-2, -1) @ gradient, None
+        dropped_gradient = (gradient @ values.transpose(-2, -1)).to(probabilities.dtype)
+        probabilities_gradient = dropped_gradient.mul_(kept).mul_(ctx.scale)
+        return probabilities_gradient, None, dropped.transpose(-2, -1) @ gradient, None
 
 
 class _GELULinear(Function):
@@ -54,7 +54,8 @@ class _GELULinear(Function):
         (gradient,) = gradients
         x, weight = ctx.saved_tensors
         rows = gradient.flatten(0, -2)
-        of_weight = rows.T @ F.gelu(x, approximate=GELU).flatten(0, -2)
-        of_active = gradient @ weight.to(gradient.dtype)  # under autocast the weight stays fp32
-        of_x = torch.ops.aten.gelu_backward(of_active, x, approximate=GELU)
-        return of_x, of_weight, rows.sum(0)
+        weight_gradient = rows.T @ F.gelu(x, approximate=GELU).flatten(0, -2)
+        # Under autocast the gradient is bf16, and the weight stays fp32.
+        active_gradient = gradient @ weight.to(gradient.dtype)
+        x_gradient = torch.ops.aten.gelu_backward(active_gradient, x, approximate=GELU)
+        return x_gradient, weight_gradient, rows.sum(0)

@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpt1.model import cross_entropy
-from gpt1.model.cross_entropy import linear_cross_entropy
+from gpt1.model.kernels import cross_entropy
+from gpt1.model.kernels.cross_entropy import linear_cross_entropy
 
 N, C, V = 23, 16, 41
 

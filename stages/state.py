@@ -1,4 +1,7 @@
-"""Where a long stage keeps its state: `.work/STAGE/FINGERPRINT/`, unknown to git and DVC."""
+"""The folder where a long stage keeps its state to resume from: `.work/STAGE/FINGERPRINT/`.
+
+Git and DVC ignore it.
+"""
 
 import dataclasses
 import hashlib
@@ -17,29 +20,28 @@ FOLDER = Path(".work")
 GPT1 = Path(gpt1.__file__).parent
 CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
 TRAINING = (GPT1 / "model", GPT1 / "training")
-TUNING = (GPT1 / "tasks", *TRAINING)
-"""Sources that the state of a stage hangs on: where they changed, the stage starts again."""
+FINETUNING = (GPT1 / "tasks", *TRAINING)
+"""Code that a state depends on: a stage with other code starts again."""
 
 
 @contextmanager
 def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
-    """Yield the folder of `stage` with these params and this data, then remove it.
+    """Yield the state folder of `stage`, and remove it when the block succeeds.
 
-    `params` are a dataclass or a dict; `data` may be source files too.
-
-    A run that is stopped or fails leaves the folder, and the next one with the same params and the
-    same content of `data` gets it again; with others it gets a new one, and says so.
+    A stage that was stopped or failed leaves the folder, and finds it again when `params`, a
+    dataclass or a dict, and the bytes of `data`, files and folders, code included, are the same.
+    Otherwise it prints that it starts again, in a new folder.
     """
-    found = FOLDER / stage / fingerprint(params, *data)
-    if not found.exists() and any(found.parent.glob("*")):
+    path = FOLDER / stage / fingerprint(params, *data)
+    if not path.exists() and any(path.parent.glob("*")):
         print(
-            f"{stage}: params, data or code are others than those of the state in {found.parent}; "
-            "it starts again (`gpt1 prune` frees that)",
+            f"{stage}: params, data or code changed since the state in {path.parent} was saved; "
+            "the stage starts again (`gpt1 prune` removes the old state)",
             file=sys.stderr,
         )
-    found.mkdir(parents=True, exist_ok=True)
-    yield found
-    shutil.rmtree(found)
+    path.mkdir(parents=True, exist_ok=True)
+    yield path
+    shutil.rmtree(path)
 
 
 def fingerprint(params: Any, *data: Path) -> str:

@@ -1,0 +1,103 @@
+"""The published names and layout of GPT: those of `transformers` and of the released arrays.
+
+Both store the weight of a linear layer as (inputs, outputs); PyTorch stores the transpose. The
+released arrays have no names: they come in the order of `weight_names`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gpt1.errors import UserError
+from gpt1.model.directory import CONFIG, WEIGHTS, read_config, read_model, write_model
+
+MODEL_TYPE = "openai-gpt"
+# Our name -> the name in `transformers`.
+EMBEDDINGS = {"positions": "positions_embed", "tokens": "tokens_embed"}
+BLOCK = {
+    "attention.queries_keys_values": "attn.c_attn",
+    "attention.output": "attn.c_proj",
+    "attention_norm": "ln_1",
+    "feed_forward.expand": "mlp.c_fc",
+    "feed_forward.contract": "mlp.c_proj",
+    "feed_forward_norm": "ln_2",
+}
+CONFIG_KEYS = {
+    "vocab": "vocab_size",
+    "layers": "n_layer",
+    "width": "n_embd",
+    "heads": "n_head",
+    "context": "n_positions",
+    "dropout": "resid_pdrop",
+}
+CONSTANTS = {
+    "model_type": MODEL_TYPE,
+    "architectures": ["OpenAIGPTLMHeadModel"],
+    "afn": "gelu",
+    "layer_norm_epsilon": 1e-5,
+    "initializer_range": 0.02,
+    "tie_word_embeddings": True,
+}
+
+
+def weight_names(layers: int) -> dict[str, str]:
+    """Our name -> the name in `transformers`, in the order of the released arrays."""
+    names = {f"{ours}.weight": f"{theirs}.weight" for ours, theirs in EMBEDDINGS.items()}
+    for layer in range(layers):
+        for ours, theirs in BLOCK.items():
+            for kind in ("weight", "bias"):
+                names[f"blocks.{layer}.{ours}.{kind}"] = f"h.{layer}.{theirs}.{kind}"
+    return names
+
+
+def from_published(tensors: Mapping[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """Weights under our names and in our layout, fp32. Raises KeyError with a missing name."""
+    return {
+        ours: _transposed(ours, tensors[theirs].float())
+        for ours, theirs in weight_names(layers).items()
+    }
+
+
+def save(directory: Path, config: dict[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Write a directory that `transformers` opens, from our config and weights."""
+    names = weight_names(config["layers"])
+    published = {theirs: config[ours] for ours, theirs in CONFIG_KEYS.items()}
+    published |= {"embd_pdrop": config["dropout"], "attn_pdrop": config["dropout"]}
+    weights = {names[ours]: _transposed(ours, tensor) for ours, tensor in tensors.items()}
+    write_model(directory, CONSTANTS | published, weights)
+
+
+def load(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Our config and weights, from a directory that `save` or `transformers` wrote.
+
+    Raises UserError when a file, a key or a weight is missing, or for another kind of network.
+    """
+    _, tensors = read_model(directory)
+    config = load_config(directory)
+    # `transformers` adds the prefix when it saves the network with its language model head.
+    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    try:
+        return config, from_published(tensors, config["layers"])
+    except KeyError as error:
+        file = Path(directory) / WEIGHTS
+        raise UserError(f"{file}: the weight {error.args[0]} is missing") from None
+
+
+def load_config(directory: Path) -> dict[str, Any]:
+    """Our config. Raises UserError when a key is missing, or for another kind of network."""
+    config, file = read_config(directory), Path(directory) / CONFIG
+    if config.get("model_type") != MODEL_TYPE:
+        kind = config.get("model_type")
+        raise UserError(f"{file}: model_type is {kind!r}, not {MODEL_TYPE!r}")
+    missing = [key for key in CONFIG_KEYS.values() if key not in config]
+    if missing:
+        raise UserError(f"{file}: the key {missing[0]} is missing")
+    return {ours: config[theirs] for ours, theirs in CONFIG_KEYS.items()}
+
+
+def _transposed(name: str, tensor: Tensor) -> Tensor:
+    """Turn the weight of a linear layer; embeddings, biases and gains stay. A copy."""
+    is_linear = tensor.ndim == 2 and not name.startswith(tuple(EMBEDDINGS))
+    return tensor.T.contiguous() if is_linear else tensor
