@@ -18,10 +18,10 @@ def main(task: str, documents: Path, out: Path) -> None:
         books[row["book"]] = "\n".join(filter(None, [books.get(row["book"]), row["text"]]))
     sizes = {split: getattr(params, split) for split in ("train", "dev", "test")}
     made, examples = derived.make(task, books, sizes, params.words, params.seed)
-    table.write(made, examples, out)
+    table.write_task(made, examples, out)
     with tracking.run() as run:
         run.params(params)
-        run.metrics({f"{split}_examples": n for split, n in table.sizes(examples).items()})
+        run.metrics({f"{split}_examples": n for split, n in table.split_sizes(examples).items()})
 
 
 if __name__ == "__main__":

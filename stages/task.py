@@ -18,10 +18,12 @@ def main(task: str, path: Path, out: Path) -> None:
         loaded = load.own(task, path, params)
     for warning in loaded.warnings:
         print(f"warning: {task}: {warning}", file=sys.stderr)
-    table.write(loaded.task, loaded.examples, out)
+    table.write_task(loaded.task, loaded.examples, out)
     with tracking.run() as run:
         run.params(params)
-        run.metrics({f"{split}_examples": n for split, n in table.sizes(loaded.examples).items()})
+        run.metrics(
+            {f"{split}_examples": n for split, n in table.split_sizes(loaded.examples).items()}
+        )
         run.metrics({f"dropped/{reason}": n for reason, n in loaded.task.dropped.items()})
 
 

@@ -20,7 +20,7 @@ from stages.checkpoints import checkpoints
 def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Path) -> None:
     """Answer `task` with every checkpoint of `model` and with the model itself."""
     torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
-    described, examples = table.read(task)
+    described, examples = table.read_task(task)
     asked = ZeroShotTask(described, examples, BPETokenizer.load(model))
     rows = []
     with tracking.run() as run:

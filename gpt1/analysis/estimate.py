@@ -146,7 +146,7 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
 
 def finetuning_tokens(path: Path, context: int) -> float:
     """About how many tokens one epoch of the task in that table has, none beyond the context."""
-    task, examples = table.read(path)
+    task, examples = table.read_task(path)
     train = [example for example in examples if example.split == "train"]
     orders = 2 if task.shape == "similarity" else 1
     return orders * sum(_tokens(example, context) for example in train)
@@ -154,7 +154,7 @@ def finetuning_tokens(path: Path, context: int) -> float:
 
 def zero_shot_tokens(path: Path, context: int) -> float:
     """About how many tokens are read to answer the task in that table once."""
-    _, read = read_examples(*table.read(path))
+    _, read = read_examples(*table.read_task(path))
     return sum(_tokens(example, context) for example in read)
 
 

@@ -85,7 +85,7 @@ def check(task: Path, documents: Path) -> Checked:
     examples: dict[str, int] = defaultdict(int)
     short: dict[str, int] = defaultdict(int)
     overlaps = []
-    for example in table.read(task)[1]:
+    for example in table.read_task(task)[1]:
         parts = list(_parts(example))
         examples[example.split] += 1
         short[example.split] += all(len(words) < LENGTH for words in parts)
@@ -129,7 +129,7 @@ def _matches(document: tuple[str, str], task: Path) -> list[tuple[str, Place]]:
 @cache
 def _runs(task: Path) -> np.ndarray:
     """The sorted hashes of all the task's runs of words."""
-    parts = chain.from_iterable(map(_parts, table.read(task)[1]))
+    parts = chain.from_iterable(map(_parts, table.read_task(task)[1]))
     return np.unique(np.concatenate([np.zeros(0, np.uint64), *map(runs, parts)]))
 
 

@@ -46,7 +46,7 @@ def finetune(
             indices[start : start + recipe.micro_batch]
             for start in range(0, len(indices), recipe.micro_batch)
         ]
-        return [collate(inputs, part, of=len(indices)) for part in parts]
+        return [collate(inputs, part, update_examples=len(indices)) for part in parts]
 
     parts: list[tuple[Tensor, Tensor]] = []
 

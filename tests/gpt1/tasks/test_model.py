@@ -95,7 +95,7 @@ def test_the_parts_of_an_update_add_up_to_its_loss(tokenizer: BPETokenizer, shap
     inputs = model.encode(examples(shape))
     count = len(inputs.sequences)
     whole = model.loss(collate(inputs, range(count)), 0.5)
-    parts = [model.loss(collate(inputs, [n], of=count), 0.5) for n in range(count)]
+    parts = [model.loss(collate(inputs, [n], update_examples=count), 0.5) for n in range(count)]
     assert sum(parts).item() == pytest.approx(whole.item(), abs=1e-5)
 
 
@@ -191,7 +191,7 @@ def test_a_row_without_what_the_task_needs_is_named(tokenizer: BPETokenizer) -> 
 
 
 def test_a_model_directory_without_a_head_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no fine-tuned model: task\.json is missing"):
+    with pytest.raises(UserError, match=r"not a fine-tuned model: task\.json is missing"):
         TaskModel.load(tmp_path)
 
 
