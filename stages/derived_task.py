@@ -1,4 +1,4 @@
-"""`derived_task@NAME`: a task made from the held-out books."""
+"""`derived_task@NAME`: a task made from the validation books."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stages import entry, tracking
 
 
 def main(task: str, documents: Path, out: Path) -> None:
-    """Make the task `task` from the held-out documents."""
+    """Make the derived task `task` from the validation documents, and write its table."""
     params = entry.section(DerivedTask, f"derived_tasks.{task}")
     rows = pq.read_table(documents, columns=["book", "text"]).to_pylist()
     books: dict[str, str] = {}

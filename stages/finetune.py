@@ -11,12 +11,10 @@ from gpt1.files import digest, publish
 from gpt1.model import files
 from gpt1.model.language_model import LanguageModel
 from gpt1.params import Finetune
+from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks.finetuning import CURVE, finetune
-from gpt1.tasks.metrics import evaluate
-from gpt1.tasks.mistakes import mistake_tables
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
-from gpt1.tasks.table import read_task
 from gpt1.tokens.bpe import BPETokenizer
 from stages import comparison, entry, tracking, work
 
@@ -43,7 +41,7 @@ def run(
 ) -> None:
     """Fine-tune the network that `load` returns for `model`; predictions record it as `name`."""
     torch.set_num_threads(recipe.threads)
-    described, examples = read_task(task)
+    described, examples = table.read_task(task)
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
     torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
@@ -71,7 +69,6 @@ def run(
             title=f"finetune {out.name}",
             after=lambda update, row: record.metrics({k: row[k] for k in CURVE[1:]}, step=update),
         )
-        scores = dict(tuned.scores(others))
         with publish(out) as beside:
             beside.mkdir()
             tuned.save(beside)
@@ -81,17 +78,17 @@ def run(
             predictions,
             described,
             rest,
-            [scores[index] for index in range(len(rest))],
+            tuned.scores(others),
             model=name,
             seed=seed,
             majority_answer=majority_answer(described, train),
             sha256=digest(task),
         )
         answered = read_predictions(predictions)
-        summary_params, summary_metrics = comparison.summary(evaluate(answered))
+        summary_params, summary_metrics = comparison.summary(metrics.evaluate(answered))
         record.params(summary_params)
         record.metrics(summary_metrics)
-        for table_name, content in mistake_tables(answered, rest).items():
+        for table_name, content in mistakes.tables(answered, rest).items():
             path = folder / f"{table_name}.json"
             content.to_json(path, orient="split", index=False, force_ascii=False)
             record.artifact(path)

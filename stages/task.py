@@ -1,4 +1,4 @@
-"""`task@NAME`: one of the paper's tasks, or of one's own, from its files."""
+"""`task@NAME`: a task of the paper, or one that params.yaml declares, from its files."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from stages import entry, tracking
 
 
 def main(task: str, path: Path, out: Path) -> None:
-    """Read the files at `path` and write the task's table."""
+    """Load the task from the files at `path`, and write its table."""
     if task in registry.TASKS:
         params: OfficialTask | OwnTask = entry.section(OfficialTask, f"tasks.{task}")
         loaded = load.official(task, path)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gpt1.analysis.zero_shot.heuristics import read_examples
+from gpt1.analysis.zero_shot.task import select_examples
 from gpt1.model.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model, paper
@@ -154,7 +154,7 @@ def finetuning_tokens(path: Path, context: int) -> float:
 
 def zero_shot_tokens(path: Path, context: int) -> float:
     """About how many tokens are read to answer the task in that table once."""
-    _, read = read_examples(*table.read_task(path))
+    _, read = select_examples(*table.read_task(path))
     return sum(_tokens(example, context) for example in read)
 
 

@@ -10,14 +10,14 @@ from gpt1.tasks.table import Example
 WORST = 50
 
 
-def mistake_tables(predictions: Predictions, examples: list[Example]) -> dict[str, pd.DataFrame]:
+def tables(predictions: Predictions, examples: list[Example]) -> dict[str, pd.DataFrame]:
     """`worst_SPLIT` and, for tasks with labels, `confusion_SPLIT` of each split with targets."""
-    tables = {}
+    found = {}
     for split in dict.fromkeys(predictions.split[~np.isnan(predictions.target)]):
-        tables[f"worst_{split}"] = worst(predictions, examples, split)
+        found[f"worst_{split}"] = worst(predictions, examples, split)
         if predictions.task.outputs > 1:
-            tables[f"confusion_{split}"] = confusion(predictions, split).reset_index()
-    return tables
+            found[f"confusion_{split}"] = confusion(predictions, split).reset_index()
+    return found
 
 
 def confusion(predictions: Predictions, split: str) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """The network with a linear head on the extract token's state (section 3.2 of the paper)."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -137,12 +137,13 @@ class TaskModel(nn.Module):
         return self.network.loss(states[:, :-1][real], batch.tokens[:, 1:][real], weights[real])
 
     @torch.inference_mode()
-    def scores(self, inputs: Inputs) -> Iterator[tuple[int, np.ndarray]]:
-        """Yield (index, float32 probabilities or [score]) of each example, shortest first.
+    def scores(self, inputs: Inputs) -> list[np.ndarray]:
+        """Of each example, in order: float32 probabilities (labels or choices,), or a score (1,).
 
         Batches hold examples of similar length, to save padding.
         """
         self.eval()
+        found = {}
         order = np.argsort(inputs.lengths, kind="stable")
         for start in range(0, len(order), PREDICT_BATCH):
             indices = order[start : start + PREDICT_BATCH]
@@ -152,7 +153,8 @@ class TaskModel(nn.Module):
             # .cpu() waits for the device
             for index, row in zip(indices, scores.float().cpu().numpy(), strict=True):
                 choices = self.task.shape == "multiple_choice"
-                yield int(index), row[: len(inputs.sequences[index]) if choices else None]
+                found[index] = row[: len(inputs.sequences[index]) if choices else None]
+        return [found[index] for index in range(len(order))]
 
     def predict(self, rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answer rows, in order: texts, or mappings with text, text_pair and choices.
@@ -168,8 +170,8 @@ class TaskModel(nn.Module):
         inputs = self.encode(examples)
         if inputs.truncation_summary:
             logger.warning(inputs.truncation_summary)
-        scores = dict(self.scores(inputs))
-        return [self._answer(example, scores[index]) for index, example in enumerate(examples)]
+        scores = self.scores(inputs)
+        return [self._answer(*each) for each in zip(examples, scores, strict=True)]
 
     def parse_row(self, row: str | Mapping[str, Any], where: str) -> Example:
         """Check one row of `predict`; raises UserError that begins with `where`."""

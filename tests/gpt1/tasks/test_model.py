@@ -136,7 +136,7 @@ def test_a_choice_that_is_not_there_has_no_probability(tokenizer: BPETokenizer) 
     inputs = model.encode(examples("multiple_choice"))
     scores, _ = model(collate(inputs, [0, 1]))
     assert scores.softmax(1)[0, 2] == 0
-    found = dict(model.scores(inputs))
+    found = model.scores(inputs)
     assert [len(found[place]) for place in (0, 1)] == [2, 3]
 
 
@@ -144,9 +144,9 @@ def test_a_choice_that_is_not_there_has_no_probability(tokenizer: BPETokenizer) 
 def test_predictions_do_not_depend_on_the_other_rows(tokenizer: BPETokenizer, shape: Shape) -> None:
     model = task_model(tokenizer, shape)
     inputs = model.encode(examples(shape))
-    together = dict(model.scores(inputs))
+    together = model.scores(inputs)
     for place, example in enumerate(examples(shape)):
-        alone = dict(model.scores(model.encode([example])))[0]
+        alone = model.scores(model.encode([example]))[0]
         assert np.allclose(alone, together[place], atol=1e-6)
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
-from gpt1.analysis.zero_shot.heuristics import ZeroShotTask, best_threshold
+from gpt1.analysis.zero_shot.task import ZeroShotTask, best_threshold
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks.table import Example, Task
