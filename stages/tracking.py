@@ -114,7 +114,7 @@ class Run:
         logged = self._client.create_logged_model(
             self._experiment, directory.name, self.id, params=config
         )
-        # MLflow warns of a missing signature; there is none, so as to accept texts, rows and tables.
+        # MLflow warns of a missing signature. Without one, texts, rows and tables are accepted.
         logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
