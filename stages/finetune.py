@@ -88,9 +88,7 @@ def run(
         summary_params, summary_metrics = comparison.summary(metrics.evaluate(answered))
         record.params(summary_params)
         record.metrics(summary_metrics)
-        for table_name, content in mistakes.tables(answered, rest).items():
-            path = folder / f"{table_name}.json"
-            content.to_json(path, orient="split", index=False, force_ascii=False)
+        for path in mistakes.write_tables(answered, rest, folder):
             record.artifact(path)
         record.model(out)
 

@@ -1,5 +1,7 @@
 """The mistakes of a fine-tuned model: a confusion matrix and its worst answers."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
@@ -10,14 +12,21 @@ from gpt1.tasks.table import Example
 WORST = 50
 
 
-def tables(predictions: Predictions, examples: list[Example]) -> dict[str, pd.DataFrame]:
-    """`worst_SPLIT` and, for tasks with labels, `confusion_SPLIT` of each split with targets."""
-    found = {}
+def write_tables(predictions: Predictions, examples: list[Example], folder: Path) -> list[Path]:
+    """Write the tables of each split with targets to `folder`, as JSON that MLflow displays.
+
+    They are `worst_SPLIT.json` and, for tasks with labels, `confusion_SPLIT.json`.
+    """
+    tables = {}
     for split in dict.fromkeys(predictions.split[~np.isnan(predictions.target)]):
-        found[f"worst_{split}"] = worst(predictions, examples, split)
+        tables[f"worst_{split}"] = worst(predictions, examples, split)
         if predictions.task.outputs > 1:
-            found[f"confusion_{split}"] = confusion(predictions, split).reset_index()
-    return found
+            tables[f"confusion_{split}"] = confusion(predictions, split).reset_index()
+    paths = []
+    for name, table in tables.items():
+        paths.append(folder / f"{name}.json")
+        table.to_json(paths[-1], orient="split", index=False, force_ascii=False)
+    return paths
 
 
 def confusion(predictions: Predictions, split: str) -> pd.DataFrame:
