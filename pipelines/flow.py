@@ -63,10 +63,12 @@ def pipeline(
     with workspace.held(repo) as root, Terminal() as terminal:
         planned = plan.make(repo, targets or [], force)
         driver = Driver(repo, terminal, force)
-        capacity = Capacity.of_this_machine(workers)
         if on_workers:
             driver.use_pools(planned)
             capacity = Capacity.unlimited()
+        else:
+            needs = [planned.graph.stages[name].needs for name in planned.to_launch()]
+            capacity = Capacity.of_this_machine(needs, workers)
         driver.show_unchanged(planned)
         with ends_on_signals(driver.runner), watched(driver.runner, root, flow_run.id):
             outcomes = run_all(

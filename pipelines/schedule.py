@@ -1,14 +1,12 @@
 """Independent stages side by side, each after the ones it hangs on, within the machine's limits."""
 
 import math
-import os
 import queue
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 
-import psutil
-
+from gpt1 import machine
 from pipelines import gpus
 from pipelines.graph import Graph, Needs, Stage
 from pipelines.runner import Outcome
@@ -24,10 +22,13 @@ class Capacity:
     """GiB."""
 
     @classmethod
-    def of_this_machine(cls, workers: int | None = None) -> "Capacity":
-        """`workers` takes the place of the number of cores. No GPU at all is no limit either."""
-        there = len(gpus.here()) or UNLIMITED
-        return cls(workers or os.cpu_count() or 1, there, psutil.virtual_memory().total / 2**30)
+    def of_this_machine(cls, needs: Iterable[Needs], workers: int | None = None) -> "Capacity":
+        """For stages with these `needs`; `workers` takes the place of the number of cores.
+
+        No GPU at all is no limit either. They are counted, in seconds, only where a stage asks.
+        """
+        there = len(gpus.here()) if any(each.gpu for each in needs) else 0
+        return cls(workers or machine.cores(), there or UNLIMITED, machine.memory() / 2**30)
 
     @classmethod
     def unlimited(cls) -> "Capacity":
