@@ -271,7 +271,7 @@ def predict(
             raise UserError("an argument is an empty text; give texts")
     use_cores()
     for answer in request.answers(TaskModel.load(model), texts or file):
-        print(json.dumps(answer, ensure_ascii=False) if as_json else request.written(answer))
+        print(json.dumps(answer, ensure_ascii=False) if as_json else request.format_answer(answer))
 
 
 @app.command("import")
@@ -325,10 +325,10 @@ def glue(
     out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("glue.zip"),
 ) -> None:
     """The archive that GLUE's server scores, from predictions on its test splits."""
-    from gpt1.tasks.glue import submission
-    from gpt1.tasks.predictions import read
+    from gpt1.tasks.glue_submission import write_submission
+    from gpt1.tasks.predictions import read_predictions
 
-    submission(map(read, predictions), out)
+    write_submission(map(read_predictions, predictions), out)
     print(f"{out}: submit it at gluebenchmark.com")
 
 

@@ -22,11 +22,11 @@ def table() -> "Compared":
 
     Raises UserError when a listed score is missing.
     """
-    from gpt1.analysis.report.comparison import comparison
+    from gpt1.analysis.report.comparison import score_table
     from gpt1.analysis.report.results import Results
 
     results = Results(Path("metrics"), Path("curves"))
-    whole = comparison(results, entry.section(Compare, "compare"))
+    whole = score_table(results, entry.section(Compare, "compare"))
     kept = [n for n, cells in enumerate(zip(*whole.rows, strict=True)) if {*cells} != {"-"}]
     columns = [whole.columns[n] for n in kept]
     return replace(whole, columns=columns, rows=[[row[n] for n in kept] for row in whole.rows])

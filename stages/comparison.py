@@ -1,13 +1,10 @@
-"""The fine-tuned tasks side by side in MLflow: their scores, and a view that is saved there.
+"""How MLflow shows the fine-tuned tasks side by side: the names it compares by, and a saved view.
 
-MLflow keeps a view that was shared as a tag of its experiment, under the key in its address.
+MLflow stores a shared view as a tag of its experiment; the page's address contains the tag's key.
 """
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from stages import tracking
+from typing import Any
 
 KEY = "tasks"
 COLUMNS = ("tags.`task`", "tags.`model`", "metrics.`main`", "metrics.`main_baseline`")
@@ -25,22 +22,30 @@ VIEW = {
 TAGS = {f"mlflow.sharedViewState.{KEY}": json.dumps(VIEW)}
 
 
-def record(run: "tracking.Run", scores: dict[str, Any]) -> None:
-    """Scores into the run of their fine-tuning; the main one is `main` whatever the task."""
-    from gpt1.tasks.metrics import reported_split
+def summary(scores: dict[str, Any]) -> tuple[dict[str, str], dict[str, float]]:
+    """The params and metrics of a fine-tuning's run, from what `metrics.evaluate` returns.
 
-    for split, measured in scores["splits"].items():
-        numbers = {name: value for name, value in measured.items() if name != "interval"}
-        run.metrics({f"{split}/{name}": value for name, value in numbers.items()})
-    if scores["splits"]:
-        split = reported_split(list(scores["splits"]))
-        measured = scores["splits"][split]
-        low, high = measured["interval"]
-        run.params({"metric": scores["metric"], "split": split})
-        run.metrics({"main": measured[scores["metric"]], "main_low": low, "main_high": high})
-        run.metrics({"main_baseline": scores["baseline"][split]})
+    Metrics of each split are `SPLIT/NAME`. The main metric of the reported split is also `main`,
+    whatever the task, so that one column compares all tasks.
+    """
+    from gpt1.tasks.metrics import reported_split  # costs a second, and `gpt1 up` does without
+
+    numbers = {
+        f"{split}/{name}": value
+        for split, measured in scores["splits"].items()
+        for name, value in measured.items()
+        if name != "interval"
+    }
+    if not scores["splits"]:
+        return {}, numbers
+    metric, split = scores["metric"], reported_split(list(scores["splits"]))
+    measured = scores["splits"][split]
+    low, high = measured["interval"]
+    main = {"main": measured[metric], "main_low": low, "main_high": high}
+    main |= {"main_baseline": scores["baseline"][split]}
+    return {"metric": metric, "split": split}, numbers | main
 
 
 def page(address: str, experiment: str) -> str:
-    """Where the server at `address` shows it; beside the table there are charts."""
+    """The address of the view on the MLflow server at `address`."""
     return f"{address}/#/experiments/{experiment}/runs?viewStateShareKey={KEY}"

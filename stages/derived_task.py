@@ -1,4 +1,4 @@
-"""`derived_task@NAME`: a task made from the held-out books."""
+"""`derived_task@NAME`: a task made from the validation books."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from stages import entry, tracking
 
 
 def main(task: str, documents: Path, out: Path) -> None:
-    """Make the task `task` from the held-out documents."""
+    """Make the derived task `task` from the validation documents, and write its table."""
     params = entry.section(DerivedTask, f"derived_tasks.{task}")
     rows = pq.read_table(documents, columns=["book", "text"]).to_pylist()
     books: dict[str, str] = {}
@@ -18,10 +18,10 @@ def main(task: str, documents: Path, out: Path) -> None:
         books[row["book"]] = "\n".join(filter(None, [books.get(row["book"]), row["text"]]))
     sizes = {split: getattr(params, split) for split in ("train", "dev", "test")}
     made, examples = derived.make(task, books, sizes, params.words, params.seed)
-    table.write(made, examples, out)
+    table.write_task(made, examples, out)
     with tracking.run() as run:
         run.params(params)
-        run.metrics({f"{split}_examples": n for split, n in table.sizes(examples).items()})
+        run.metrics({f"{split}_examples": n for split, n in table.split_sizes(examples).items()})
 
 
 if __name__ == "__main__":

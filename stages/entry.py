@@ -1,4 +1,4 @@
-"""How every stage starts: arguments from its signature, params checked, one handler for errors."""
+"""How every stage starts: its arguments, its checked params, and one error handler."""
 
 import argparse
 import inspect
@@ -14,19 +14,19 @@ T = TypeVar("T")
 
 
 def values(root: Path = Path()) -> dict[str, Any]:
-    """All of `params.yaml` below `root`; empty where there is none. Raises UserError."""
+    """All of `params.yaml` below `root`; {} without that file. Raises UserError if invalid."""
     file = root / "params.yaml"
     return files.read_yaml(file) if file.is_file() else {}
 
 
 def section(cls: type[T], name: str) -> T:
     """The section `name` (such as `models.gpt`) of `params.yaml`, checked against `cls`."""
-    found: Any = values()
+    content: Any = values()
     for part in name.split("."):
-        if not isinstance(found, dict) or part not in found:
+        if not isinstance(content, dict) or part not in content:
             raise UserError(f"params.yaml: the section {name} is missing")
-        found = found[part]
-    return params.parse(cls, found, name)
+        content = content[part]
+    return params.parse(cls, content, name)
 
 
 def sections(cls: type[T], name: str) -> dict[str, T]:
@@ -35,12 +35,15 @@ def sections(cls: type[T], name: str) -> dict[str, T]:
 
 
 def check() -> None:
-    """All that `params.yaml` says, before anything runs."""
+    """Check all of `params.yaml`, before anything runs."""
     params.check(values())
 
 
 def run(stage: Callable[..., None]) -> None:
-    """Call `stage` with one `--name value` argument for each of its parameters; then exit."""
+    """Call `stage` with one required `--name value` argument for each of its parameters.
+
+    A UserError ends the process with its message and exit code 1.
+    """
     parser = argparse.ArgumentParser(description=inspect.getdoc(stage))
     for name, parameter in inspect.signature(stage).parameters.items():
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, type=parameter.annotation)

@@ -1,16 +1,16 @@
-"""`evaluate@TASK-MODEL-SEED`: scores, from predictions alone."""
+"""`evaluate@TASK-MODEL-SEED`: scores, computed from predictions alone."""
 
 from pathlib import Path
 
 from gpt1.files import write_json
 from gpt1.tasks.metrics import evaluate
-from gpt1.tasks.predictions import read
+from gpt1.tasks.predictions import read_predictions
 from stages import entry, tracking
 
 
 def main(predictions: Path, out: Path) -> None:
-    """Score `predictions` by the official metrics of its task."""
-    scores = evaluate(read(predictions))
+    """Score `predictions` with the official metrics of their task."""
+    scores = evaluate(read_predictions(predictions))
     write_json(out, scores)
     with tracking.run() as run:
         run.params({name: scores[name] for name in ("task", "model", "seed", "metric")})

@@ -12,16 +12,16 @@ from gpt1.model.language_model import LanguageModel
 from gpt1.model.loading import load_model
 from gpt1.params import Finetune
 from gpt1.tasks import metrics, mistakes, table
-from gpt1.tasks import predictions as answers
 from gpt1.tasks.finetuning import FineTuning, finetune
 from gpt1.tasks.model import TaskModel
+from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
 from gpt1.tokens.bpe import BPETokenizer
 from stages import comparison, entry, state, tracking
 from stages.recorder import Recorder
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
-    """Fine-tune `model` on `task`; write it, its curve, and its predictions on the other splits."""
+    """Fine-tune `model` on the train split of `task`, and predict the other splits."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
     run(recipe, model.name, seed, load_model, **paths)
@@ -40,12 +40,12 @@ def run(
     predictions: Path,
     curve: Path,
 ) -> None:
-    """The same with `recipe`, from what `load` makes of `model`; predictions call it `name`."""
+    """Fine-tune the network that `load` returns for `model`; predictions record it as `name`."""
     torch.set_num_threads(recipe.threads)
-    described, examples = table.read(task)
+    described, examples = table.read_task(task)
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
-    torch.manual_seed(seed)  # of whatever is new: layers, embedding rows, the head
+    torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
     network, tokenizer = load(model), BPETokenizer.load(model)
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
@@ -56,11 +56,11 @@ def run(
         record.params(names)
         record.tags(names)
         record.params(recipe)
-        inputs, held_out = tuned.encode(train), tuned.encode(rest)
-        for part, encoded in (("train", inputs), ("held_out", held_out)):
+        inputs, others = tuned.encode(train), tuned.encode(rest)
+        for part, encoded in (("train", inputs), ("held_out", others)):
             record.metrics({f"{part}/truncated": encoded.truncated})
-            if encoded.cuts:
-                print(f"{part}: {encoded.cuts}", file=sys.stderr)
+            if encoded.truncation_summary:
+                print(f"{part}: {encoded.truncation_summary}", file=sys.stderr)
         rows = finetune(
             tuned,
             inputs,
@@ -70,27 +70,26 @@ def run(
             title=f"finetune {out.name}",
             callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
         )
-        scores = dict(tuned.scores(held_out))
         with publish(out) as beside:
             beside.mkdir()
             tuned.save(beside)
         with publish(curve) as beside:
             rows.to_csv(beside, index=False)
-        answers.write(
+        write_predictions(
             predictions,
             described,
             rest,
-            [scores[place] for place in range(len(rest))],
+            tuned.scores(others),
             model=name,
             seed=seed,
-            usual=answers.usual(described, train),
+            majority_answer=majority_answer(described, train),
             sha256=sha256(task),
         )
-        answered = answers.read(predictions)
-        comparison.record(record, metrics.evaluate(answered))
-        for table_name, content in mistakes.tables(answered, rest).items():
-            path = folder / f"{table_name}.json"
-            content.to_json(path, orient="split", index=False, force_ascii=False)
+        answered = read_predictions(predictions)
+        summary_params, summary_metrics = comparison.summary(metrics.evaluate(answered))
+        record.params(summary_params)
+        record.metrics(summary_metrics)
+        for path in mistakes.write_tables(answered, rest, folder):
             record.artifact(path)
         record.model(out)
 

@@ -1,4 +1,4 @@
-"""`finetune_no_auxiliary@TASK-SEED`: fine-tuning with the language-model loss left out."""
+"""`finetune_no_auxiliary@TASK-SEED`: fine-tuning without the language-model loss."""
 
 import dataclasses
 from pathlib import Path
@@ -9,7 +9,7 @@ from stages import entry, finetune
 
 
 def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
-    """As `finetune`, its recipe's auxiliary weight replaced by 0."""
+    """Run `finetune` with the auxiliary weight of its recipe set to 0."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}

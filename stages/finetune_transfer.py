@@ -1,4 +1,4 @@
-"""`finetune_transfer@TASK-LAYERS-SEED`: fine-tuning with the first layers, the others afresh."""
+"""`finetune_transfer@TASK-LAYERS-SEED`: fine-tuning of the first layers, others reinitialized."""
 
 from pathlib import Path
 
@@ -11,9 +11,9 @@ from stages import entry, finetune
 def main(
     *, task: Path, model: Path, layers: int, seed: int, out: Path, predictions: Path, curve: Path
 ) -> None:
-    """As `finetune`, of `model` with its embeddings and first `layers` blocks alone.
+    """Run `finetune` on the embeddings and first `layers` blocks of `model`.
 
-    The seed draws the other blocks, too.
+    The other blocks are reinitialized from the seed.
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}

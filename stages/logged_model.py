@@ -1,7 +1,7 @@
-"""What MLflow runs to answer with a fine-tuned model; `tracking.Run.model` logs this very file.
+"""The code that MLflow runs to serve a fine-tuned model; `tracking.Run.model` logs this file.
 
-The model stays where its stage wrote it, below `finetuned/`: the configuration points there, and
-holds a digest of the classifier, which no two fine-tunings share.
+The model stays in its folder below `finetuned/`. The logged configuration holds the path and a
+digest of the head, which no two fine-tunings share.
 """
 
 from pathlib import Path
@@ -19,7 +19,7 @@ from gpt1.tasks.model import TaskModel
 
 
 class FineTuned(PythonModel):
-    """Texts, or rows with text, text_pair and choices, to labels and probabilities."""
+    """Answers texts, or rows with text, text_pair and choices, as `TaskModel.predict` does."""
 
     def load_context(self, context: PythonModelContext) -> None:
         config = context.model_config
@@ -28,21 +28,21 @@ class FineTuned(PythonModel):
         self.model = TaskModel.load(directory)
         if digest(directory) != config["digest"]:
             raise UserError(
-                f"{directory} holds another model by now; `gpt1 checkout {config['run']}` brings "
-                "back the one of this run"
+                f"{directory} now holds another model; `gpt1 checkout {config['run']}` "
+                "restores the one of this run"
             )
 
     def predict(
         self,
         context: PythonModelContext,
-        model_input: pd.DataFrame,  # other hints are a schema to MLflow, which refuses bare texts
+        model_input: pd.DataFrame,  # from other hints MLflow derives a schema without plain texts
         params: dict[str, Any] | None = None,
     ) -> list[dict[str, Any]]:
         return self.model.predict(rows(model_input))
 
 
 def rows(given: Any) -> list[Any]:
-    """What callers and MLflow's server give: a text, a row, a list or an array of them, a table."""
+    """Convert the input to a list of texts or rows: one of either, a list or array, or a table."""
     if isinstance(given, pd.DataFrame):
         return given.astype(object).where(given.notna(), None).to_dict("records")
     if isinstance(given, str | dict):
@@ -51,13 +51,14 @@ def rows(given: Any) -> list[Any]:
 
 
 def _plain(row: Any) -> Any:
-    """The server makes arrays of a row's values."""
+    """MLflow's server converts the values of a row to arrays; convert them back."""
     if isinstance(row, dict):
         return {key: _plain(value) for key, value in row.items()}
     return row.tolist() if isinstance(row, np.ndarray) else row
 
 
 def digest(directory: Path) -> str:
+    """SHA-256 of the head's file."""
     return files.sha256(directory / "head.safetensors")
 
 

@@ -1,4 +1,4 @@
-"""What was compared, beside the paper, as tables and figures."""
+"""`report`: the results beside the paper's, as tables and figures."""
 
 from pathlib import Path
 
@@ -26,8 +26,8 @@ def main(*, metrics: Path, curves: Path, out: Path) -> None:
     with tracking.run() as run:
         run.params(experiment.compare)
         with publish(out) as folder:
-            found = report(metrics, curves, experiment)
-            found.save(folder / "report.md", folder / "index.html")
+            document = report(metrics, curves, experiment)
+            document.save(folder / "report.md", folder / "index.html")
         run.artifact(out)
 
 

@@ -1,4 +1,4 @@
-"""`task@NAME`: one of the paper's tasks, or of one's own, from its files."""
+"""`task@NAME`: a task of the paper, or one that params.yaml declares, from its files."""
 
 import sys
 from pathlib import Path
@@ -9,7 +9,7 @@ from stages import entry, tracking
 
 
 def main(task: str, path: Path, out: Path) -> None:
-    """Read the files at `path` and write the task's table."""
+    """Load the task from the files at `path`, and write its table."""
     if task in registry.TASKS:
         params: OfficialTask | OwnTask = entry.section(OfficialTask, f"tasks.{task}")
         loaded = load.official(task, path)
@@ -18,10 +18,12 @@ def main(task: str, path: Path, out: Path) -> None:
         loaded = load.own(task, path, params)
     for warning in loaded.warnings:
         print(f"warning: {task}: {warning}", file=sys.stderr)
-    table.write(loaded.task, loaded.examples, out)
+    table.write_task(loaded.task, loaded.examples, out)
     with tracking.run() as run:
         run.params(params)
-        run.metrics({f"{split}_examples": n for split, n in table.sizes(loaded.examples).items()})
+        run.metrics(
+            {f"{split}_examples": n for split, n in table.split_sizes(loaded.examples).items()}
+        )
         run.metrics({f"dropped/{reason}": n for reason, n in loaded.task.dropped.items()})
 
 

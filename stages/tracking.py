@@ -1,12 +1,12 @@
-"""MLflow, reached from here and nowhere else in the stages.
+"""Record a stage as an MLflow run. No other module of the stages imports MLflow.
 
     with tracking.run() as run:
         run.params(params)
         run.metrics({"valid/loss": 3.2}, step=100)
         run.artifact(path)
 
-The run is a record, never a condition: when MLflow cannot be reached, one line says so and the
-stage goes on without it.
+A stage never fails because of MLflow: when it cannot be reached, the stage prints one warning and
+goes on without it.
 """
 
 import dataclasses
@@ -37,12 +37,12 @@ LIBRARIES = ("torch", "numpy", "tokenizers", "spacy", "ftfy", "pyarrow", "pandas
 
 @contextmanager
 def run() -> Iterator["Run"]:
-    """Record this stage as one MLflow run, named after it, under GPT1_PARENT_RUN when that is set.
+    """Record this stage as an MLflow run of the stage's name, below GPT1_PARENT_RUN if set.
 
-    It ends as FINISHED, as FAILED when the block raises, or as KILLED when it is told to stop.
+    The run's status is FINISHED, FAILED when the block raises, or KILLED on an interrupt or exit.
     """
     stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
-    tags = {"stage": stage, "mlflow.source.name": stage} | _sources()
+    tags = {"stage": stage, "mlflow.source.name": stage} | _git_tags()
     if parent := Environment.read().parent_run:
         tags["mlflow.parentRunId"] = parent
     record = Run(stage, tags)
@@ -58,7 +58,7 @@ def run() -> Iterator["Run"]:
 
 
 class Run:
-    """One MLflow run. Values are gathered and sent together, for a request costs milliseconds."""
+    """One MLflow run. Values are buffered and sent together: a request costs milliseconds."""
 
     def __init__(self, name: str, tags: dict[str, str] | None = None) -> None:
         self._params: dict[str, str] = {}
@@ -66,27 +66,27 @@ class Run:
         self._wait = FLUSH_SECONDS
         self._due = time.monotonic() + self._wait
         self.id = ""
-        if os.environ.get("RANK", "0") == "0":  # of several processes the first one records
+        if os.environ.get("RANK", "0") == "0":  # of several processes, only rank 0 records
             self._try(lambda: self._start(name, tags or {}))
 
     def params(self, values: Any) -> None:
-        """A dataclass or a dict, nested ones with dotted names."""
+        """Record a dataclass or a dict; nested values get dotted names."""
         self._params |= _flatten(values)
         self._flush_when_due()
 
     def tags(self, values: dict[str, Any]) -> None:
-        """What runs are found and grouped by."""
+        """Record tags, by which runs are found and grouped."""
         if self.id:
             self._try(lambda: self._tag({name: str(value) for name, value in values.items()}))
 
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
-        """Numbers by name, at `step` where they form a curve."""
+        """Record numbers by name, with `step` where they form a curve."""
         now = time.time_ns() // 1_000_000
         self._metrics += [(name, float(value), now, step or 0) for name, value in values.items()]
         self._flush_when_due()
 
     def artifact(self, path: Path | str) -> None:
-        """Keep a copy of a small file or folder with the run."""
+        """Copy a small file or folder to the run."""
         if not self.id:
             return
         path = Path(path)
@@ -95,7 +95,7 @@ class Run:
         self._try(lambda: getattr(self._client, log)(self.id, str(path), folder))
 
     def model(self, directory: Path) -> None:
-        """Log the fine-tuned model in `directory` as code that points at it, with no copy."""
+        """Log the fine-tuned model in `directory` as code that loads it from there; no copy."""
         if self.id:
             self._try(lambda: self._log_model(directory.resolve()))
 
@@ -114,7 +114,7 @@ class Run:
         logged = self._client.create_logged_model(
             self._experiment, directory.name, self.id, params=config
         )
-        # Texts, rows and tables are all answered, so that there is no signature to complain about.
+        # MLflow warns of a missing signature. Without one, texts, rows and tables are accepted.
         logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
@@ -135,11 +135,11 @@ class Run:
         self._client.log_outputs(self.id, [LoggedModelOutput(logged.model_id, 0)])
 
     def end(self, status: str) -> None:
-        """Send what is left; `status` is FINISHED, FAILED or KILLED."""
+        """Send what is buffered and set the status: FINISHED, FAILED or KILLED."""
         if not self.id:
             return
         self._try(self._flush)
-        self._try(lambda: self._tag(_resolved()))
+        self._try(lambda: self._tag(_environment_tags()))
         self._try(lambda: self._client.set_terminated(self.id, status))
 
     def _tag(self, tags: dict[str, str]) -> None:
@@ -167,10 +167,13 @@ class Run:
         self._due = time.monotonic() + self._wait
 
     def _try(self, send: Callable[[], None]) -> None:
-        """Values that cannot be sent stay and are tried again, less and less often."""
+        """Call `send`. If it fails, values stay buffered and are retried with exponential back-off.
+
+        Only the first failure prints a warning.
+        """
         try:
             send()
-        except Exception as error:  # whatever MLflow, its database or the network raise
+        except Exception as error:  # MLflow, its database and the network raise many kinds
             if self._wait == FLUSH_SECONDS:
                 reason = str(error).strip().splitlines() or [type(error).__name__]
                 print(f"warning: MLflow does not record this stage: {reason[0]}", file=sys.stderr)
@@ -179,10 +182,10 @@ class Run:
 
 
 def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
-    """A client and the id of the experiment, both made where they are missing.
+    """A client and the id of the experiment, which is created where it is missing.
 
-    Without `address` the database is in `.mlflow/` below `root`. The first touch of a database lays
-    out its tables and must not happen twice at once, hence the lock.
+    Without `address` the database is in `.mlflow/` below `root`. The first connection creates the
+    database's tables. Two processes must not do that at once, hence the lock.
     """
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
@@ -200,14 +203,14 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
 
 
 def _experiment(client: "MlflowClient", artifacts: str | None = None) -> str:
-    found = client.get_experiment_by_name(EXPERIMENT)
-    if found:
-        return str(found.experiment_id)
+    experiment = client.get_experiment_by_name(EXPERIMENT)
+    if experiment:
+        return str(experiment.experiment_id)
     return str(client.create_experiment(EXPERIMENT, artifacts, comparison.TAGS))
 
 
-def _sources() -> dict[str, str]:
-    """The git commit, and whether the files differ from it; nothing where there is no git."""
+def _git_tags() -> dict[str, str]:
+    """The git commit, and whether tracked files other than dvc.lock differ; {} without git."""
     try:
         commit, changes = (
             subprocess.run(
@@ -224,14 +227,14 @@ def _sources() -> dict[str, str]:
     return {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
 
 
-def _resolved() -> dict[str, str]:
-    """The device, and the versions of the libraries that the stage did use."""
-    found = {f"version.{name}": version(name) for name in LIBRARIES if name in sys.modules}
-    if "gpt1.device" in sys.modules:  # asked of a stage that needs none, it would take a card
+def _environment_tags() -> dict[str, str]:
+    """The device, and the versions of the libraries that the stage imported."""
+    tags = {f"version.{name}": version(name) for name in LIBRARIES if name in sys.modules}
+    if "gpt1.device" in sys.modules:  # a stage that does not use it must not initialize a GPU
         from gpt1.device import device
 
-        found["device"] = str(device())
-    return found
+        tags["device"] = str(device())
+    return tags
 
 
 def database(root: Path) -> str:
@@ -242,10 +245,10 @@ def database(root: Path) -> str:
 def _flatten(values: Any, prefix: str = "") -> dict[str, str]:
     if dataclasses.is_dataclass(values) and not isinstance(values, type):
         values = dataclasses.asdict(values)
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for name, value in values.items():
         if isinstance(value, dict):
-            found |= _flatten(value, f"{prefix}{name}.")
+            flat |= _flatten(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = str(value)
-    return found
+            flat[f"{prefix}{name}"] = str(value)
+    return flat

@@ -1,4 +1,4 @@
-"""What a language model knows of a task as its pretraining goes on."""
+"""`zero_shot@TASK-MODEL`: scores of a language model without fine-tuning, over its pretraining."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pandas as pd
 import torch
 from tqdm import tqdm
 
-from gpt1.analysis.zero_shot.heuristics import ZeroShotTask
+from gpt1.analysis.zero_shot.task import ZeroShotTask
 from gpt1.device import device
 from gpt1.files import publish, write_json
 from gpt1.model.loading import load_model
@@ -18,20 +18,20 @@ from stages.checkpoints import checkpoints
 
 
 def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Path) -> None:
-    """Answer `task` with every checkpoint of `model` and with the model itself."""
+    """Score every checkpoint of `model`, and the model itself, on `task`."""
     torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
-    described, examples = table.read(task)
-    asked = ZeroShotTask(described, examples, BPETokenizer.load(model))
+    described, examples = table.read_task(task)
+    probe = ZeroShotTask(described, examples, BPETokenizer.load(model))
     rows, place = [], device()
     with tracking.run() as run:
-        run.params({"task": task.stem, "model": model.name, "split": asked.split})
+        run.params({"task": task.stem, "model": model.name, "split": probe.split})
         for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
-            score = asked.score(load_model(directory).to(place))
-            rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
+            score = probe.score(load_model(directory).to(place))
+            rows.append({"update": update, "score": score, "normalised": probe.normalised(score)})
             run.metrics({"score": score}, step=update)
     with publish(curve) as beside:
         pd.DataFrame(rows).to_csv(beside, index=False)
-    write_json(metrics, asked.describe() | rows[-1])
+    write_json(metrics, probe.describe() | rows[-1])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a training, or a reading, will take before it starts: operations, memory, time."""
+"""Estimates of operations, memory and time of training and inference, before they start."""
 
 import time
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from gpt1.analysis.zero_shot.heuristics import read_examples
+from gpt1.analysis.zero_shot.task import select_examples
 from gpt1.model.kernels.cross_entropy import CHUNK
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model, paper
@@ -25,24 +25,24 @@ ACCELERATORS = {
 }
 """Dense peaks of 16-bit products from NVIDIA's data sheets, operations a second."""
 UTILISATION = 0.4
-"""The share of a peak that training reaches: nanoGPT reports about 0.4 for GPT-2 on A100s."""
+"""Model FLOPs utilisation; nanoGPT reports about 0.4 for GPT-2 on A100s."""
 PAPER_TOKENS = 100 * 1.0e9 * 1.23
 """100 epochs of a billion words, at 1.23 tokens a word: 14 novels with 40,000 merges gave that."""
 PAPER_VOCABULARY = 40_478
 CHARACTERS = 4.5
-"""In a token of English prose, as 14 novels gave with 40,000 merges; where none is counted yet."""
+"""In a token of English prose: 14 novels with 40,000 merges. For use before tokens are counted."""
 BASE_SYMBOLS = 478
-"""Of the released vocabulary, beside its merges."""
+"""Of the released vocabulary, in addition to its merges."""
 MEASURED_SECONDS = 1.0
 PATIENCE = 20.0
-"""Seconds that a single window may take to be measured; beyond, the product's rate has to do."""
+"""Longest time of one window, in seconds, for which a training step is measured."""
 BYTES_A_PARAMETER = 16
-"""Weight, gradient and AdamW's two moments, fp32 each."""
+"""Weight, gradient and the two moments of AdamW, in fp32."""
 
 
 @dataclass(frozen=True)
 class Training:
-    """One training of `tokens` tokens."""
+    """The cost of training on `tokens` tokens."""
 
     tokens: float
     parameters: int
@@ -53,24 +53,24 @@ class Training:
     """On this machine."""
 
     def times(self, factor: float) -> "Training":
-        """The same with so many times the tokens."""
+        """The cost of `factor` times the tokens."""
         scaled = {
             name: getattr(self, name) * factor for name in ("tokens", "operations", "seconds")
         }
         return replace(self, **scaled)
 
     def forward_only(self) -> "Training":
-        """The same tokens read and not learned from: a third of the work, the weights alone."""
+        """Inference on the same tokens: a third of the operations, and memory for weights only."""
         third = {name: getattr(self, name) / 3 for name in ("operations", "seconds")}
         return replace(self, memory=4.0 * self.parameters, **third)
 
     def days_on(self, peak: float) -> float:
-        """On hardware of that peak, at UTILISATION."""
+        """Days on hardware with that peak, in operations a second, at UTILISATION."""
         return self.operations / (peak * UTILISATION) / 86_400
 
 
 def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> Training:
-    """What training the model of `params` on so many tokens takes."""
+    """The cost of training the model of `params` on `tokens` tokens."""
     torch.set_num_threads(params.threads)
     config, parameters, activations = sizes(params, vocab)
     return Training(
@@ -83,15 +83,18 @@ def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> 
 
 
 def sizes(params: Model, vocab: int) -> tuple[Any, int, int]:
-    """The config, the parameters, and the bytes that one micro-batch keeps for its backward pass.
+    """Config, number of parameters, and bytes that a micro-batch saves for its backward pass.
 
-    Found by a forward pass over tensors that have shapes and no content.
+    Computed by a forward pass over fake tensors, which have shapes but no data.
     """
     kept: dict[int, tuple[int, Tensor]] = {}
 
     def keep(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
-        kept[storage._cdata] = (storage.nbytes(), tensor)  # held, so that no other takes its place
+        kept[storage._cdata] = (
+            storage.nbytes(),
+            tensor,
+        )  # kept alive, so that no other storage reuses its address
         return tensor
 
     with FakeTensorMode():
@@ -105,15 +108,15 @@ def sizes(params: Model, vocab: int) -> tuple[Any, int, int]:
         for parameter in model.parameters():
             kept.pop(parameter.untyped_storage()._cdata, None)
     logits = min(CHUNK, params.micro_batch * params.context) * vocab * 4
-    found = sum(parameter.numel() for parameter in model.parameters())
-    return model.config, found, sum(size for size, _ in kept.values()) + 2 * logits
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    return model.config, parameters, sum(size for size, _ in kept.values()) + 2 * logits
 
 
 def rate(params: Model, vocab: int, device: torch.device) -> float:
-    """Tokens a second of training here: a second of micro-batches, AdamW's part included.
+    """Training throughput of this machine in tokens a second, measured for `MEASURED_SECONDS`.
 
-    Measured without compilation. Where even one window would take minutes, that of the plain matrix
-    product, which no training reaches.
+    Includes the optimizer's step, but not compilation. Where one window would take longer than
+    `PATIENCE` it is the rate of plain matrix products instead, an upper bound.
     """
     model = new_model(params, vocab).to(device).train()
     operations = training_operations(model.config)
@@ -128,7 +131,7 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
         with torch.autocast(device.type, torch.bfloat16, enabled=params.precision == "bf16"):
             loss = model.loss(model.states(windows[:, :-1]), windows[:, 1:])
         loss.backward()
-        loss.item()  # waits for the device
+        loss.item()  # CPU-GPU synchronization: waits for the device
 
     optimizer = adamw(model, weight_decay=params.weight_decay)
     micro_batch()
@@ -145,17 +148,17 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
 
 
 def finetuning_tokens(path: Path, context: int) -> float:
-    """About how many tokens one epoch of the task in that table has, none beyond the context."""
-    task, examples = table.read(path)
+    """Estimated tokens of one epoch of the task in the table at `path`."""
+    task, examples = table.read_task(path)
     train = [example for example in examples if example.split == "train"]
     orders = 2 if task.shape == "similarity" else 1
     return orders * sum(_tokens(example, context) for example in train)
 
 
 def zero_shot_tokens(path: Path, context: int) -> float:
-    """About how many tokens are read to answer the task in that table once."""
-    _, read = read_examples(*table.read(path))
-    return sum(_tokens(example, context) for example in read)
+    """Estimated tokens for one checkpoint to answer the task in the table at `path`."""
+    _, selected = select_examples(*table.read_task(path))
+    return sum(_tokens(example, context) for example in selected)
 
 
 def _tokens(example: table.Example, context: int) -> float:
@@ -165,7 +168,7 @@ def _tokens(example: table.Example, context: int) -> float:
 
 
 def paper_operations() -> float:
-    """The paper's run, counted as every other one here."""
+    """Operations of the paper's pretraining, counted as for every other model."""
     sizes = ("layers", "width", "heads", "context", "dropout")
     config = GPTConfig(vocab=PAPER_VOCABULARY, **{size: paper(Model)[size] for size in sizes})
     return PAPER_TOKENS * training_operations(config)

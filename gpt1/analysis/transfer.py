@@ -1,14 +1,14 @@
-"""How much does each pretrained layer help? (section 5, "number of layers transferred")"""
+"""Transfer of the first layers alone (section 5, "Impact of number of layers transferred")."""
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 
 
 def first_layers(model: GPT, layers: int) -> GPT:
-    """The embeddings and the first `layers` blocks of `model`; its other blocks drawn afresh.
+    """A model with the embeddings and first `layers` blocks of `model`, the others reinitialized.
 
-    They are drawn from torch's own generator, which the caller seeds. Raises UserError when the
-    model has fewer.
+    Initialization uses torch's default generator, which the caller seeds. Raises UserError when the
+    model has fewer blocks.
     """
     if not 0 <= layers <= model.config.layers:
         raise UserError(

@@ -93,7 +93,7 @@ def find_overlaps(task: Path, documents: Path) -> TaskOverlaps:
     examples: dict[str, int] = defaultdict(int)
     short: dict[str, int] = defaultdict(int)
     overlaps = []
-    for example in table.read(task)[1]:
+    for example in table.read_task(task)[1]:
         texts_of_words = list(_texts_of_words(example))
         examples[example.split] += 1
         short[example.split] += all(len(words) < NGRAM for words in texts_of_words)
@@ -140,7 +140,7 @@ def _matches(document: tuple[str, str], task: Path) -> list[tuple[str, Occurrenc
 @cache
 def _task_hashes(task: Path) -> np.ndarray:
     """The sorted hashes of all n-grams of a task, uint64; once for each worker process."""
-    texts = chain.from_iterable(map(_texts_of_words, table.read(task)[1]))
+    texts = chain.from_iterable(map(_texts_of_words, table.read_task(task)[1]))
     return np.unique(np.concatenate([np.zeros(0, np.uint64), *map(ngram_hashes, texts)]))
 
 

@@ -1,8 +1,9 @@
-"""Four tasks made from held-out books: one for each of the paper's input shapes, no labels needed.
+"""Four tasks made from the validation books, one for each input shape; they need no labels.
 
-Each book is cut by position into a train, a dev and a test part, in the proportion of the examples
-asked for, and a passage stays inside its part: no two splits share a sentence. Both labels of a
-yes-or-no task draw their texts from the same passages, so that neither side gives the answer away.
+Each book is split by position into a train, a dev and a test part, in proportion to the number of
+examples. Passages stay within a part, so that no two splits share a sentence. Both labels of a
+yes-or-no task draw their texts from the same passages, so that a text alone does not give the label
+away.
 """
 
 import re
@@ -23,42 +24,47 @@ TASKS = {
 }
 BOOKS, CHOICES = 6, 4
 SENTENCE_END = re.compile(r"""(?<=[.!?;:])["'’”)]*\s+|\n+""")
-"""In old prose a sentence runs on for a page: a clause that ends in a colon or semicolon is one."""
+"""Colons and semicolons count too: in old prose a sentence may run on for a page."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """What one split sees of one book."""
+    """The passages of one book that belong to one split."""
 
     book: str
     passages: list[str]
-    """In the order of the book, none overlapping."""
+    """In the order of the book, without overlaps."""
 
 
 def make(
     name: str, books: dict[str, str], sizes: dict[str, int], words: int, seed: int
 ) -> tuple[Task, list[Example]]:
-    """The derived task `name` from `books` (name -> text), with passages of about `words` words.
+    """Make the task `name` from `books` (name -> text).
 
-    Raises UserError when the books do not hold enough passages.
+    sizes: split -> number of examples.
+    words: the least number of words in a passage, which is made of whole sentences.
+
+    The `BOOKS` largest books are used. Raises UserError when they do not contain enough passages.
     """
     if name not in TASKS:
-        raise UserError(f"params.yaml: no derived task is called {name}; known: {', '.join(TASKS)}")
+        raise UserError(f"params.yaml: unknown derived task {name}; known: {', '.join(TASKS)}")
     if not books:
-        raise UserError(f"task {name}: no book is held out; raise clean.valid_fraction")
+        raise UserError(
+            f"task {name}: no book is in the validation split; raise clean.valid_fraction"
+        )
     if len(books) == 1:
         books = _sections(*next(iter(books.items())))
     largest = sorted(books, key=lambda book: (-len(books[book]), book))[:BOOKS]
     labels = tuple(sorted(largest))
     parts = {book: _parts(book, books[book], sizes, words) for book in labels}
     examples = []
-    for place, (split, size) in enumerate(sizes.items()):
-        random = np.random.default_rng([seed, place])
+    for index, (split, size) in enumerate(sizes.items()):
+        random = np.random.default_rng([seed, index])
         of_split = [parts[book][split] for book in labels]
-        drawn = list(islice(_MAKERS[name](of_split, random), size))
+        drawn = list(islice(_GENERATORS[name](of_split, random), size))
         if len(drawn) < size:
             raise UserError(
-                f"task {name}: the held-out books have {len(drawn)} of the {size} examples of "
+                f"task {name}: the validation books have {len(drawn)} of the {size} examples of "
                 f"{split}; ask for fewer, or for shorter passages (derived_tasks.{name})"
             )
         examples += [
@@ -73,7 +79,7 @@ Drawn = tuple[str, str | None, tuple[str, ...] | None, float]
 
 
 def _book(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
-    """Which book is this passage from? Every book as often as the others."""
+    """Which book is this passage from? All books are equally frequent."""
     shuffled = [random.permutation(part.passages).tolist() for part in parts]
     for passages in zip(*shuffled, strict=False):
         for label in random.permutation(len(parts)):
@@ -81,9 +87,9 @@ def _book(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
 
 
 def _continuation(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
-    """Does the second passage follow the first, or does it come from another book?"""
+    """Does the second passage follow the first, or is it from another book?"""
     for yes, (book, place) in zip(cycle((0, 1)), _places(parts, random, following=1)):
-        other = book if yes else _another(len(parts), book, random)
+        other = book if yes else _any_other(len(parts), book, random)
         passages = parts[other].passages
         pair = passages[place + 1 if yes else random.integers(1, len(passages))]
         yield parts[book].passages[place], pair, None, float(yes)
@@ -92,10 +98,10 @@ def _continuation(parts: list[Part], random: np.random.Generator) -> Iterator[Dr
 def _same_book(parts: list[Part], random: np.random.Generator) -> Iterator[Drawn]:
     """Are two passages from one book?"""
     for yes, (book, place) in zip(cycle((0, 1)), _places(parts, random, following=0)):
-        other = book if yes else _another(len(parts), book, random)
+        other = book if yes else _any_other(len(parts), book, random)
         passages = parts[other].passages
         if yes:
-            pair = passages[_another(len(passages), place, random)]
+            pair = passages[_any_other(len(passages), place, random)]
         else:
             pair = passages[random.integers(len(passages))]
         yield parts[book].passages[place], pair, None, float(yes)
@@ -106,13 +112,13 @@ def _next_sentence(parts: list[Part], random: np.random.Generator) -> Iterator[D
     for target, (book, place) in zip(cycle(range(CHOICES)), _places(parts, random, following=1)):
         choices = []
         for _ in range(CHOICES - 1):
-            passages = parts[_another(len(parts), book, random)].passages
+            passages = parts[_any_other(len(parts), book, random)].passages
             choices.append(passages[random.integers(1, len(passages))])
         choices.insert(target, parts[book].passages[place + 1])
         yield parts[book].passages[place], None, tuple(choices), float(target)
 
 
-_MAKERS = {
+_GENERATORS = {
     "book": _book,
     "continuation": _continuation,
     "same_book": _same_book,
@@ -121,7 +127,7 @@ _MAKERS = {
 
 
 def _sections(book: str, text: str) -> dict[str, str]:
-    """A book that is alone, in stretches of about the same length that stand for books."""
+    """Split a single book into `BOOKS` parts of about equal length, which stand for books."""
     sentences = SENTENCE_END.split(text)
     bounds = np.linspace(0, len(sentences), BOOKS + 1).round().astype(int)
     return {
@@ -131,7 +137,7 @@ def _sections(book: str, text: str) -> dict[str, str]:
 
 
 def _parts(book: str, text: str, sizes: dict[str, int], words: int) -> dict[str, Part]:
-    """Cut one book by position, then each part into passages."""
+    """Split one book by position, and each part into passages."""
     sentences = [sentence.strip() for sentence in SENTENCE_END.split(text)]
     sentences = [sentence for sentence in sentences if sentence]
     shares = np.cumsum([0, *sizes.values()]) / sum(sizes.values())
@@ -150,21 +156,21 @@ def _parts(book: str, text: str, sizes: dict[str, int], words: int) -> dict[str,
 
 
 def _passages(sentences: list[str], words: int) -> list[str]:
-    """Whole sentences, joined until a passage has `words` words; what is left over goes."""
-    passages, open_, length = [], [], 0
+    """Join whole sentences until a passage has `words` words; a shorter rest is dropped."""
+    passages, current, length = [], [], 0
     for sentence in sentences:
-        open_.append(sentence)
+        current.append(sentence)
         length += len(sentence.split())
         if length >= words:
-            passages.append(" ".join(open_))
-            open_, length = [], 0
+            passages.append(" ".join(current))
+            current, length = [], 0
     return passages
 
 
 def _places(
     parts: list[Part], random: np.random.Generator, following: int
 ) -> Iterator[tuple[int, int]]:
-    """Every (book, place) that `following` passages follow, shuffled."""
+    """Yield every (book, place) with `following` passages after it, shuffled."""
     places = [
         (book, place)
         for book, part in enumerate(parts)
@@ -174,6 +180,6 @@ def _places(
         yield places[index]
 
 
-def _another(count: int, one: int, random: np.random.Generator) -> int:
-    """Any of `count` places but `one`."""
+def _any_other(count: int, one: int, random: np.random.Generator) -> int:
+    """A random index below `count` other than `one`."""
     return int((one + random.integers(1, count)) % count)

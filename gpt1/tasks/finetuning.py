@@ -66,7 +66,7 @@ class FineTuning(Objective[Batch]):
     def micro_batches(self, update: int) -> list[Batch]:
         indices, size = self._batches(update), self._recipe.micro_batch
         parts = [indices[start : start + size] for start in range(0, len(indices), size)]
-        return [collate(self._inputs, part, of=len(indices)) for part in parts]
+        return [collate(self._inputs, part, update_examples=len(indices)) for part in parts]
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         auxiliary = self._recipe.auxiliary

@@ -1,4 +1,4 @@
-"""Examples become token sequences, one way for each of the paper's input shapes (Figure 1).
+"""Encode examples as token sequences, one layout for each of the paper's input shapes (Figure 1).
 
 | shape | sequences |
 |---|---|
@@ -7,9 +7,9 @@
 | similarity, regression on a pair | both orders of: start text delimiter text extract |
 | multiple choice | for each choice: start context question delimiter choice extract |
 
-Too long for the context: special tokens are never cut; a single text keeps its head; of a pair the
-longer side loses its end until both fit; in multiple choice the context loses its end, and a choice
-may fill half of the room at most.
+Sequences longer than the context are truncated, but never their special tokens. A single text loses
+its end. Of a pair the longer text loses its end until both fit. In multiple choice the context
+loses its end; a choice is truncated to half of the room.
 """
 
 from collections.abc import Sequence
@@ -28,15 +28,15 @@ class Tokenizer(Protocol):
     def encode_batch(self, texts: list[str]) -> list[list[int]]: ...
 
 
-class Specials(NamedTuple):
-    """The ids of the three special tokens, which come after the vocabulary."""
+class SpecialTokens(NamedTuple):
+    """Ids of the three special tokens, which follow the vocabulary."""
 
     start: int
     delimiter: int
     extract: int
 
     @classmethod
-    def after(cls, vocabulary: int) -> "Specials":
+    def after(cls, vocabulary: int) -> "SpecialTokens":
         return cls(vocabulary, vocabulary + 1, vocabulary + 2)
 
 
@@ -45,45 +45,45 @@ class Inputs:
     """Encoded examples."""
 
     sequences: list[list[np.ndarray]]
-    """For each example its sequences, int32 (time,)."""
+    """Of each example, int32 (time,) each."""
     targets: np.ndarray
     """float64 (examples,), NaN where unknown."""
     truncated: int
-    """Examples that were cut to fit the context."""
+    """Examples that were truncated to the context."""
     truncated_choices: int
-    """Examples of which a choice was cut."""
+    """Examples with a truncated choice."""
 
     @property
     def lengths(self) -> np.ndarray:
-        """int64 (examples,): the longest sequence of each."""
+        """int64 (examples,): tokens in the longest sequence of each."""
         return np.array([max(map(len, each)) for each in self.sequences], dtype=np.int64)
 
     @property
-    def cuts(self) -> str:
-        """What did not fit the context, for people; empty where all did."""
+    def truncation_summary(self) -> str:
+        """One line for people; empty where every example fits the context."""
         if not self.truncated:
             return ""
         choices = f", {self.truncated_choices} in a choice" if self.truncated_choices else ""
-        of = len(self.sequences)
-        return f"{self.truncated} of {of} examples were cut to fit the context{choices}"
+        count = len(self.sequences)
+        return f"{self.truncated} of {count} examples were truncated to the context{choices}"
 
 
 @dataclass(frozen=True)
 class Batch:
-    """N sequences of B examples, padded at the end to the longest of them."""
+    """N sequences of B examples, padded at the end to the longest; a micro-batch of an update."""
 
     tokens: torch.Tensor
     """int64 (N, T)."""
     lengths: torch.Tensor
-    """int64 (N,); the extract token is the last one."""
+    """int64 (N,); the last token of each is extract."""
     example: torch.Tensor
-    """int64 (N,): which of the B examples a sequence belongs to."""
+    """int64 (N,): index of the sequence's example among the B."""
     choice: torch.Tensor
-    """int64 (N,): which of its example's sequences it is."""
+    """int64 (N,): index of the sequence among those of its example."""
     targets: torch.Tensor
     """float64 (B,)."""
-    of: int
-    """Examples in the whole update, of which this batch is a part."""
+    update_examples: int
+    """Examples in the whole update, over all of its micro-batches."""
 
     def to(self, device: torch.device) -> "Batch":
         return replace(
@@ -97,9 +97,16 @@ class Batch:
 
 
 def encode(
-    task: Task, examples: Sequence[Example], tokenizer: Tokenizer, specials: Specials, context: int
+    task: Task,
+    examples: Sequence[Example],
+    tokenizer: Tokenizer,
+    specials: SpecialTokens,
+    context: int,
 ) -> Inputs:
-    """Token sequences of at most `context` tokens for each example."""
+    """Encode each example as sequences of at most `context` tokens.
+
+    Each different text is tokenized once.
+    """
     texts = sorted({text for example in examples for text in _texts(example)})
     words = dict(zip(texts, map(tuple, tokenizer.encode_batch(texts)), strict=True))
     sequences, truncated, truncated_choices = [], 0, 0
@@ -131,10 +138,12 @@ def encode(
     return Inputs(sequences, targets, truncated, truncated_choices)
 
 
-def collate(inputs: Inputs, indices: Sequence[int] | np.ndarray, of: int | None = None) -> Batch:
-    """The batch of these examples, a part of an update of `of` (all of it, unless told).
+def collate(
+    inputs: Inputs, indices: Sequence[int] | np.ndarray, update_examples: int | None = None
+) -> Batch:
+    """Collate these examples into a micro-batch of an update of `update_examples` (default: these).
 
-    Pads are harmless: attention is causal, and they come last.
+    Padding needs no mask: it comes last, and attention is causal.
     """
     rows = [
         (sequence, example, choice)
@@ -150,15 +159,15 @@ def collate(inputs: Inputs, indices: Sequence[int] | np.ndarray, of: int | None 
         torch.tensor([row[1] for row in rows]),
         torch.tensor([row[2] for row in rows]),
         torch.from_numpy(inputs.targets[np.asarray(indices)]),
-        of or len(indices),
+        update_examples or len(indices),
     )
 
 
 class LengthBatches:
-    """Seeded batches of examples of like length: few pads, every example once an epoch.
+    """Seeded batches of examples of similar length: little padding, each example once an epoch.
 
     Each epoch shuffles the examples, sorts pools of `POOL` batches by length, and shuffles the
-    batches. A batch is a pure function of the update's number.
+    batches. A batch is a pure function of the update's number, so that training can resume.
     """
 
     POOL = 64
@@ -169,9 +178,9 @@ class LengthBatches:
         self._epoch = lru_cache(maxsize=2)(self._shuffle)
 
     def __call__(self, update: int) -> np.ndarray:
-        """The indices of the examples of one update, counted from 0."""
-        epoch, place = divmod(update, self.in_epoch)
-        return self._epoch(epoch)[place]
+        """int64 (batch,): indices of the examples of an update; updates count from 0."""
+        epoch, index = divmod(update, self.in_epoch)
+        return self._epoch(epoch)[index]
 
     def _shuffle(self, epoch: int) -> list[np.ndarray]:
         random = np.random.default_rng([self.seed, epoch])
@@ -182,7 +191,7 @@ class LengthBatches:
         batches = [
             ordered[start : start + self.batch] for start in range(0, len(order), self.batch)
         ]
-        return [batches[place] for place in random.permutation(len(batches))]
+        return [batches[index] for index in random.permutation(len(batches))]
 
 
 def _texts(example: Example) -> list[str]:
@@ -191,7 +200,7 @@ def _texts(example: Example) -> list[str]:
 
 
 def _fit_pair(first: tuple, second: tuple, room: int) -> tuple[tuple, tuple]:
-    """Cut the longer side from its end until both fit."""
+    """Truncate the longer text at its end until both fit."""
     shorter = min(len(first), len(second), room // 2)
     longer = room - shorter
     if len(first) > len(second):
@@ -200,13 +209,13 @@ def _fit_pair(first: tuple, second: tuple, room: int) -> tuple[tuple, tuple]:
 
 
 def _fit_choice(context: tuple, question: tuple, choice: tuple, room: int) -> tuple[tuple, tuple]:
-    """Cut the context from its end; the question and the choice only where they leave no room."""
+    """Truncate the context first; question and choice only where they leave no room for it."""
     choice = choice[: room // 2]
     question = question[: room - len(choice)]
     return (*context[: room - len(choice) - len(question)], *question), choice
 
 
-def _join(parts: tuple[tuple, ...], specials: Specials) -> np.ndarray:
+def _join(parts: tuple[tuple, ...], specials: SpecialTokens) -> np.ndarray:
     middle = chain.from_iterable((specials.delimiter, *part) for part in parts)
-    next(middle)  # delimiters stand between the parts alone
+    next(middle)  # no delimiter before the first part
     return np.array([specials.start, *middle, specials.extract], dtype=np.int32)

@@ -1,4 +1,4 @@
-"""A task's examples from its files: the paper's, from official files or a hub, or one's own."""
+"""Load a task's examples from its files: a task of the paper, or one that params.yaml declares."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -8,83 +8,83 @@ from pathlib import Path
 from gpt1.errors import UserError
 from gpt1.params import OwnTask
 from gpt1.tasks import metrics, registry, table
-from gpt1.tasks.formats.declared import Source, declared, source
-from gpt1.tasks.formats.files import opened
-from gpt1.tasks.formats.reading import Reading
+from gpt1.tasks.formats.collector import ExampleCollector
+from gpt1.tasks.formats.mapped import MappedFiles, collect_mapped, read_source_file
+from gpt1.tasks.formats.official_files import unpacked
 from gpt1.tasks.table import Example, Task
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedTask:
     task: Task
     examples: list[Example]
     warnings: Sequence[str]
 
 
-def official(name: str, path: Path) -> Loaded:
-    """The paper's task `name`; `path` is a folder, an archive, or a source file (`.yaml`).
+def official(name: str, path: Path) -> LoadedTask:
+    """Load the paper's task `name` from a folder, an archive, or a source file (`.yaml`).
 
     A split of another size than its authors publish is a warning that names the file. Raises
-    UserError for files that are not the task's.
+    UserError for files of another task.
     """
     if name not in registry.TASKS:
         raise UserError(
-            f"params.yaml: tasks.{name} is no task of the paper ({', '.join(registry.TASKS)}); for "
-            "your own give shape, labels, metrics, files and columns too: docs/tasks.md"
+            f"params.yaml: tasks.{name} is not a task of the paper ({', '.join(registry.TASKS)}); "
+            "for your own give shape, labels, metrics, files and columns too: docs/tasks.md"
         )
     entry = registry.TASKS[name]
-    reading = Reading(entry.task, entry.spellings or entry.task.labels)
+    collector = ExampleCollector(entry.task, entry.raw_labels or entry.task.labels)
     if path.suffix == ".yaml":
-        found = source(path)
-        reading.spellings = found.labels or reading.spellings
-        declared(found, path.parent, reading)
+        mapped = read_source_file(path)
+        collector.raw_labels = mapped.labels or collector.raw_labels
+        collect_mapped(mapped, path.parent, collector)
     else:
-        with opened(path) as root:
-            entry.read(root, reading)
-    sizes = table.sizes(reading.examples)
-    for split, count in (entry.counts | reading.counts).items():
-        if split in reading.files and sizes.get(split) != count:
-            reading.warn(
-                f"{reading.files[split]}: {sizes.get(split, 0):,} examples of {split}, where the "
+        with unpacked(path) as root:
+            entry.reader(root, collector)
+    sizes = table.split_sizes(collector.examples)
+    for split, count in (entry.published_sizes | collector.published_sizes).items():
+        if split in collector.files and sizes.get(split) != count:
+            collector.warn(
+                f"{collector.files[split]}: {sizes.get(split, 0):,} examples of {split}, where the "
                 f"authors publish {count:,}"
             )
-    return _loaded(reading)
+    return _loaded(collector)
 
 
-def own(name: str, path: Path, params: OwnTask) -> Loaded:
-    """A task that its params declare in full."""
+def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
+    """Load a task that its params declare in full."""
     task = Task(name, params.shape, tuple(params.metrics), tuple(params.labels))
-    known = metrics.fitting(task)
+    valid = metrics.valid_metrics(task)
     for metric in params.metrics or [""]:
-        if metric not in known:
+        if metric not in valid:
             raise UserError(
-                f"params.yaml: tasks.{name}.metrics: {metric!r} is none of {', '.join(known)}, "
-                f"which fit {params.shape} with {len(params.labels)} labels"
+                f"params.yaml: tasks.{name}.metrics: {metric!r} is none of {', '.join(valid)}, "
+                f"which are valid for {params.shape} with {len(params.labels)} labels"
             )
-    reading = Reading(task, task.labels)
+    collector = ExampleCollector(task, task.labels)
     if path.suffix == ".yaml":
-        declared(source(path), path.parent, reading)
+        collect_mapped(read_source_file(path), path.parent, collector)
     else:
-        with opened(path) as root:
-            declared(Source(params.files, params.columns), root, reading)
-    loaded = _loaded(reading)
+        with unpacked(path) as root:
+            collect_mapped(MappedFiles(params.files, params.columns), root, collector)
+    loaded = _loaded(collector)
     if all(example.target is None for example in loaded.examples if example.split != "train"):
         raise UserError(
-            f"task {name}: no split but train has labels, so nothing can be scored; give it a dev "
-            "file with labels"
+            f"task {name}: only train has labels, so nothing can be scored; add a dev file with "
+            "labels"
         )
     return loaded
 
 
-def _loaded(reading: Reading) -> Loaded:
-    """Raises UserError for a split of which nothing is left."""
-    sizes = table.sizes(reading.examples)
-    for split, file in reading.files.items():
+def _loaded(collector: ExampleCollector) -> LoadedTask:
+    """Raises UserError for a split without any example."""
+    sizes = table.split_sizes(collector.examples)
+    for split, file in collector.files.items():
         if split not in sizes:
-            about = [each for each in reading.warnings if each.startswith(f"{file}, ")]
+            about = [each for each in collector.warnings if each.startswith(f"{file}, ")]
             why = about[0] if about else "it has no rows"
             raise UserError(
-                f"{file}: nothing in it is an example of {split} for {reading.task.name} ({why})"
+                f"{file}: no row is an example of {split} for {collector.task.name} ({why})"
             )
-    task = dataclasses.replace(reading.task, dropped=dict(reading.dropped))
-    return Loaded(task, reading.examples, reading.warnings)
+    task = dataclasses.replace(collector.task, dropped=dict(collector.dropped))
+    return LoadedTask(task, collector.examples, collector.warnings)

@@ -1,4 +1,6 @@
-"""Where a fine-tuned model goes wrong: a confusion matrix, and its worst answers."""
+"""The mistakes of a fine-tuned model: a confusion matrix and its worst answers."""
+
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,18 +12,25 @@ from gpt1.tasks.table import Example
 WORST = 50
 
 
-def tables(predictions: Predictions, examples: list[Example]) -> dict[str, pd.DataFrame]:
-    """`worst_SPLIT`, and `confusion_SPLIT` where there are labels, of each split with targets."""
-    found = {}
+def write_tables(predictions: Predictions, examples: list[Example], folder: Path) -> list[Path]:
+    """Write the tables of each split with targets to `folder`, as JSON that MLflow displays.
+
+    They are `worst_SPLIT.json` and, for tasks with labels, `confusion_SPLIT.json`.
+    """
+    tables = {}
     for split in dict.fromkeys(predictions.split[~np.isnan(predictions.target)]):
-        found[f"worst_{split}"] = worst(predictions, examples, split)
+        tables[f"worst_{split}"] = worst(predictions, examples, split)
         if predictions.task.outputs > 1:
-            found[f"confusion_{split}"] = confusion(predictions, split).reset_index()
-    return found
+            tables[f"confusion_{split}"] = confusion(predictions, split).reset_index()
+    paths = []
+    for name, table in tables.items():
+        paths.append(folder / f"{name}.json")
+        table.to_json(paths[-1], orient="split", index=False, force_ascii=False)
+    return paths
 
 
 def confusion(predictions: Predictions, split: str) -> pd.DataFrame:
-    """Counts by label (rows) and answer (columns) of a task with labels."""
+    """Counts by label (rows) and answer (columns), for a task with labels."""
     rows = (predictions.split == split) & ~np.isnan(predictions.target)
     labels = list(predictions.task.labels)
     counts = confusion_matrix(
@@ -31,10 +40,10 @@ def confusion(predictions: Predictions, split: str) -> pd.DataFrame:
 
 
 def worst(predictions: Predictions, examples: list[Example], split: str) -> pd.DataFrame:
-    """The answers that are furthest off, the worst first.
+    """The `WORST` answers with the largest errors, largest first.
 
-    `examples` are those of the predictions, in their order. `off` is 1 minus the probability of the
-    right answer, or the distance of the score.
+    `examples` are those of the predictions, in their order. The error, column `off`, is 1 minus the
+    probability of the right answer; in a regression it is the distance to the right score.
     """
     known = (predictions.split == split) & ~np.isnan(predictions.target)
     places = np.flatnonzero(known)

@@ -1,7 +1,7 @@
 """The network with a linear head on the extract token's state (section 3.2 of the paper)."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,16 @@ from torch import nn
 from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.loading import load_model
-from gpt1.tasks.inputs import Batch, Inputs, Specials, collate, encode
+from gpt1.tasks.inputs import Batch, Inputs, SpecialTokens, collate, encode
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
 
-PREDICTED_AT_ONCE = 64
+PREDICT_BATCH = 64
 logger = logging.getLogger(__name__)
 
 
 class TaskModel(nn.Module):
-    """A network whose three last embedding rows are the special tokens, and its head."""
+    """A network whose last three embedding rows are the special tokens, and a linear head."""
 
     def __init__(
         self, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float = 0.1
@@ -41,7 +41,7 @@ class TaskModel(nn.Module):
     def from_pretrained(
         cls, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float
     ) -> "TaskModel":
-        """A pretrained network, which gets new rows for the special tokens and a new head."""
+        """Add new rows for the special tokens and a new head to a pretrained network, in place."""
         network.add_special_tokens(3)
         return cls(network, task, tokenizer, dropout)
 
@@ -52,8 +52,8 @@ class TaskModel(nn.Module):
         for name in ("task.json", "head.safetensors"):
             if not (directory / name).is_file():
                 raise UserError(
-                    f"{directory}: no fine-tuned model: {name} is missing; give a folder below "
-                    "finetuned/"
+                    f"{directory}: not a fine-tuned model: {name} is missing; give a folder "
+                    "below finetuned/"
                 )
         network, tokenizer = load_model(directory), BPETokenizer.load(directory)
         try:
@@ -68,7 +68,7 @@ class TaskModel(nn.Module):
         return model.eval()
 
     def save(self, directory: Path) -> None:
-        """A model directory that `transformers` opens, with the head and the task beside."""
+        """Write a `transformers` model directory, with the head and the task in files beside."""
         self.network.save(directory)
         self.tokenizer.save(directory)
         head = {name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}
@@ -80,39 +80,44 @@ class TaskModel(nn.Module):
         return self.head.weight.device
 
     def encode(self, examples: Sequence[Example]) -> Inputs:
-        specials = Specials.after(len(self.tokenizer))
+        """Tokenize examples, truncated to the network's context."""
+        specials = SpecialTokens.after(len(self.tokenizer))
         context = self.network.config.context
         return encode(self.task, examples, self.tokenizer, specials, context)
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
-        """Scores (B, outputs), or (B, most choices) with -inf for none; states (N, T, C)."""
+        """Scores and states of a batch of N sequences of B examples.
+
+        Scores are (B, outputs); in multiple choice (B, most choices), -inf where an example has
+        fewer. States are (N, T, C).
+        """
         batch = batch.to(self.device)
         states = self.network.states(batch.tokens)
         extract = states[torch.arange(len(states), device=self.device), batch.lengths - 1]  # (N, C)
         B, C = len(batch.targets), extract.shape[1]
-        if self.task.shape != "multiple_choice":  # the two orders of a pair are added
+        if self.task.shape != "multiple_choice":  # sums the two orders of a pair
             summed = extract.new_zeros(B, C).index_add(0, batch.example, extract)
             return self.head(self.dropout(summed)), states
-        mask = self.dropout(extract.new_ones(B, C))  # one mask for all choices of a question
+        mask = self.dropout(extract.new_ones(B, C))  # one mask for all choices
         logits = self.head(extract * mask[batch.example]).squeeze(1)
         scores = logits.new_full((B, int(batch.choice.max()) + 1), -torch.inf)
         return scores.index_put((batch.example, batch.choice), logits), states
 
     def loss(self, batch: Batch, auxiliary: float) -> torch.Tensor:
-        """The task's loss, plus the language model's times `auxiliary`; see `losses`."""
+        """The task's loss plus `auxiliary` times the language model's; see `losses`."""
         task, language_model = self.losses(batch, auxiliary)
         return task + auxiliary * language_model
 
     def losses(self, batch: Batch, auxiliary: float) -> tuple[torch.Tensor, torch.Tensor]:
-        """This batch's share of the update's losses: the task's, and the language model's.
+        """The task's loss and the language model's, as this micro-batch's share of the update's.
 
-        Both are means over the update's examples; the language model's loss is the mean over the
-        real tokens of a sequence, then over an example's sequences; 0 where `auxiliary` is. Start
-        is never a target.
+        Summed over the micro-batches of an update, both are means over its examples. The language
+        model's loss is the mean over the tokens of a sequence without padding, then over an
+        example's sequences; the start token is never a target. It is 0 where `auxiliary` is 0.
         """
         batch = batch.to(self.device)
         scores, states = self(batch)
-        share = len(batch.targets) / batch.of
+        share = len(batch.targets) / batch.update_examples
         task = self._task_loss(scores.float(), batch.targets) * share
         if not auxiliary:
             return task, torch.zeros_like(task)
@@ -132,60 +137,63 @@ class TaskModel(nn.Module):
         return self.network.loss(states[:, :-1][real], batch.tokens[:, 1:][real], weights[real])
 
     @torch.inference_mode()
-    def scores(self, inputs: Inputs) -> Iterator[tuple[int, np.ndarray]]:
-        """(place, probabilities or [score]) of each example, batched by length, shortest first."""
-        self.eval()
-        order = np.argsort(inputs.lengths, kind="stable")
-        for start in range(0, len(order), PREDICTED_AT_ONCE):
-            places = order[start : start + PREDICTED_AT_ONCE]
-            found, _ = self(collate(inputs, places))
-            if self.task.shape != "regression":
-                found = found.float().softmax(dim=1)
-            for place, row in zip(places, found.float().cpu().numpy(), strict=True):
-                yield int(place), row[: self._answers(inputs, place)]
+    def scores(self, inputs: Inputs) -> list[np.ndarray]:
+        """Of each example, in order: float32 probabilities (labels or choices,), or a score (1,).
 
-    def _answers(self, inputs: Inputs, place: int) -> int:
-        if self.task.shape == "multiple_choice":
-            return len(inputs.sequences[place])
-        return self.task.outputs
+        Batches hold examples of similar length, to save padding.
+        """
+        self.eval()
+        found = {}
+        order = np.argsort(inputs.lengths, kind="stable")
+        for start in range(0, len(order), PREDICT_BATCH):
+            indices = order[start : start + PREDICT_BATCH]
+            scores, _ = self(collate(inputs, indices))
+            if self.task.shape != "regression":
+                scores = scores.float().softmax(dim=1)
+            # .cpu() waits for the device
+            for index, row in zip(indices, scores.float().cpu().numpy(), strict=True):
+                choices = self.task.shape == "multiple_choice"
+                found[index] = row[: len(inputs.sequences[index]) if choices else None]
+        return [found[index] for index in range(len(order))]
 
     def predict(self, rows: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
-        """Answers in the order of `rows`: texts, or mappings with text, text_pair and choices.
+        """Answer rows, in order: texts, or mappings with text, text_pair and choices.
 
-        Each is {"label": ..., "probabilities": {label: ...}}, or {"score": ...} in a regression;
-        in multiple choice the labels are the choices themselves.
+        An answer is {"label": ..., "probabilities": {label: ...}}, or {"score": ...} in a
+        regression; in multiple choice the labels are the choices. Raises UserError that names the
+        row.
         """
-        return self.answers([self.example(row, f"row {n}") for n, row in enumerate(rows, 1)])
+        return self.answers([self.parse_row(row, f"row {n}") for n, row in enumerate(rows, 1)])
 
     def answers(self, examples: Sequence[Example]) -> list[dict[str, Any]]:
-        """What `predict` gives, of examples."""
+        """The same for examples."""
         inputs = self.encode(examples)
-        if inputs.cuts:
-            logger.warning(inputs.cuts)
-        found = dict(self.scores(inputs))
-        return [self._answer(example, found[place]) for place, example in enumerate(examples)]
+        if inputs.truncation_summary:
+            logger.warning(inputs.truncation_summary)
+        scores = self.scores(inputs)
+        return [self._answer(*each) for each in zip(examples, scores, strict=True)]
 
-    def example(self, row: str | Mapping[str, Any], where: str) -> Example:
-        """One row of `predict`, checked; raises UserError that begins with `where`."""
+    def parse_row(self, row: str | Mapping[str, Any], where: str) -> Example:
+        """Check one row of `predict`; raises UserError that begins with `where`."""
         row = {"text": row} if isinstance(row, str) else row
-        # A task's own rows may be asked about.
-        refuse_unknown(row, Example.__slots__, f"{where}: {{}} is no key of a row")
-        needed = {"text"}
+        # All columns of a task's table are allowed, so that its own rows can be asked about.
+        refuse_unknown(row, Example.__slots__, f"{where}: unknown key {{}}")
+        required = {"text"}
         if self.task.shape in ("entailment", "similarity"):
-            needed.add("text_pair")
+            required.add("text_pair")
         if self.task.shape == "multiple_choice":
-            needed.add("choices")
-        for key in sorted(needed):
+            required.add("choices")
+        for key in sorted(required):
             given = row.get(key)
             texts = given if key == "choices" and isinstance(given, list | tuple) else [given]
             if not all(isinstance(text, str) and text.strip() for text in texts):
                 raise UserError(
-                    f"{where}: {self.task.name} needs {', '.join(sorted(needed))}, and {key} "
-                    "is missing or empty, or no text"
+                    f"{where}: {self.task.name} needs {', '.join(sorted(required))}, and {key} "
+                    "is missing, empty or not a text"
                 )
         if not isinstance(row.get("text_pair") or "", str):
-            raise UserError(f"{where}: text_pair is no text")
-        if "choices" not in needed:
+            raise UserError(f"{where}: text_pair is not a text")
+        if "choices" not in required:
             return Example("predict", where, row["text"], row.get("text_pair"))
         if len(row["choices"]) < 2:
             raise UserError(f"{where}: {self.task.name} needs two choices or more")

@@ -1,4 +1,4 @@
-"""What a fine-tuned model says about the splits that are reported, in one Parquet schema."""
+"""The answers of a fine-tuned model on the splits that are reported, in one Parquet schema."""
 
 import json
 from collections.abc import Sequence
@@ -28,8 +28,8 @@ class Predictions:
     task: Task
     model: str
     seed: int
-    usual: float
-    """The most frequent target of the training examples; their mean in a regression."""
+    majority_answer: float
+    """The answer of the majority baseline, see `majority_answer`; `usual` in the file."""
     sha256: str
     """Of the task's table."""
     split: np.ndarray
@@ -42,21 +42,21 @@ class Predictions:
 
     @property
     def answers(self) -> np.ndarray:
-        """float64: the place of the likeliest label or choice, or the score."""
+        """float64 (examples,): index of the likeliest label or choice, or a regression's score."""
         if self.task.shape == "regression":
             return np.array([float(scores[0]) for scores in self.scores])
         return np.array([float(np.argmax(scores)) for scores in self.scores])
 
 
-def usual(task: Task, examples: Sequence[Example]) -> float:
-    """The answer of one who knows the training targets and no text."""
+def majority_answer(task: Task, examples: Sequence[Example]) -> float:
+    """The most frequent target of the training examples; in a regression, their mean."""
     targets = np.array([e.target for e in examples if e.split == "train"], dtype=np.float64)
     if task.shape == "regression":
         return float(targets.mean())
     return float(np.bincount(targets.astype(int)).argmax())
 
 
-def write(
+def write_predictions(
     path: Path,
     task: Task,
     examples: Sequence[Example],
@@ -64,27 +64,29 @@ def write(
     *,
     model: str,
     seed: int,
-    usual: float,
+    majority_answer: float,
     sha256: str,
 ) -> None:
+    """Publish the scores of `examples`, in their order; `sha256` is that of the task's table."""
     columns = {
         name: [getattr(example, name) for example in examples]
         for name in ("split", "id", "group", "target")
     }
-    made_by = {"model": model, "seed": seed, "usual": usual, "sha256": sha256}
+    made_by = {"model": model, "seed": seed, "usual": majority_answer, "sha256": sha256}
     metadata = {"task": task.to_json(), "made_by": json.dumps(made_by)}
     table = pa.table(columns | {"scores": list(scores)}, schema=SCHEMA)
     with publish(path) as beside:
         pq.write_table(table.replace_schema_metadata(metadata), beside)
 
 
-def read(path: Path) -> Predictions:
-    """Read what `write` wrote; raises UserError for any other file."""
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote; raises UserError for any other file."""
     table = read_tagged_parquet(path, "made_by", "a predictions file")
-    metadata = table.schema.metadata
+    made_by = json.loads(table.schema.metadata[b"made_by"])
     column = {name: table[name].to_numpy(zero_copy_only=False) for name in SCHEMA.names}
     return Predictions(
-        task=Task.from_json(metadata[b"task"]),
-        **json.loads(metadata[b"made_by"]),
+        task=Task.from_json(table.schema.metadata[b"task"]),
+        majority_answer=made_by.pop("usual"),
+        **made_by,
         **column | {"scores": list(column["scores"])},
     )

@@ -1,32 +1,34 @@
-"""The tasks of the paper: what each is, where it comes from, how many examples it has."""
+"""The tasks of the paper: description, reader of the official files, published sizes.
 
-from collections.abc import Callable, Sequence
+`gpt1.tasks.formats` says how to add one.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from gpt1.tasks.formats import glue, inference, pronouns, quora, race, story_cloze
-from gpt1.tasks.formats.reading import Columns, Reading
+from gpt1.tasks.formats.collector import ColumnMapping, Reader
 from gpt1.tasks.table import Task
 
 
 @dataclass(frozen=True)
-class Official:
+class RegisteredTask:
     task: Task
-    read: Callable[[Path, Reading], None]
-    counts: dict[str, int]
-    """Examples of each split as its authors publish them; only other sources have other counts."""
-    spellings: Sequence[str] = ()
-    """How the files write the labels, where it is not as the task names them."""
+    reader: Reader
+    published_sizes: dict[str, int]
+    """Split -> examples as the authors publish them; another size is a warning."""
+    raw_labels: Sequence[str] = ()
+    """The labels as the files write them, where the task names them otherwise."""
 
 
 THREE_WAY = ("entailment", "neutral", "contradiction")
 TWO_WAY = ("entailment", "not_entailment")
 SAME = ("different", "same")
 ZERO_ONE = ("0", "1")
-PAIR = Columns(text="sentence1", text_pair="sentence2", target="label", id="index")
+PAIR = ColumnMapping(text="sentence1", text_pair="sentence2", target="label", id="index")
 
-_ALL = (
-    Official(
+_TASKS = (
+    RegisteredTask(
         Task(
             "cola",
             "classification",
@@ -39,7 +41,7 @@ _ALL = (
         {"train": 8551, "dev": 1043, "test": 1063},
         ZERO_ONE,
     ),
-    Official(
+    RegisteredTask(
         Task(
             "sst2",
             "classification",
@@ -49,11 +51,11 @@ _ALL = (
             citation="Socher et al. (2013), Recursive Deep Models for Semantic Compositionality "
             "Over a Sentiment Treebank",
         ),
-        glue.Glue("SST-2", Columns(text="sentence", target="label")),
+        glue.Glue("SST-2", ColumnMapping(text="sentence", target="label")),
         {"train": 67349, "dev": 872, "test": 1821},
         ZERO_ONE,
     ),
-    Official(
+    RegisteredTask(
         Task(
             "mrpc",
             "similarity",
@@ -63,11 +65,11 @@ _ALL = (
             citation="Dolan and Brockett (2005), Automatically Constructing a Corpus of Sentential "
             "Paraphrases",
         ),
-        glue.Mrpc("MRPC", Columns(text="#1 String", text_pair="#2 String", target="Quality")),
+        glue.Mrpc("MRPC", ColumnMapping(text="#1 String", text_pair="#2 String", target="Quality")),
         {"train": 3668, "dev": 408, "test": 1725},
         ZERO_ONE,
     ),
-    Official(
+    RegisteredTask(
         Task(
             "qqp",
             "similarity",
@@ -80,7 +82,7 @@ _ALL = (
         {"train": 363846, "dev": 40430, "test": 390965},
         ZERO_ONE,
     ),
-    Official(
+    RegisteredTask(
         Task(
             "stsb",
             "regression",
@@ -90,11 +92,12 @@ _ALL = (
             "Multilingual and Cross-lingual Focused Evaluation",
         ),
         glue.Glue(
-            "STS-B", Columns(text="sentence1", text_pair="sentence2", target="score", id="index")
+            "STS-B",
+            ColumnMapping(text="sentence1", text_pair="sentence2", target="score", id="index"),
         ),
         {"train": 5749, "dev": 1500, "test": 1379},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "mnli",
             "entailment",
@@ -114,7 +117,7 @@ _ALL = (
             "diagnostic": 1104,
         },
     ),
-    Official(
+    RegisteredTask(
         Task(
             "snli",
             "entailment",
@@ -127,7 +130,7 @@ _ALL = (
         inference.snli,
         {"train": 549367, "dev": 9842, "test": 9824},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "scitail",
             "entailment",
@@ -140,7 +143,7 @@ _ALL = (
         inference.scitail,
         {"train": 23596, "dev": 1304, "test": 2126},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "qnli",
             "entailment",
@@ -150,11 +153,11 @@ _ALL = (
             citation="Wang et al. (2019), GLUE, from Rajpurkar et al. (2016), SQuAD; version 2",
         ),
         glue.Glue(
-            "QNLI", Columns(text="question", text_pair="sentence", target="label", id="index")
+            "QNLI", ColumnMapping(text="question", text_pair="sentence", target="label", id="index")
         ),
         {"train": 104743, "dev": 5463, "test": 5463},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "rte",
             "entailment",
@@ -166,7 +169,7 @@ _ALL = (
         glue.Glue("RTE", PAIR),
         {"train": 2490, "dev": 277, "test": 3000},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "wnli",
             "entailment",
@@ -179,7 +182,7 @@ _ALL = (
         {"train": 635, "dev": 71, "test": 146},
         ZERO_ONE,
     ),
-    Official(
+    RegisteredTask(
         Task(
             "race",
             "multiple_choice",
@@ -192,7 +195,7 @@ _ALL = (
         {"train": 87866, "dev": 4887, "test": 4934},
         ("A", "B", "C", "D"),
     ),
-    Official(
+    RegisteredTask(
         Task(
             "story_cloze",
             "multiple_choice",
@@ -205,7 +208,7 @@ _ALL = (
         {"train": 1497, "dev": 374, "test": 1871},
         ("1", "2"),
     ),
-    Official(
+    RegisteredTask(
         Task(
             "dprd",
             "multiple_choice",
@@ -217,7 +220,7 @@ _ALL = (
         pronouns.dprd,
         {"train": 1322, "test": 564},
     ),
-    Official(
+    RegisteredTask(
         Task(
             "winograd",
             "multiple_choice",
@@ -229,4 +232,4 @@ _ALL = (
         {"test": 285},
     ),
 )
-TASKS = {official.task.name: official for official in _ALL}
+TASKS = {registered.task.name: registered for registered in _TASKS}

@@ -1,4 +1,4 @@
-"""What people ask a fine-tuned model about: lines of text, or JSON."""
+"""Lines of text or JSON that people ask a fine-tuned model about (`gpt1 predict`)."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,19 +9,20 @@ from gpt1.errors import UserError
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.table import Task
 
-AT_ONCE = 4096
+LINES_AT_ONCE = 4096
+"""Answered together, so that files of any length are answered in bounded memory."""
 
 
 def answers(model: TaskModel, lines: Iterable[str]) -> Iterator[dict[str, Any]]:
-    """An answer for each line that is not blank, in order, as `TaskModel.predict` gives it.
+    """Answer each line that is not blank, in order, as `TaskModel.predict` does.
 
-    A line is a JSON object with text, text_pair and choices, or the bare text. There tabs separate
-    the second text of a pair, and the choices.
+    A line is a JSON object with text, text_pair and choices, or plain text, in which tabs separate
+    the second text of a pair, or the choices. Raises UserError that names the line.
     """
-    asked = ((number, line.rstrip("\r\n")) for number, line in _numbered(lines) if line.strip())
-    while chunk := list(islice(asked, AT_ONCE)):
+    numbered = ((number, line.rstrip("\r\n")) for number, line in _numbered(lines) if line.strip())
+    while chunk := list(islice(numbered, LINES_AT_ONCE)):
         rows = [(_row(model.task, number, line), f"line {number}") for number, line in chunk]
-        yield from model.answers([model.example(row, where) for row, where in rows])
+        yield from model.answers([model.parse_row(row, where) for row, where in rows])
 
 
 def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
@@ -30,11 +31,13 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
         for number, line in enumerate(lines, 1):
             yield number, line
     except UnicodeDecodeError as error:
-        raise UserError(f"after line {number}: not UTF-8 ({error.reason}); give UTF-8") from None
+        raise UserError(
+            f"after line {number}: not UTF-8 ({error.reason}); save it as UTF-8"
+        ) from None
 
 
-def written(answer: dict[str, Any]) -> str:
-    """An answer for the eye: the label and every probability, or the score, between tabs."""
+def format_answer(answer: dict[str, Any]) -> str:
+    """One line, separated by tabs: the label and all probabilities, or the score."""
     if "score" in answer:
         return f"{answer['score']:.4f}"
     probabilities = (f"{name}={value:.4f}" for name, value in answer["probabilities"].items())
@@ -52,5 +55,5 @@ def _row(task: Task, number: int, line: str) -> dict[str, Any]:
     if task.shape == "multiple_choice":
         return {"text": text, "choices": others}
     if task.shape == "classification" and others:
-        raise UserError(f"line {number}: {task.name} takes one text, and a tab separates two")
+        raise UserError(f"line {number}: {task.name} takes one text, but a tab separates two")
     return {"text": text, "text_pair": others[0] if others else None}

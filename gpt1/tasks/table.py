@@ -1,4 +1,4 @@
-"""A task is one table: examples in one Parquet schema, their description in its metadata."""
+"""A task as one Parquet table: its examples in one schema, its description in the metadata."""
 
 import dataclasses
 import json
@@ -18,31 +18,31 @@ Shape = Literal["classification", "entailment", "similarity", "regression", "mul
 
 SCHEMA = pa.schema(
     [
-        ("split", pa.string()),  # train, then what is reported: dev, test, dev_matched, ...
-        ("id", pa.string()),  # the row's name in its official file, which a submission needs
+        ("split", pa.string()),  # train, and those that are reported: dev, test, dev_matched, ...
+        ("id", pa.string()),  # of the row in its official file, which a submission needs
         ("text", pa.string()),
         ("text_pair", pa.string()),  # hypothesis, second text, or a question about the text
-        ("choices", pa.list_(pa.string())),  # multiple choice alone
-        ("target", pa.float64()),  # place in `labels` or in `choices`, or a score; null: unknown
-        ("group", pa.string()),  # scored apart as well, such as RACE's middle and high
+        ("choices", pa.list_(pa.string())),  # in multiple choice only
+        ("target", pa.float64()),  # index into `labels` or `choices`, or a score; null: unknown
+        ("group", pa.string()),  # scored separately as well, such as RACE's middle and high
     ]
 )
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a table's examples ask for."""
+    """The description of a task: what its examples ask for, and how answers are scored."""
 
     name: str
     shape: Shape
     metrics: tuple[str, ...]
-    """The first is the main one; all of them are named in `gpt1.tasks.metrics`."""
+    """Names in `gpt1.tasks.metrics.METRICS`; the first is the main metric."""
     labels: tuple[str, ...] = ()
-    """In the order of the classifier's outputs; none for regression and multiple choice."""
+    """In the order of the head's outputs; none for regression and multiple choice."""
     licence: str = ""
     citation: str = ""
     dropped: dict[str, int] = field(default_factory=dict)
-    """Rows of the official files that are no example: reason -> how many."""
+    """Reason -> number of rows of the official files that were dropped."""
 
     def __post_init__(self) -> None:
         if self.shape not in get_args(Shape):
@@ -55,7 +55,7 @@ class Task:
 
     @property
     def outputs(self) -> int:
-        """Outputs of the classifier: one for each label, or a single score."""
+        """Size of the head's output: the number of labels, or 1 for a score."""
         return 1 if self.shape in ("regression", "multiple_choice") else len(self.labels)
 
     def to_json(self) -> str:
@@ -69,7 +69,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One row of a task's table; the columns are explained at `SCHEMA`."""
+    """One row of a task's table; see `SCHEMA`."""
 
     split: str
     id: str
@@ -80,11 +80,11 @@ class Example:
     group: str | None = None
 
 
-def write(task: Task, examples: Sequence[Example], path: Path) -> None:
-    """Check and write a task's table.
+def write_task(task: Task, examples: Sequence[Example], path: Path) -> None:
+    """Check the examples and publish the task's table.
 
-    Raises UserError for an example that does not have its shape's columns, or whose target is no
-    label; in training it must have one.
+    Raises UserError for an example without its shape's columns, with a target that is not the index
+    of a label, or without a target in the training split.
     """
     for example in examples:
         _check(task, example)
@@ -94,8 +94,8 @@ def write(task: Task, examples: Sequence[Example], path: Path) -> None:
         pq.write_table(table, beside)
 
 
-def read(path: Path) -> tuple[Task, list[Example]]:
-    """Read what `write` wrote; raises UserError for any other file."""
+def read_task(path: Path) -> tuple[Task, list[Example]]:
+    """Read what `write_task` wrote; raises UserError for any other file."""
     table = read_tagged_parquet(path, "task", "a task's table")
     task = Task.from_json(table.schema.metadata[b"task"])
     examples = []
@@ -105,23 +105,23 @@ def read(path: Path) -> tuple[Task, list[Example]]:
     return task, examples
 
 
-def sizes(examples: Sequence[Example]) -> dict[str, int]:
-    """How many examples each split has, in the order in which they come."""
+def split_sizes(examples: Sequence[Example]) -> dict[str, int]:
+    """Split -> number of examples, in the order of their first examples."""
     return dict(Counter(example.split for example in examples))
 
 
 def _check(task: Task, example: Example) -> None:
     where = f"task {task.name}, {example.split} example {example.id}"
     if task.shape in ("entailment", "similarity") and example.text_pair is None:
-        raise UserError(f"{where}: {task.shape} needs two texts, and the second is missing")
+        raise UserError(f"{where}: {task.shape} needs two texts; text_pair is missing")
     if task.shape == "multiple_choice" and len(example.choices or ()) < 2:
         raise UserError(f"{where}: multiple choice needs two choices or more")
     if example.target is None:
         if example.split == "train":
-            raise UserError(f"{where}: training examples need a label, and this one has none")
-    elif task.shape != "regression" and not 0 <= example.target < _classes(task, example):
-        raise UserError(f"{where}: the target {example.target} is no place in its labels")
+            raise UserError(f"{where}: a training example needs a label")
+    elif task.shape != "regression" and not 0 <= example.target < _count_classes(task, example):
+        raise UserError(f"{where}: the target {example.target} is not the index of a label")
 
 
-def _classes(task: Task, example: Example) -> int:
+def _count_classes(task: Task, example: Example) -> int:
     return len(example.choices or ()) if task.shape == "multiple_choice" else len(task.labels)

@@ -62,7 +62,7 @@ def test_zero_shot_reads_what_is_scored_and_a_thresholds_train_split_at_each_che
     task = table.Task(name, "classification", ("accuracy",), ("a", "b"))
     examples = [table.Example(split, "1", "x" * 45, target=0.0) for split in ("train", "dev")]
     (workspace.root / "data/tasks").mkdir(parents=True)
-    table.write(task, examples, workspace.root / f"data/tasks/{name}.parquet")
+    table.write_task(task, examples, workspace.root / f"data/tasks/{name}.parquet")
     costs = {each.stage: each for each in cost.of_graph(graph.load(graph.open_project()))}
     reading = costs[f"zero_shot@{name}-gpt"].training
     assert reading.tokens == 3 * splits * (45 / estimate.CHARACTERS + 3)

@@ -55,7 +55,7 @@ def project(tmp_path, monkeypatch):
         for split in ("train", "dev", "test")
         for i in range(24)
     ]
-    table.write(Task("ends", "multiple_choice", ("accuracy",)), examples, Path("ends.parquet"))
+    table.write_task(Task("ends", "multiple_choice", ("accuracy",)), examples, Path("ends.parquet"))
     tokenizer = BPETokenizer.train([" ".join(words)] * 3, merges=5)
     config = GPTConfig(vocab=len(tokenizer), layers=3, width=16, heads=2, context=32, dropout=0.1)
     for seed, folder in enumerate(["checkpoints/0000000", "checkpoints/0000010", "."]):
@@ -76,7 +76,7 @@ def tune(stage, name, seed=1, **arguments):
         curve=Path(f"{name}.csv"),
         **arguments,
     )
-    return predictions.read(Path(f"{name}.parquet"))
+    return predictions.read_predictions(Path(f"{name}.parquet"))
 
 
 def test_no_auxiliary_is_the_same_recipe_with_weight_0(project):

@@ -1,11 +1,11 @@
-"""Does pretraining help, and what else does? (Table 5 of the paper)"""
+"""Ablations: does pretraining help, the Transformer, the auxiliary loss? (Table 5 of the paper)"""
 
 from collections.abc import Mapping, Sequence
 
 from gpt1.analysis.report import paper
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Cell, Results, same_ground
-from gpt1.analysis.report.statistics import difference, estimate
+from gpt1.analysis.report.results import Cell, Results, check_same_table
+from gpt1.analysis.report.statistics import difference, mean_estimate
 from gpt1.document import Section, Table
 from gpt1.params import Compare, NoAuxiliary
 
@@ -17,13 +17,13 @@ QUESTIONS = {
 }
 
 Grid = dict[str, dict[str, Cell]]
-"""model -> task -> cell."""
+"""Model -> task -> cell."""
 
 
 def section(
     results: Results, compare: Compare, no_auxiliary: NoAuxiliary
 ) -> tuple[Section | None, list[Answer]]:
-    """Table 5 over the tasks and seeds that the models share; nothing without two of its rows."""
+    """Table 5 over the tasks and seeds that the models share; None with fewer than two models."""
     if FULL not in compare.models or not compare.tasks or not compare.seeds:
         return None, []
     grid: Grid = {
@@ -38,12 +38,14 @@ def section(
     if len(grid) == 1:
         return None, []
     for task in compare.tasks:
-        same_ground([cells[task] for cells in grid.values() if task in cells])
+        check_same_table([cells[task] for cells in grid.values() if task in cells])
     answers = [answer(grid, model) for model in grid if model != FULL]
-    return Section("Ablations", [ours(grid), differences(grid), theirs(list(grid))]), answers
+    return Section(
+        "Ablations", [measured_table(grid), difference_table(grid), paper_table(list(grid))]
+    ), answers
 
 
-def ours(grid: Grid) -> Table:
+def measured_table(grid: Grid) -> Table:
     tasks = list(grid[FULL])
     rows = [
         [
@@ -61,7 +63,7 @@ def ours(grid: Grid) -> Table:
     )
 
 
-def differences(grid: Grid) -> Table:
+def difference_table(grid: Grid) -> Table:
     tasks = list(grid[FULL])
     rows = []
     for model, cells in grid.items():
@@ -75,7 +77,7 @@ def differences(grid: Grid) -> Table:
     return Table(caption, ["difference", "average", *tasks], rows)
 
 
-def theirs(models: Sequence[str]) -> Table:
+def paper_table(models: Sequence[str]) -> Table:
     tasks = list(paper.ABLATIONS[FULL])
     rows = [
         [
@@ -92,7 +94,7 @@ def theirs(models: Sequence[str]) -> Table:
 
 
 def answer(grid: Grid, model: str) -> Answer:
-    """The gain of the full model, averaged over the shared tasks, seed by seed."""
+    """The gain of the full model over `model`: averaged over the shared tasks, paired by seed."""
     full, other = grid[FULL], grid[model]
     tasks = list(other)
     seeds = other[tasks[0]].values
@@ -103,7 +105,7 @@ def answer(grid: Grid, model: str) -> Answer:
     expected, of = paper.ablation_gain(model, tasks)
     return Answer(
         QUESTIONS[model],
-        estimate(gains),
+        mean_estimate(gains),
         f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(gains)})",
         expected,
         f"the paper, GLUE's test, tasks: {of}",

@@ -1,4 +1,4 @@
-"""The paper's questions, and what was measured about each."""
+"""The table of questions, each with its measured effect and a verdict."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,11 +12,11 @@ class Answer:
     question: str
     effect: Estimate
     what: str
-    """What the effect is, its unit, and what its interval is over."""
+    """The effect in words, with its unit and what its interval is over."""
     expected: float
-    """What the claim says: an effect, or +1 or -1 for a direction alone."""
+    """The claimed effect; +1 or -1 where only a direction is claimed."""
     source: str = "the paper"
-    """Who says so, and over what."""
+    """Who claims it, and over what."""
     style: str = "+.1f"
 
 

@@ -3,16 +3,16 @@
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Results
-from gpt1.analysis.report.statistics import estimate
+from gpt1.analysis.report.statistics import mean_estimate
 from gpt1.document import Figure, Section, Table
 from gpt1.params import ZeroShot
 
 PUBLISHED = ("gpt", "lstm")
-"""The models of Figure 2, by their names here."""
+"""The models of Figure 2, as models are named here."""
 
 
 def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list[Answer]]:
-    """Zero-shot scores over pretraining updates, raw in a table and normalised in a figure."""
+    """Zero-shot scores over pretraining: raw scores in a table, normalised ones in a figure."""
     if not zero_shot.tasks or not zero_shot.models:
         return None, []
     curves = [results.zero_shot(t, m) for t in zero_shot.tasks for m in zero_shot.models]
@@ -59,7 +59,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
             answers.append(
                 Answer(
                     f"Does {model} learn tasks while it learns language?",
-                    estimate(gains),
+                    mean_estimate(gains),
                     f"normalised zero-shot score, last checkpoint minus first (tasks: {len(own)})",
                     1,
                     style="+.2f",
@@ -70,7 +70,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
         answers.append(
             Answer(
                 "Does the Transformer learn more of them than the LSTM?",
-                estimate(gains),
+                mean_estimate(gains),
                 f"normalised zero-shot score of gpt minus lstm, at the end (tasks: {len(gains)})",
                 1,
                 style="+.2f",

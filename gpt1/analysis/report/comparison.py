@@ -1,7 +1,7 @@
-"""Every task with every model, beside the paper's scores."""
+"""Scores of every model on every task, beside the paper's."""
 
 from gpt1.analysis.report import paper
-from gpt1.analysis.report.results import Results, same_ground
+from gpt1.analysis.report.results import Results, check_same_table
 from gpt1.document import Section, Table
 from gpt1.params import Compare
 
@@ -9,7 +9,7 @@ NONE = "-"
 
 
 def section(results: Results, compare: Compare) -> Section | None:
-    """Nothing where no task was fine-tuned."""
+    """None where no task was fine-tuned."""
     if not compare.tasks or not compare.models or not compare.seeds:
         return None
     note = (
@@ -18,16 +18,21 @@ def section(results: Results, compare: Compare) -> Section | None:
     )
     return Section(
         "Comparison",
-        [comparison(results, compare), note, seeds(results, compare), tables(results, compare)],
+        [
+            score_table(results, compare),
+            note,
+            seed_table(results, compare),
+            hash_table(results, compare),
+        ],
     )
 
 
-def comparison(results: Results, compare: Compare) -> Table:
-    """One row a task: each model's mean over seeds, the baseline, and what the number stands on."""
+def score_table(results: Results, compare: Compare) -> Table:
+    """One row a task: each model's mean over seeds, the baseline, metric, split and sizes."""
     rows = []
     for task in compare.tasks:
         cells = [results.cell(task, model, compare.seeds) for model in compare.models]
-        first = same_ground(cells)
+        first = check_same_table(cells)
         published = paper.SCORES.get(task)
         rows.append(
             [
@@ -49,8 +54,8 @@ def comparison(results: Results, compare: Compare) -> Table:
     return Table(caption, columns, rows)
 
 
-def seeds(results: Results, compare: Compare) -> Table:
-    """One row for each task and model: what every seed gave."""
+def seed_table(results: Results, compare: Compare) -> Table:
+    """One row for each task and model: the score of every seed."""
     rows = []
     for task in compare.tasks:
         for model in compare.models:
@@ -71,8 +76,8 @@ def seeds(results: Results, compare: Compare) -> Table:
     return Table(caption, columns, rows)
 
 
-def tables(results: Results, compare: Compare) -> Table:
-    """Which bytes the scores are of."""
+def hash_table(results: Results, compare: Compare) -> Table:
+    """The hash of each task's table, which identifies the examples."""
     rows = [
         [task, results.cell(task, compare.models[0], compare.seeds).sha256]
         for task in compare.tasks

@@ -1,4 +1,4 @@
-"""The report: what was asked for and what was found, beside the paper."""
+"""The report: results for all that the params list, beside the paper's."""
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
@@ -29,13 +29,13 @@ ASKED_BY = {
     "Contiguous and shuffled": "shuffling",
     "Scaling": "scaling",
 }
-"""Sections that stand in the report when these params list something."""
+"""Title of a section -> the params that ask for it."""
 
 
 def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
-    """The document for what `experiment` lists, and nothing else that may lie in the folders.
+    """Build the document from exactly those files that `experiment` asks for.
 
-    Raises UserError when a listed file is missing or cut short.
+    Raises UserError when one of them is missing or truncated.
     """
     results = Results(metrics, curves)
     analyses = [
@@ -45,19 +45,19 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         shuffling.section(results, experiment.shuffling, experiment.zero_shot),
         scaling.section(results, experiment.scaling, experiment.models),
     ]
-    drawn = [section for section, _ in analyses]
+    analysed = [section for section, _ in analyses]
     compared = comparison.section(results, experiment.compare)
-    found = list(chain.from_iterable(of_section for _, of_section in analyses))
+    answered = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
     trained = pretraining.section(results, names)
     sections = [
-        Section("Answers", [answers.table(found)]) if found else None,
+        Section("Answers", [answers.table(answered)]) if answered else None,
         compared,
-        *drawn,
+        *analysed,
         *([corpus.section(results, experiment.contamination), trained] if names else []),
         pretraining.samples(results, experiment.samples),
         departures(experiment, names),
-        missing((section.title for section in [compared, *drawn] if section), experiment),
+        missing((section.title for section in [compared, *analysed] if section), experiment),
     ]
     return Document(
         title="Does generative pre-training help?",
@@ -67,7 +67,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
 
 
 def scale(results: Results, experiment: Experiment) -> str:
-    """At which scale the numbers were made."""
+    """One paragraph on the scale of the experiment: tasks, models, seeds, parameters."""
     compare = experiment.compare
     sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
     models, seeds = len(compare.models), len(compare.seeds)
@@ -81,7 +81,7 @@ def scale(results: Results, experiment: Experiment) -> str:
 
 
 def reported_models(experiment: Experiment) -> list[str]:
-    """Every model that some section speaks of and that was pretrained here, not imported."""
+    """All models of the report that were pretrained here, not imported, each once."""
     names = chain(
         experiment.compare.models,
         experiment.zero_shot.models,
@@ -93,7 +93,7 @@ def reported_models(experiment: Experiment) -> list[str]:
 
 
 def departures(experiment: Experiment, models: Sequence[str]) -> Section:
-    """Where the params differ from the paper's."""
+    """Params that differ from the paper's."""
     sections: dict[str, object] = {"bpe": experiment.bpe} if models else {}
     sections |= {f"models.{name}": experiment.models[name] for name in models}
     if experiment.shuffling.shuffled:
@@ -110,7 +110,7 @@ def departures(experiment: Experiment, models: Sequence[str]) -> Section:
 
 
 def missing(present: Iterable[str], experiment: Experiment) -> Section | None:
-    """What the paper has and this experiment did not ask for."""
+    """Results of the paper that this experiment did not ask for."""
     here = set(present)
     lines = [
         f"{title}: not asked for ({by})." for title, by in ASKED_BY.items() if title not in here

@@ -1,4 +1,4 @@
-"""What the models read: how much of it, what was left out, and which bytes it was."""
+"""The training corpus: its size after each cleaning step, what was dropped, its hashes."""
 
 from gpt1.analysis.report.results import Results
 from gpt1.document import Block, Section, Table
@@ -6,7 +6,7 @@ from gpt1.params import Contamination
 
 
 def section(results: Results, contamination: Contamination) -> Section:
-    """The card of the cleaned books; the whole one is `data/clean/card.html`."""
+    """A summary of the data card; the whole one is `data/clean/card.html`."""
     card = results.corpus()
     rows = [
         [step, f"{count['books']:,}", f"{count['words']:,}", card["sha256"].get(step, "-")]
@@ -29,12 +29,19 @@ def section(results: Results, contamination: Contamination) -> Section:
 def _contamination(results: Results, tasks: list[str]) -> Table:
     rows = []
     for task in tasks:
-        found = results.contamination(task)
-        sample = next((row["text"] for row in found["longest"]), "-")
-        for split, of in found["splits"].items():
-            share = f"{of['overlapping']:,} ({of['overlapping'] / of['examples']:.1%})"
+        overlap = results.contamination(task)
+        sample = next((row["text"] for row in overlap["longest"]), "-")
+        for split, counts in overlap["splits"].items():
+            share = f"{counts['overlapping']:,} ({counts['overlapping'] / counts['examples']:.1%})"
             rows.append(
-                [task, split, f"{of['examples']:,}", f"{of['short']:,}", share, sample[:200]]
+                [
+                    task,
+                    split,
+                    f"{counts['examples']:,}",
+                    f"{counts['short']:,}",
+                    share,
+                    sample[:200],
+                ]
             )
     caption = (
         "Examples that share a run of 13 words with the training books, and the longest text in "

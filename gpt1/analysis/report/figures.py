@@ -1,4 +1,4 @@
-"""The report's figures, as PNG bytes. Lines differ in more than colour: by marker or by stroke."""
+"""The report's figures, as PNG bytes. Lines differ in marker or stroke as well as in colour."""
 
 from collections.abc import Mapping, Sequence
 
@@ -24,7 +24,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
 
 
 def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> bytes:
-    """Scores over the number of transferred layers, with their intervals."""
+    """Scores over the number of transferred layers, with intervals."""
     figure, [axes] = canvas("layers transferred", "score (%)")
     for index, (task, estimates) in enumerate(tasks.items()):
         axes.errorbar(
@@ -60,7 +60,7 @@ def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
 
 
 def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
-    """Held-out losses of two groups, a line between those that belong together."""
+    """Validation losses of two groups of models, a line for each pair."""
     figure, [axes] = canvas("", "held-out loss (nats a token)")
     for index, pair in enumerate(values):
         axes.plot(names, pair, "-", marker=MARKERS[index % len(MARKERS)], label=f"pair {index + 1}")
@@ -69,7 +69,7 @@ def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
 
 
 def scaling(axes: Mapping[str, tuple[list[float], list[float], list[float]]]) -> bytes:
-    """Held-out loss over each axis, and what the power law that is fitted to it gives there."""
+    """Validation loss over each axis (x, y, fitted y), and the fitted power law; log-log."""
     figure, panels = canvas("", "held-out loss (nats a token)", panels=len(axes))
     for panel, (name, (x, y, fitted)) in zip(panels, axes.items(), strict=True):
         panel.plot(x, y, "o", color="C0")

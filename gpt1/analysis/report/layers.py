@@ -1,15 +1,15 @@
-"""Does every layer help? (Figure 2, left)"""
+"""Layers transferred: does every layer help? (Figure 2, left)"""
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Results, same_ground
-from gpt1.analysis.report.statistics import estimate
+from gpt1.analysis.report.results import Results, check_same_table
+from gpt1.analysis.report.statistics import mean_estimate
 from gpt1.document import Figure, Section, Table
 from gpt1.params import Transfer
 
 
 def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[Answer]]:
-    """Scores over the number of layers that were transferred; nothing without two numbers."""
+    """Scores over the number of transferred layers; None with fewer than two numbers."""
     layers = sorted(transfer.layers)
     if len(layers) < 2 or not transfer.tasks or not transfer.seeds:
         return None, []
@@ -18,7 +18,7 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
         for task in transfer.tasks
     }
     for row in cells.values():
-        same_ground(row)
+        check_same_table(row)
     gains = [
         sum(row[-1].values[seed] - row[0].values[seed] for row in cells.values()) / len(cells)
         for seed in transfer.seeds
@@ -45,7 +45,7 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
     )
     effect = Answer(
         "Do the transferred layers help?",
-        estimate(gains),
+        mean_estimate(gains),
         f"average score with {layers[-1]} layers minus {layers[0]} (seeds: {len(gains)})",
         1,
     )

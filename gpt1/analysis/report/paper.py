@@ -1,7 +1,7 @@
-"""What the paper reports, to stand beside what was measured here.
+"""The paper's numbers.
 
-The GLUE tasks were scored by its test server. A number of a development split does not compare with
-them, and QQP's F1 least of all; QNLI is version 1.
+GLUE tasks were scored by the GLUE server on test splits. Scores on development splits are not
+comparable with them, least of all QQP's F1. QNLI is version 1.
 """
 
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ ABLATIONS = {
     "no_auxiliary": dict(zip(_GLUE, (47.9, 92.0, 84.9, 83.2, 69.8, 81.1, 86.9, 54.4), strict=True)),
     "lstm": dict(zip(_GLUE, (30.3, 90.5, 83.2, 71.8, 68.1, 73.7, 81.1, 54.6), strict=True)),
 }
-"""Table 5, keyed by the names that the models have here."""
+"""Table 5, by the names of the models here."""
 AVERAGES = {"gpt": 74.7, "scratch": 59.9, "no_auxiliary": 75.0, "lstm": 69.1}
 
 ZERO_SHOT = ("cola", "sst2", "race", "dprd")
@@ -44,12 +44,14 @@ PETAFLOP_DAYS = 0.96
 
 
 def ablation_gain(model: str, tasks: Sequence[str]) -> tuple[float, int]:
-    """How much the full model gains on `model` on average, and over how many tasks of Table 5.
+    """The average gain of the full model over `model`, and the number of tasks it is over.
 
-    Those of `tasks` that it has; all of it where it has none of them.
+    The tasks are those of `tasks` that Table 5 has, or all of Table 5 where it has none of them.
     """
     full, other = ABLATIONS["gpt"], ABLATIONS[model]
     shared = [task for task in tasks if task in full] or list(full)
-    if len(shared) == len(full):  # as published, which is not the mean of what is published
+    if len(shared) == len(
+        full
+    ):  # the published averages, which are not the means of the published scores
         return AVERAGES["gpt"] - AVERAGES[model], len(full)
     return sum(full[task] - other[task] for task in shared) / len(shared), len(shared)

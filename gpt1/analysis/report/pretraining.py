@@ -1,4 +1,4 @@
-"""The loss curves, what the models reached on the held-out books, and what that cost."""
+"""Pretraining: loss curves, validation losses, and operations; samples of the models."""
 
 from collections.abc import Sequence
 
@@ -9,9 +9,9 @@ from gpt1.params import Samples
 
 
 def section(results: Results, names: Sequence[str]) -> Section:
-    """Every model of the report; what was trained for no update is named and not drawn."""
-    found = {name: results.loss_curve(name) for name in names}
-    trained = {name: curve for name, curve in found.items() if len(curve)}
+    """All models in the table; those trained for one update or more in the figure."""
+    curves = {name: results.loss_curve(name) for name in names}
+    trained = {name: curve for name, curve in curves.items() if len(curve)}
     blocks: list[Block] = []
     if trained:
         alternative = "Training loss over updates. " + "; ".join(
@@ -24,7 +24,7 @@ def section(results: Results, names: Sequence[str]) -> Section:
     rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:
         summary = results.pretraining(name)
-        spent = summary["operations"]
+        operations = summary["operations"]
         rows.append(
             [
                 name,
@@ -33,8 +33,8 @@ def section(results: Results, names: Sequence[str]) -> Section:
                 f"{summary['valid']['loss']:.3f}",
                 f"{summary['valid']['perplexity']:.1f}",
                 f"{summary['valid']['perplexity_per_word']:.1f}",
-                f"{spent:.2e}",
-                f"{spent / published:.1e}",
+                f"{operations:.2e}",
+                f"{operations / published:.1e}",
             ]
         )
     caption = (
@@ -48,7 +48,7 @@ def section(results: Results, names: Sequence[str]) -> Section:
 
 
 def samples(results: Results, samples: Samples) -> Section | None:
-    """What the models write, checkpoint by checkpoint."""
+    """Sampled text of every checkpoint; None without samples."""
     rows = [
         [model, f"{sample['update']:,}", " ".join(sample["text"].split())]
         for model in samples.models

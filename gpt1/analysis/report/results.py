@@ -1,6 +1,6 @@
-"""What the stages measured, read from exactly the files that the params ask for.
+"""Read the stages' metrics and curves, from exactly those files that the params ask for.
 
-A comparison that was taken out of the params leaves its files behind; nothing here lists a folder.
+No folder is listed, because files of an earlier experiment may still be there.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pandas as pd
 
-from gpt1.analysis.report.statistics import Estimate, estimate
+from gpt1.analysis.report.statistics import Estimate, mean_estimate
 from gpt1.errors import UserError
 from gpt1.tasks.metrics import reported_split
 
@@ -38,11 +38,11 @@ class Cell:
 
     @property
     def mean(self) -> Estimate:
-        return estimate(list(self.values.values()))
+        return mean_estimate(list(self.values.values()))
 
     @property
     def deviation(self) -> float | None:
-        """Over seeds; one alone has none."""
+        """Standard deviation over seeds; None for a single seed."""
         values = list(self.values.values())
         return statistics.stdev(values) if len(values) > 1 else None
 
@@ -64,20 +64,20 @@ class ZeroShotCurve:
 
 @dataclass(frozen=True)
 class Results:
-    """The folders of metrics and curves. Every read raises UserError for a harmed file."""
+    """Folders of metrics and curves. Methods raise UserError for a missing or truncated file."""
 
     metrics: Path
     curves: Path
 
     def cell(self, task: str, model: str, seeds: Sequence[int]) -> Cell:
-        """The scores of all seeds on the split to report: test, or dev where test has no labels."""
+        """The scores of all seeds on the reported split: test, or dev where test has no labels."""
         contents = {seed: self._evaluation(task, model, seed) for seed in seeds}
         first = next(iter(contents.values()))
         split = reported_split(list(first["splits"]))
         metric = first["metric"]
         for seed, each in contents.items():
             if each["sha256"] != first["sha256"]:
-                raise _other_ground(task, f"{model}-{seed}", f"{model}-{seeds[0]}")
+                raise _different_tables(task, f"{model}-{seed}", f"{model}-{seeds[0]}")
         return Cell(
             task,
             model,
@@ -95,16 +95,16 @@ class Results:
         )
 
     def corpus(self) -> dict[str, Any]:
-        """The card of the cleaned books."""
+        """The data card of the cleaned books."""
         return _read(self.metrics / "clean.json", "clean", _json("steps", "dropped", "sha256"))
 
     def contamination(self, task: str) -> dict[str, Any]:
-        """What a task has in common with the training books."""
+        """The overlap of a task with the training books."""
         path = self.metrics / "contamination" / f"{task}.json"
         return _read(path, f"contamination@{task}", _json("splits", "longest"))
 
     def pretraining(self, model: str) -> dict[str, Any]:
-        """Parameters, updates, operations, and losses on the training and the held-out books."""
+        """Parameters, updates, operations, and losses on the training and validation books."""
         path = self.metrics / "pretrain" / f"{model}.json"
         return _read(
             path, f"pretrain@{model}", _json("parameters", "updates", "operations", "valid")
@@ -115,7 +115,7 @@ class Results:
         return _read(path, f"pretrain@{model}", _csv("update", "loss"))
 
     def samples(self, model: str) -> dict[str, Any]:
-        """The prompt, and what each checkpoint wrote after it."""
+        """The prompt, and each checkpoint's continuation."""
         path = self.metrics / "samples" / f"{model}.json"
         return _read(path, f"samples@{model}", _json("prompt", "samples"))
 
@@ -133,15 +133,15 @@ class Results:
         return _read(path, stage, _json("metric", "splits", "baseline", "sha256"))
 
 
-def same_ground(cells: Sequence[Cell]) -> Cell:
-    """The first of the cells of one task; UserError where another was scored on other examples."""
+def check_same_table(cells: Sequence[Cell]) -> Cell:
+    """Return the first of the cells of a task; UserError where they are of different tables."""
     for cell in cells:
         if cell.sha256 != cells[0].sha256:
-            raise _other_ground(cell.task, cell.model, cells[0].model)
+            raise _different_tables(cell.task, cell.model, cells[0].model)
     return cells[0]
 
 
-def _other_ground(task: str, one: str, other: str) -> UserError:
+def _different_tables(task: str, one: str, other: str) -> UserError:
     return UserError(
         f"metrics/evaluate: {task}-{one} was scored on another table of the task than "
         f"{task}-{other}; `dvc repro` brings both to the same"
@@ -155,7 +155,7 @@ def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:
         raise UserError(f"{path} is missing; `dvc repro {stage}` writes it") from None
     except ValueError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is cut short ({reason}); `dvc repro -f {stage}`") from None
+        raise UserError(f"{path} is truncated ({reason}); `dvc repro -f {stage}`") from None
 
 
 def _json(*keys: str) -> Callable[[Path], dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Does it grow with the data and the model?"""
+"""Scaling: does the loss fall with the data and the size of the model?"""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -14,21 +14,24 @@ from gpt1.params import Model, Scaling
 def section(
     results: Results, scaling: Scaling, models: Mapping[str, Model]
 ) -> tuple[Section | None, list[Answer]]:
-    """Held-out loss over the tokens read, at the size that most models have, and over the size, on
-    the share of the books that most models read."""
+    """Validation loss over tokens and over parameters; None with fewer than two models.
+
+    Tokens vary among the models of the most common size, parameters among the models that read the
+    most common share of the books.
+    """
     if len(scaling.models) < 2:
         return None, []
-    found = {name: results.pretraining(name) for name in scaling.models}
-    losses = {name: summary["valid"]["loss"] for name, summary in found.items()}
-    sizes = {name: summary["parameters"] for name, summary in found.items()}
-    books = {name: models[name].books for name in found}
+    summaries = {name: results.pretraining(name) for name in scaling.models}
+    losses = {name: summary["valid"]["loss"] for name, summary in summaries.items()}
+    sizes = {name: summary["parameters"] for name, summary in summaries.items()}
+    books = {name: models[name].books for name in summaries}
     tokens = {
         name: summary["updates"] * models[name].batch * models[name].context
-        for name, summary in found.items()
+        for name, summary in summaries.items()
     }
     rows = [
         [name, f"{sizes[name]:,}", f"{books[name]:g}", f"{tokens[name]:,}", f"{losses[name]:.3f}"]
-        for name in found
+        for name in summaries
     ]
     blocks: list[Block] = [
         Table(
@@ -37,12 +40,12 @@ def section(
             rows,
         )
     ]
-    usual_size, usual_books = (
+    common_size, common_books = (
         Counter(of_models.values()).most_common(1)[0][0] for of_models in (sizes, books)
     )
     axes = {
-        "tokens read": {n: float(tokens[n]) for n in found if sizes[n] == usual_size},
-        "parameters": {n: float(sizes[n]) for n in found if books[n] == usual_books},
+        "tokens read": {n: float(tokens[n]) for n in summaries if sizes[n] == common_size},
+        "parameters": {n: float(sizes[n]) for n in summaries if books[n] == common_books},
     }
     answers, drawn = [], {}
     for axis, of_axis in axes.items():

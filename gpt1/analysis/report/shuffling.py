@@ -1,9 +1,9 @@
-"""Does long-range structure matter?"""
+"""Contiguous and shuffled: does long-range structure matter?"""
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Results
-from gpt1.analysis.report.statistics import estimate
+from gpt1.analysis.report.statistics import mean_estimate
 from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Shuffling, ZeroShot
 
@@ -13,16 +13,16 @@ ORDERS = ("contiguous", "shuffled")
 def section(
     results: Results, shuffling: Shuffling, zero_shot: ZeroShot
 ) -> tuple[Section | None, list[Answer]]:
-    """Models trained on the same books, in order and shuffled by sentence: what they lose, and
-    zero-shot scores of the pairs that were asked for them."""
+    """Validation losses and zero-shot scores of pairs of models trained on the same books, in
+    order and shuffled by sentence; None without pairs."""
     pairs = list(zip(shuffling.contiguous, shuffling.shuffled, strict=True))
     if not pairs:
         return None, []
-    found = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
-    losses = [[valid["loss"] for valid in of_pair] for of_pair in found]
+    valid_losses = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
+    losses = [[valid["loss"] for valid in of_pair] for of_pair in valid_losses]
     rows = [
         [model, order, f"{valid['loss']:.3f}", f"{valid['perplexity']:.1f}"]
-        for pair, of_pair in zip(pairs, found, strict=True)
+        for pair, of_pair in zip(pairs, valid_losses, strict=True)
         for model, order, valid in zip(pair, ORDERS, of_pair, strict=True)
     ]
     alternative = "; ".join(
@@ -42,7 +42,7 @@ def section(
     ]
     answer = Answer(
         "Does long-range structure matter?",
-        estimate([other - own for own, other in losses]),
+        mean_estimate([other - own for own, other in losses]),
         f"held-out loss of shuffled minus contiguous, nats a token (pairs: {len(pairs)})",
         1,
         "the paper's argument",
@@ -52,7 +52,7 @@ def section(
 
 
 def scores(results: Results, pair: tuple[str, str], tasks: list[str]) -> Table:
-    """The last zero-shot scores of both models, side by side."""
+    """Zero-shot scores of both models after pretraining."""
     rows = []
     for task in tasks:
         own, other = (results.zero_shot(task, model) for model in pair)

@@ -1,4 +1,4 @@
-"""Means, differences, and how far the seeds leave them open."""
+"""Means and differences over seeds with confidence intervals, power laws, and verdicts."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,25 +10,25 @@ from scipy import stats
 
 Verdict = Literal["agrees", "disagrees", "inconclusive at this scale"]
 NO_DIRECTION = 0.05
-"""An expected effect below that is none, whatever its sign."""
+"""An expected effect smaller than this has no direction."""
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its 95 % interval by Student's t; one value alone has no interval."""
+    """A mean with its 95 % confidence interval (Student's t); a single value has no interval."""
 
     mean: float
     half_width: float | None
     count: int
 
     def __format__(self, style: str) -> str:
-        """Both numbers in `style`, such as `.1f`, or `+.1f` for a difference."""
+        """Format both numbers in `style`, such as `.1f`, or `+.1f` for a difference."""
         width = self.half_width
         return f"{self.mean:{style}}" + ("" if width is None else f" ± {width:{style.lstrip('+')}}")
 
 
-def estimate(values: Sequence[float]) -> Estimate:
-    """The mean of `values`, of one for each seed."""
+def mean_estimate(values: Sequence[float]) -> Estimate:
+    """The mean of `values`, one for each seed."""
     count = len(values)
     if count < 2:
         return Estimate(float(np.mean(values)), None, count)
@@ -37,28 +37,30 @@ def estimate(values: Sequence[float]) -> Estimate:
 
 
 def difference(ours: Mapping[int, float], theirs: Mapping[int, float]) -> Estimate:
-    """The mean of `ours - theirs`, both keyed by seed and paired by it."""
-    return estimate([ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())])
+    """The mean of `ours - theirs`, seed -> value each, paired by seed."""
+    return mean_estimate(
+        [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    )
 
 
 def power_law(x: Sequence[float], y: Sequence[float]) -> tuple[Estimate, float]:
-    """The exponent b and the factor a of the fit y = a x^b, by least squares between logarithms.
+    """Fit y = a x^b by least squares on logarithms: the exponent b and the factor a.
 
-    Three points or more give the exponent an interval.
+    The exponent has an interval with three points or more.
     """
     fit = stats.linregress(np.log(x), np.log(y))
-    error = float(np.nan_to_num(fit.stderr))  # nan where y never changes
+    error = float(np.nan_to_num(fit.stderr))  # NaN where y is constant
     width = float(stats.t.ppf(0.975, len(x) - 2)) * error if len(x) > 2 else None
     return Estimate(float(fit.slope), width, len(x)), math.exp(fit.intercept)
 
 
 def verdict(effect: Estimate, expected: float) -> Verdict:
-    """Does a measured effect have the sign of the `expected` one?
+    """Whether a measured effect has the sign of the `expected` one.
 
-    Only an interval that leaves zero out decides. Seeds that all gave the same tell nothing of
-    chance, as when every one of them always answers yes.
+    Only an interval that excludes zero decides. An interval of width 0 does not: seeds that all
+    give the same score, such as that of a constant answer, say nothing about chance.
     """
-    decides = effect.half_width and abs(effect.mean) > effect.half_width  # nan decides nothing
+    decides = effect.half_width and abs(effect.mean) > effect.half_width  # False for NaN
     if not decides or abs(expected) < NO_DIRECTION:
         return "inconclusive at this scale"
     return "agrees" if effect.mean * expected > 0 else "disagrees"

@@ -1,9 +1,9 @@
-"""How likely a language model finds one text after another, for many questions at once.
+"""Log-probabilities of continuations after prefixes, for many questions at once.
 
-Texts are sorted, and one that begins as its neighbour does is read from where they part: a row of a
-batch holds a tree of texts, in which a token sees the tokens that lead to it. So the answers of a
-question share their article, and sentences their beginnings. Logits are taken where something is
-predicted, once for each such place.
+Shared prefixes are computed once. Texts are sorted, and each is merged into a prefix tree with its
+neighbour: a row of a batch is one tree, in which a token attends to its ancestors. So the answers
+of a question share their article, and sentences their first words. Logits are computed once for
+each position that predicts a continuation.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,20 +19,22 @@ from gpt1.model.language_model import LanguageModel
 from gpt1.model.transformer import GPT
 
 TOKENS_IN_ROW = 128
-"""Texts that share little fill a row up to here: attention looks at all pairs of its tokens."""
+"""Limit of a row whose texts share little: attention is quadratic in the tokens of a row."""
 TOKENS_AT_ONCE = 1024
+"""Limit of a batch, with padding."""
 LOGITS_AT_ONCE = 1024
+"""Positions whose logits are in memory together, each as wide as the vocabulary."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """Continuations to be scored, each after `prefix`; all are token ids, and none is empty."""
+    """Token ids of a prefix and of the continuations to be scored after it; none is empty."""
 
     prefix: Sequence[int]
     continuations: Sequence[Sequence[int]]
 
-    def fitted(self, context: int) -> "Question":
-        """Cut to what a network of this context can read: the prefix loses its beginning."""
+    def truncated(self, context: int) -> "Question":
+        """Truncate to the context: continuations lose their end, the prefix its beginning."""
         continuations = [c[: context - 1] for c in self.continuations]
         room = context + 1 - max(map(len, continuations))  # the last token is predicted, not read
         return Question(self.prefix[-room:], continuations)
@@ -42,18 +44,19 @@ class Question:
 def log_probabilities(
     model: LanguageModel, questions: Sequence[Question]
 ) -> list[list[np.ndarray]]:
-    """For each question and continuation, the log-probability of each of its tokens, in nats.
+    """For each question and continuation, float32 (tokens,): log-probabilities in nats.
 
-    The first token of a continuation is predicted from the last one of the prefix.
+    The first token of a continuation is predicted from the last token of the prefix. Questions are
+    truncated to the model's context.
     """
     model.eval()
-    fitted = [question.fitted(model.config.context) for question in questions]
-    texts = [_Text(tuple(q.prefix), tuple(c)) for q in fitted for c in q.continuations]
-    found: dict[_Text, np.ndarray] = {}
+    truncated = [question.truncated(model.config.context) for question in questions]
+    texts = [_Text(tuple(q.prefix), tuple(c)) for q in truncated for c in q.continuations]
+    scored: dict[_Text, np.ndarray] = {}
     for batch in _batches(_rows(dict.fromkeys(texts), branching=isinstance(model, GPT))):
-        found |= _score(model, batch)
-    scores = iter(found[text] for text in texts)
-    return [[next(scores) for _ in question.continuations] for question in fitted]
+        scored |= _score(model, batch)
+    scores = iter(scored[text] for text in texts)
+    return [[next(scores) for _ in question.continuations] for question in truncated]
 
 
 @dataclass(frozen=True)
@@ -63,24 +66,24 @@ class _Text:
 
     @property
     def read(self) -> tuple[int, ...]:
-        """What the network reads: all but the last token, which is predicted."""
+        """The network's input: all tokens but the last, which is only predicted."""
         return self.prefix + self.continuation[:-1]
 
 
 @dataclass
 class _Row:
-    """A tree of texts, depth first: what follows a token up to its `end` comes after it."""
+    """A prefix tree of texts, depth first: a token's descendants follow it up to its `end`."""
 
     tokens: list[int] = field(default_factory=list)
     depths: list[int] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     path: list[int] = field(default_factory=list)
-    """Places of the tokens of the text that was added last."""
+    """Positions of the tokens of the text that was added last."""
     texts: list[tuple[_Text, list[int]]] = field(default_factory=list)
-    """Each with the places of the tokens that its continuation is predicted from."""
+    """Each with the positions that its continuation is predicted from."""
 
     def shared(self, read: tuple[int, ...]) -> int:
-        """How many tokens of `read` the last text begins with."""
+        """Number of leading tokens that `read` has in common with the last text."""
         last = (self.tokens[place] for place in self.path)
         both = zip(read, last, strict=False)
         return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], both))
@@ -101,7 +104,7 @@ class _Row:
 
 
 def _rows(texts: Iterable[_Text], branching: bool) -> Iterator[_Row]:
-    """A recurrent network cannot go back to where two texts part: it only goes on."""
+    """Pack texts into rows. Without `branching` (recurrent networks) a row is a single path."""
     row = _Row()
     for text in sorted(texts, key=lambda text: text.read):
         shared = row.shared(text.read)
@@ -119,7 +122,7 @@ def _rows(texts: Iterable[_Text], branching: bool) -> Iterator[_Row]:
 
 
 def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Rows of like length, shortest first, of at most `TOKENS_AT_ONCE` tokens with their pads."""
+    """Batch rows of similar length, shortest first, of at most `TOKENS_AT_ONCE` tokens."""
     batch: list[_Row] = []
     for row in sorted(rows, key=lambda row: len(row.tokens)):
         if batch and (len(batch) + 1) * len(row.tokens) > TOKENS_AT_ONCE:
@@ -135,8 +138,8 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
     length = max(len(row.tokens) for row in batch)
     tokens = np.zeros((len(batch), length), np.int64)
     depths = np.zeros((len(batch), length), np.int64)
-    ends = np.tile(np.arange(1, length + 1), (len(batch), 1))  # a pad is seen by itself alone
-    where: list[int] = []  # flat places of the states that predict
+    ends = np.tile(np.arange(1, length + 1), (len(batch), 1))  # padding attends to itself alone
+    where: list[int] = []  # flat positions of the states that predict
     targets: list[int] = []
     for index, row in enumerate(batch):
         tokens[index, : len(row.tokens)] = row.tokens
@@ -147,7 +150,9 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
             targets += text.continuation
     device = model.tokens.weight.device
     ids = torch.from_numpy(tokens).to(device)
-    if all(min(row.ends) == len(row.tokens) for row in batch):  # no text parts from another
+    if all(
+        min(row.ends) == len(row.tokens) for row in batch
+    ):  # every row is a single path: causal attention
         states = model.states(ids)
     else:
         assert isinstance(model, GPT)
@@ -162,7 +167,7 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
 
 
 def _visible(ends: Tensor) -> Tensor:
-    """bool (B, 1, T, T): a token sees itself and those whose texts it is in."""
+    """bool (B, 1, T, T): the attention mask, in which a token sees itself and its ancestors."""
     places = torch.arange(ends.shape[1], device=ends.device)
     seen, seeing = places[None, :], places[:, None]
     return ((seen <= seeing) & (seeing < ends[:, None, :]))[:, None]
@@ -171,7 +176,10 @@ def _visible(ends: Tensor) -> Tensor:
 def _token_log_probabilities(
     model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor
 ) -> Tensor:
-    """float32 (N,), on the CPU: log p(target) after the state at `where`, of states (M, C)."""
+    """float32 (N,), on the CPU: log p(target) from the state at `where`, of states (M, C).
+
+    Each chunk of logits is copied to the CPU, which waits for the device.
+    """
     order = where.argsort(stable=True)
     places, counts = where[order].unique_consecutive(return_counts=True)
     found = torch.empty(len(where))

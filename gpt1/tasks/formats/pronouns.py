@@ -1,6 +1,7 @@
-"""Who is meant by a pronoun: DPRD (Rahman and Ng, 2012) and the Winograd schemas, zero-shot only.
+"""Readers of pronoun resolution tasks, which are zero-shot only.
 
-`text` is what stands before the pronoun, `text_pair` what follows it, the choices take its place.
+DPRD (Rahman and Ng, 2012) and the Winograd schemas (Levesque et al., 2012). `text` is the sentence
+before the pronoun, `text_pair` the sentence after it; the choices are the candidate referents.
 """
 
 import re
@@ -10,31 +11,31 @@ from pathlib import Path
 from lxml import etree
 
 from gpt1.errors import UserError
-from gpt1.tasks.formats.files import find
-from gpt1.tasks.formats.reading import Reading
+from gpt1.tasks.formats.collector import ExampleCollector
+from gpt1.tasks.formats.official_files import find_file
 from gpt1.tasks.table import Example
 
 
-def dprd(root: Path, reading: Reading) -> None:
-    """Four lines a record: sentence, pronoun, the two candidates, the right one; then a blank."""
+def dprd(root: Path, collector: ExampleCollector) -> None:
+    """Records of four lines: sentence, pronoun, two candidates, answer; then a blank line."""
     for split in ("train", "test"):
-        path = find(root, f"{split}.c.txt", f"*{split}*.txt")
+        path = find_file(root, f"{split}.c.txt", f"*{split}*.txt")
         if path is None:
-            reading.warn(f"{root.name}: no {split}.c.txt, so there is no {split} split")
+            collector.warn(f"{root.name}: no {split}.c.txt, so there is no {split} split")
             continue
-        reading.files[split] = path.name
+        collector.files[split] = path.name
         for number, lines in enumerate(_records(path)):
             where = f"{path.name}, record {number + 1}"
             try:
-                reading.add(_example(lines, split, str(number)), where)
+                collector.add(_example(lines, split, str(number)), where)
             except ValueError as error:
-                reading.drop("no such record", f"{where}: {error}")
-    if not reading.examples:
-        raise UserError(f"{root}: neither train.c.txt nor test.c.txt is here")
+                collector.drop("no such record", f"{where}: {error}")
+    if not collector.examples:
+        raise UserError(f"{root}: no train.c.txt and no test.c.txt")
 
 
 def _records(path: Path) -> Iterator[list[str]]:
-    """Lines between blank ones, four at a time where a blank one is missing."""
+    """Split at blank lines, and every four lines where a blank line is missing."""
     try:
         text = path.read_text("utf-8-sig")
     except UnicodeDecodeError:
@@ -46,34 +47,34 @@ def _records(path: Path) -> Iterator[list[str]]:
 
 
 def _example(lines: list[str], split: str, id_: str) -> Example:
-    """Raises ValueError for lines that are no record."""
+    """Raises ValueError for lines that are not a record."""
     if len(lines) != 4:
-        raise ValueError(f"{len(lines)} lines, not sentence, pronoun, candidates, answer")
+        raise ValueError(f"{len(lines)} lines instead of sentence, pronoun, candidates, answer")
     sentence, pronoun, candidates, answer = lines
     choices = tuple(candidate.strip() for candidate in candidates.split(","))
     places = [n for n, each in enumerate(choices) if each.lower() == answer.lower()]
     if len(choices) != 2 or len(places) != 1:
         raise ValueError(f"{answer!r} is not one of two candidates, {candidates!r}")
-    before, after = _around(sentence, pronoun, choices)
+    before, after = _split_at_pronoun(sentence, pronoun, choices)
     return Example(split, id_, before, after, choices, float(places[0]))
 
 
-def _around(sentence: str, pronoun: str, choices: tuple[str, ...]) -> tuple[str, str]:
-    """The sentence up to the pronoun and after it: the first one after both candidates."""
-    found = list(re.finditer(rf"\b{re.escape(pronoun)}\b", sentence, re.IGNORECASE))
-    if not found:
+def _split_at_pronoun(sentence: str, pronoun: str, choices: tuple[str, ...]) -> tuple[str, str]:
+    """The sentence before and after the pronoun, at its first occurrence after both candidates."""
+    matches = list(re.finditer(rf"\b{re.escape(pronoun)}\b", sentence, re.IGNORECASE))
+    if not matches:
         raise ValueError(f"the pronoun {pronoun!r} is not in the sentence")
-    named = max(sentence.lower().find(choice.lower()) for choice in choices)
-    place = next((match for match in found if match.start() > named), found[-1])
+    last_candidate = max(sentence.lower().find(choice.lower()) for choice in choices)
+    place = next((match for match in matches if match.start() > last_candidate), matches[-1])
     return sentence[: place.start()].strip(), sentence[place.end() :].strip()
 
 
-def winograd(root: Path, reading: Reading) -> None:
-    """Davis's XML collection; every schema is a test example."""
-    path = find(root, "WSCollection.xml", "*.xml")
+def winograd(root: Path, collector: ExampleCollector) -> None:
+    """Davis's XML collection; each schema is one test example."""
+    path = find_file(root, "WSCollection.xml", "*.xml")
     if path is None:
-        raise UserError(f"{root}: no WSCollection.xml here")
-    reading.files["test"] = path.name
+        raise UserError(f"{root}: no WSCollection.xml")
+    collector.files["test"] = path.name
     parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=False)
     try:
         schemas = etree.parse(str(path), parser).getroot().findall(".//schema")
@@ -85,10 +86,10 @@ def winograd(root: Path, reading: Reading) -> None:
         choices = tuple(" ".join((each.text or "").split()) for each in schema.iter("answer"))
         correct = _words(schema, "correctAnswer").strip(". ")
         if correct not in ("A", "B") or len(choices) != 2:
-            reading.drop("no such schema", f"{where}: needs two answers, and A or B as correct")
+            collector.drop("no such schema", f"{where}: needs two answers, and A or B as correct")
             continue
         target = float("AB".index(correct))
-        reading.add(Example("test", str(number), before, after, choices, target), where)
+        collector.add(Example("test", str(number), before, after, choices, target), where)
 
 
 def _words(schema: etree._Element, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Rows of text tables, each with the place that a message about it names."""
+"""Rows of TSV, CSV, JSON lines and Parquet files, each with its place for error messages."""
 
 import csv
 import json
@@ -16,31 +16,33 @@ from gpt1.errors import UserError
 @dataclass(frozen=True)
 class Row:
     where: str
-    """The file and line, or row."""
+    """File name and line or row number, for messages."""
     values: dict[str, Any]
-    """By column; a column that the row is too short for is not in it."""
+    """Column -> value; columns that a short row does not reach are absent."""
     header: Sequence[str] = ()
-    """Every column of the file; empty where each row names its own."""
+    """All columns of the file; empty where each row names its own, as in JSON lines."""
 
 
-def read(path: Path) -> Iterator[Row]:
-    """Any table with a header, by the ending of its name: CSV, TSV (quotes are quotes in both),
-    JSON lines or Parquet."""
+def table_rows(path: Path) -> Iterator[Row]:
+    """Read a table with a header by its file extension.
+
+    `.csv` and `.tsv` (both with quoted fields), `.jsonl` or `.parquet`.
+    """
     readers = {
-        ".csv": lambda: quoted(path, ","),
-        ".tsv": lambda: quoted(path, "\t"),
-        ".jsonl": lambda: json_lines(path),
-        ".parquet": lambda: parquet(path),
+        ".csv": lambda: csv_rows(path, ","),
+        ".tsv": lambda: csv_rows(path, "\t"),
+        ".jsonl": lambda: jsonl_rows(path),
+        ".parquet": lambda: parquet_rows(path),
     }
     if path.suffix not in readers:
-        raise UserError(f"{path}: give a file ending in {', '.join(readers)}")
+        raise UserError(f"{path}: unknown extension; use {', '.join(readers)}")
     yield from readers[path.suffix]()
 
 
-def tabs(path: Path, header: list[str] | None = None) -> Iterator[Row]:
-    """Tab-separated lines in which a quote is a letter like any other, as in GLUE.
+def tsv_rows(path: Path, header: list[str] | None = None) -> Iterator[Row]:
+    """Read tab-separated lines in which quotes are literal, as in GLUE.
 
-    The first line is the header unless `header` says that there is none.
+    The first line is the header, unless `header` is given.
     """
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
@@ -52,8 +54,8 @@ def tabs(path: Path, header: list[str] | None = None) -> Iterator[Row]:
             )
 
 
-def quoted(path: Path, delimiter: str) -> Iterator[Row]:
-    """A spreadsheet's table with a header: fields in quotes may hold delimiters and line ends."""
+def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
+    """Read a table with a header; quoted fields may hold delimiters and line ends."""
     csv.field_size_limit(1 << 30)
     rows = csv.reader(_decoded(path), delimiter=delimiter, strict=True)
     header: list[str] | None = None
@@ -63,7 +65,8 @@ def quoted(path: Path, delimiter: str) -> Iterator[Row]:
             fields = next(rows, None)
         except csv.Error as error:
             raise UserError(
-                f"{where}: {error}; a quote that opens a field closes it too, double those within"
+                f"{where}: {error}; a quote that opens a field must also close it; "
+                "double the quotes within"
             ) from None
         if fields is None:
             return
@@ -78,7 +81,7 @@ def quoted(path: Path, delimiter: str) -> Iterator[Row]:
             yield Row(where, dict(zip(header, fields, strict=False)), header)
 
 
-def json_lines(path: Path) -> Iterator[Row]:
+def jsonl_rows(path: Path) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
@@ -87,11 +90,11 @@ def json_lines(path: Path) -> Iterator[Row]:
         except ValueError as error:
             raise UserError(f"{path.name}, line {number}: not JSON ({error})") from None
         if not isinstance(values, dict):
-            raise UserError(f"{path.name}, line {number}: not a JSON object with named values")
+            raise UserError(f"{path.name}, line {number}: not a JSON object")
         yield Row(f"{path.name}, line {number}", values)
 
 
-def parquet(path: Path) -> Iterator[Row]:
+def parquet_rows(path: Path) -> Iterator[Row]:
     try:
         values = pq.read_table(path).to_pylist()
     except (OSError, pa.ArrowInvalid) as error:
@@ -106,9 +109,9 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def _decoded(path: Path) -> Iterator[str]:
-    """Lines end at line feeds alone: texts hold every other kind of separator."""
-    with path.open("rb") as opened:
-        for number, line in enumerate(opened, 1):
+    """Split at line feeds only, because texts contain all other line separators."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:

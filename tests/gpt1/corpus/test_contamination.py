@@ -24,7 +24,7 @@ def documents(folder: Path, books: dict[str, str]) -> Path:
 def tasked(folder: Path, *texts: str, pair: str | None = None) -> Path:
     path = folder / "mine.parquet"
     examples = [Example("train", str(n), text, pair, target=0) for n, text in enumerate(texts)]
-    table.write(SAME, [*examples, Example("test", "x", "Too short to tell.")], path)
+    table.write_task(SAME, [*examples, Example("test", "x", "Too short to tell.")], path)
     return path
 
 

@@ -106,8 +106,8 @@ def test_a_book_that_is_alone_is_cut_into_parts_that_stand_for_books() -> None:
         assert example.target == first // (600 // derived.BOOKS)
 
 
-def test_no_held_out_book_is_refused() -> None:
-    with pytest.raises(UserError, match="no book is held out"):
+def test_no_validation_book_is_refused() -> None:
+    with pytest.raises(UserError, match="no book is in the validation split"):
         derived.make("book", {}, SIZES, WORDS, 1)
 
 

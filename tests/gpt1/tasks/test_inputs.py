@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpt1.tasks import inputs
-from gpt1.tasks.inputs import LengthBatches, Specials, collate
+from gpt1.tasks.inputs import LengthBatches, SpecialTokens, collate
 from gpt1.tasks.table import Example, Shape, Task
 
 START, DELIMITER, EXTRACT = 100, 101, 102
@@ -30,7 +30,9 @@ def encode(
 ) -> inputs.Inputs:
     task = Task("t", shape, ("accuracy",), labels=("no", "yes"))
     examples = [Example("train", "0", text, pair, choices, 1.0)]
-    return inputs.encode(task, examples, Numbers(), Specials(START, DELIMITER, EXTRACT), context)
+    return inputs.encode(
+        task, examples, Numbers(), SpecialTokens(START, DELIMITER, EXTRACT), context
+    )
 
 
 def written(found: inputs.Inputs) -> list[list[int]]:
@@ -38,7 +40,7 @@ def written(found: inputs.Inputs) -> list[list[int]]:
 
 
 def test_the_special_tokens_follow_the_vocabulary() -> None:
-    assert Specials.after(40478) == (40478, 40479, 40480)
+    assert SpecialTokens.after(40478) == (40478, 40479, 40480)
 
 
 def test_a_single_text_stands_between_start_and_extract() -> None:

@@ -11,11 +11,11 @@ import torch
 
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Finetune
-from gpt1.tasks import derived, load, predictions
+from gpt1.tasks import derived, load
 from gpt1.tasks.finetuning import finetune
 from gpt1.tasks.metrics import METRICS
 from gpt1.tasks.model import TaskModel
-from gpt1.tasks.predictions import Predictions
+from gpt1.tasks.predictions import Predictions, read_predictions, write_predictions
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
 
@@ -57,10 +57,10 @@ def answered(
     torch.manual_seed(1)
     model = TaskModel(GPT(GPTConfig(vocab=len(tokenizer) + 3, **size)), task, tokenizer)
     finetune(model, model.encode(train), recipe, seed=1, state=folder / "state", title=task.name)
-    found = dict(model.scores(model.encode(dev)))
-    scores = [found[place] for place in range(len(dev))]
-    predictions.write(folder / "p", task, dev, scores, model="gpt", seed=1, usual=0.0, sha256="")
-    return predictions.read(folder / "p")
+    scores = model.scores(model.encode(dev))
+    made_by = {"model": "gpt", "seed": 1, "majority_answer": 0.0, "sha256": ""}
+    write_predictions(folder / "p", task, dev, scores, **made_by)
+    return read_predictions(folder / "p")
 
 
 def shuffled(examples: list[Example]) -> list[Example]:

@@ -5,19 +5,21 @@ import numpy as np
 import pytest
 
 from gpt1.errors import UserError
-from gpt1.tasks import metrics, predictions
+from gpt1.tasks import metrics
+from gpt1.tasks.predictions import read_predictions, write_predictions
 from gpt1.tasks.table import Example, Task
 
 YES_NO = Task("t", "similarity", ("f1", "accuracy"), ("no", "yes"))
 
 
 def evaluated(
-    tmp_path: Path, task: Task, rows: list[Example], scores: list, usual: float = 0.0
+    tmp_path: Path, task: Task, rows: list[Example], scores: list, majority_answer: float = 0.0
 ) -> dict:
     path = tmp_path / "p.parquet"
     arrays = [np.array(each, np.float32) for each in scores]
-    predictions.write(path, task, rows, arrays, model="gpt", seed=3, usual=usual, sha256="abc")
-    return metrics.evaluate(predictions.read(path))
+    made_by = {"model": "gpt", "seed": 3, "majority_answer": majority_answer, "sha256": "abc"}
+    write_predictions(path, task, rows, arrays, **made_by)
+    return metrics.evaluate(read_predictions(path))
 
 
 def measure(name: str, targets: list[float], answers: list[float]) -> float:
@@ -61,10 +63,10 @@ def test_each_split_with_targets_is_scored_and_test_rows_without_are_not(tmp_pat
     assert dev["f1"] == pytest.approx(2 / 3)
 
 
-def test_the_baseline_answers_as_training_examples_usually_do(tmp_path: Path) -> None:
+def test_the_baseline_gives_the_majority_answer_of_the_training_examples(tmp_path: Path) -> None:
     task = Task("t", "classification", ("accuracy",), ("a", "b"))
     rows = [Example("dev", str(n), "x", target=float(n == 0)) for n in range(4)]
-    found = evaluated(tmp_path, task, rows, [[0.1, 0.9]] * 4, usual=0.0)
+    found = evaluated(tmp_path, task, rows, [[0.1, 0.9]] * 4, majority_answer=0.0)
     assert found["baseline"]["dev"] == 0.75
     assert found["splits"]["dev"]["accuracy"] == 0.25
 
@@ -94,7 +96,7 @@ def test_groups_are_scored_apart_too(tmp_path: Path) -> None:
 def test_a_score_is_read_as_the_answer_of_a_regression(tmp_path: Path) -> None:
     task = Task("sts_b", "regression", ("pearson",))
     rows = [Example("dev", str(n), "a", "b", target=float(n)) for n in range(5)]
-    found = evaluated(tmp_path, task, rows, [[-2.0 * n] for n in range(5)], usual=2.0)
+    found = evaluated(tmp_path, task, rows, [[-2.0 * n] for n in range(5)], majority_answer=2.0)
     assert found["splits"]["dev"]["pearson"] == pytest.approx(-1)
     assert found["baseline"]["dev"] == 0
 
@@ -113,4 +115,4 @@ def test_the_interval_of_a_proportion_is_near_its_normal_approximation(tmp_path:
 def test_a_file_that_holds_no_predictions_is_refused(tmp_path: Path) -> None:
     (tmp_path / "p.parquet").write_text("")
     with pytest.raises(UserError, match=r"p\.parquet: not a readable"):
-        predictions.read(tmp_path / "p.parquet")
+        read_predictions(tmp_path / "p.parquet")

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gpt1.tasks import mistakes, predictions
-from gpt1.tasks.predictions import Predictions
+from gpt1.tasks import mistakes
+from gpt1.tasks.predictions import Predictions, read_predictions, write_predictions
 from gpt1.tasks.table import Example, Task
 
 ROWS = [
@@ -17,8 +17,9 @@ ROWS = [
 def answered(folder: Path) -> Predictions:
     task = Task("t", "classification", ("accuracy",), ("no", "yes"))
     scores = [np.array(each) for each in ([0.9, 0.1], [0.4, 0.6], [0.8, 0.2], [0.5, 0.5])]
-    predictions.write(folder / "p", task, ROWS, scores, model="gpt", seed=1, usual=0.0, sha256="")
-    return predictions.read(folder / "p")
+    made_by = {"model": "gpt", "seed": 1, "majority_answer": 0.0, "sha256": ""}
+    write_predictions(folder / "p", task, ROWS, scores, **made_by)
+    return read_predictions(folder / "p")
 
 
 def test_a_confusion_matrix_has_labels_as_rows_and_answers_as_columns(tmp_path: Path) -> None:

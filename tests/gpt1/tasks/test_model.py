@@ -95,7 +95,7 @@ def test_the_parts_of_an_update_add_up_to_its_loss(tokenizer: BPETokenizer, shap
     inputs = model.encode(examples(shape))
     count = len(inputs.sequences)
     whole = model.loss(collate(inputs, range(count)), 0.5)
-    parts = [model.loss(collate(inputs, [n], of=count), 0.5) for n in range(count)]
+    parts = [model.loss(collate(inputs, [n], update_examples=count), 0.5) for n in range(count)]
     assert sum(parts).item() == pytest.approx(whole.item(), abs=1e-5)
 
 
@@ -136,7 +136,7 @@ def test_a_choice_that_is_not_there_has_no_probability(tokenizer: BPETokenizer) 
     inputs = model.encode(examples("multiple_choice"))
     scores, _ = model(collate(inputs, [0, 1]))
     assert scores.softmax(1)[0, 2] == 0
-    found = dict(model.scores(inputs))
+    found = model.scores(inputs)
     assert [len(found[place]) for place in (0, 1)] == [2, 3]
 
 
@@ -144,9 +144,9 @@ def test_a_choice_that_is_not_there_has_no_probability(tokenizer: BPETokenizer) 
 def test_predictions_do_not_depend_on_the_other_rows(tokenizer: BPETokenizer, shape: Shape) -> None:
     model = task_model(tokenizer, shape)
     inputs = model.encode(examples(shape))
-    together = dict(model.scores(inputs))
+    together = model.scores(inputs)
     for place, example in enumerate(examples(shape)):
-        alone = dict(model.scores(model.encode([example])))[0]
+        alone = model.scores(model.encode([example]))[0]
         assert np.allclose(alone, together[place], atol=1e-6)
 
 
@@ -191,7 +191,7 @@ def test_a_row_without_what_the_task_needs_is_named(tokenizer: BPETokenizer) -> 
 
 
 def test_a_model_directory_without_a_head_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no fine-tuned model: task\.json is missing"):
+    with pytest.raises(UserError, match=r"not a fine-tuned model: task\.json is missing"):
         TaskModel.load(tmp_path)
 
 

@@ -57,17 +57,17 @@ def test_a_tab_separates_the_texts_of_a_pair_and_the_choices() -> None:
 def test_a_score_has_no_label() -> None:
     found = next(request.answers(model("regression"), ["the dog\ta cat"]))
     assert set(found) == {"score"}
-    assert float(request.written(found)) == pytest.approx(found["score"], abs=1e-4)
+    assert float(request.format_answer(found)) == pytest.approx(found["score"], abs=1e-4)
 
 
 @pytest.mark.parametrize(
     ("shape", "line", "message"),
     [
         ("classification", '{"text": "a"', "line 1: not JSON"),
-        ("classification", "a\tb", "line 1: t takes one text, and a tab separates two"),
-        ("entailment", "alone", "text_pair is missing or empty"),
-        ("classification", '{"txt": "a", "text": "b"}', "line 1: txt is no key .* mean text"),
-        ("regression", '{"text": "a", "text_pair": 5}', "line 1: text_pair is no text"),
+        ("classification", "a\tb", "line 1: t takes one text, but a tab separates two"),
+        ("entailment", "alone", "text_pair is missing, empty or not a text"),
+        ("classification", '{"txt": "a", "text": "b"}', "line 1: unknown key txt.* mean text"),
+        ("regression", '{"text": "a", "text_pair": 5}', "line 1: text_pair is not a text"),
     ],
 )
 def test_a_line_that_does_not_fit_is_named(shape: Shape, line: str, message: str) -> None:
@@ -84,7 +84,7 @@ def test_a_row_of_a_tasks_own_table_can_be_asked_about() -> None:
 def test_a_row_is_named_by_its_line_in_a_file_of_any_length(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(request, "AT_ONCE", 2)
+    monkeypatch.setattr(request, "LINES_AT_ONCE", 2)
     with pytest.raises(UserError, match="line 5: t needs text"):
         list(request.answers(model("classification"), [*TEXTS, "\n", '{"text": ""}']))
 

@@ -6,22 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from gpt1.analysis.report.statistics import Estimate, difference, estimate, power_law, verdict
+from gpt1.analysis.report.statistics import Estimate, difference, mean_estimate, power_law, verdict
 
 SCORES = st.lists(st.floats(-100, 100), min_size=2, max_size=8)
 
 
 @given(SCORES)
 def test_the_interval_is_the_one_of_a_one_sample_t_test(values):
-    found = estimate(values)
+    found = mean_estimate(values)
     low, high = stats.ttest_1samp(values, 0).confidence_interval(0.95)
     assert found.mean == pytest.approx((low + high) / 2, abs=1e-6)
     assert found.half_width == pytest.approx((high - low) / 2, abs=1e-6)
 
 
 def test_one_seed_has_no_interval():
-    assert estimate([71.25]) == Estimate(71.25, None, 1)
-    assert f"{estimate([71.25]):.1f}" == "71.2"
+    assert mean_estimate([71.25]) == Estimate(71.25, None, 1)
+    assert f"{mean_estimate([71.25]):.1f}" == "71.2"
 
 
 def test_a_difference_is_paired_by_seed():

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import matthews_corrcoef
 
-from gpt1.analysis.zero_shot.heuristics import ZeroShotTask, best_threshold
+from gpt1.analysis.zero_shot.task import ZeroShotTask, best_threshold
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks.table import Example, Task
@@ -96,7 +96,9 @@ def test_the_threshold_of_acceptability_is_chosen_on_train_alone(model):
     ]
     threshold = best_threshold(scores[::2], targets[::2] == 1)
     expected = 100 * matthews_corrcoef(targets[1::2], scores[1::2] > threshold)
-    assert ZeroShotTask(task, examples, Words()).score(model) == pytest.approx(expected, abs=1e-6)
+    probe = ZeroShotTask(task, examples, Words())
+    assert probe.score(model) == pytest.approx(expected, abs=1e-6)
+    assert probe.chance == 0  # of Matthews' coefficient, not one over the number of labels
 
 
 @given(st.lists(st.tuples(st.integers(-5, 5), st.booleans()), min_size=1, max_size=12))

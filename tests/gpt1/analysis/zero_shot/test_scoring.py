@@ -84,7 +84,9 @@ def test_a_prefix_loses_its_beginning_when_the_text_is_too_long(model):
     long, short = log_probabilities(model, [Question(prefix, answers), fitted])
     for one, other in zip(long, short, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert len(Question(prefix, [list(range(99))]).fitted(CONTEXT).continuations[0]) == CONTEXT - 1
+    assert (
+        len(Question(prefix, [list(range(99))]).truncated(CONTEXT).continuations[0]) == CONTEXT - 1
+    )
 
 
 def test_dropout_is_off_while_scoring(model):

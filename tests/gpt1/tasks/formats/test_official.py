@@ -11,7 +11,7 @@ import pytest
 
 from gpt1.errors import UserError
 from gpt1.tasks import load, registry, table
-from gpt1.tasks.load import Loaded
+from gpt1.tasks.load import LoadedTask
 from gpt1.tasks.table import Example
 
 MNLI_DEV = "index promptID pairID genre a b c d sentence1 sentence2 l1 l2 l3 l4 l5 gold_label"
@@ -35,11 +35,11 @@ def folder(root: Path, files: dict[str, str]) -> Path:
     return root
 
 
-def read(name: str, root: Path, files: dict[str, str]) -> Loaded:
+def read(name: str, root: Path, files: dict[str, str]) -> LoadedTask:
     return load.official(name, folder(root, files))
 
 
-def of_split(loaded: Loaded, split: str) -> list[Example]:
+def of_split(loaded: LoadedTask, split: str) -> list[Example]:
     return [example for example in loaded.examples if example.split == split]
 
 
@@ -123,7 +123,7 @@ def test_mnli_takes_gold_labels_from_the_many_columns_and_adds_the_diagnostic(
         "diagnostic/diagnostic.tsv": diagnostic,
     }
     found = read("mnli", tmp_path, files)
-    assert table.sizes(found.examples) == {
+    assert table.split_sizes(found.examples) == {
         "train": 1,
         "dev_matched": 1,
         "dev_mismatched": 1,
@@ -206,7 +206,7 @@ RACE = {f"RACE/{split}/{level}/7.txt": article() for split in ("train", "dev", "
 
 def test_race_has_an_example_for_each_question_grouped_by_level(tmp_path: Path) -> None:
     found = read("race", tmp_path, RACE)
-    assert table.sizes(found.examples) == {"train": 4, "dev": 4, "test": 4}
+    assert table.split_sizes(found.examples) == {"train": 4, "dev": 4, "test": 4}
     assert found.examples[0] == Example(
         "train", "middle/7/0", "Text.", "Which?", ("a", "b", "c", "d"), 1.0, "middle"
     )
@@ -230,7 +230,7 @@ def test_story_cloze_trains_on_four_fifths_of_the_validation_file(
         + "\nid,One.,Two.,Three.,Four.,Bad.,Good.\n",
     }
     found = read("story_cloze", tmp_path, files)
-    assert table.sizes(found.examples)["train"] == 8
+    assert table.split_sizes(found.examples)["train"] == 8
     assert len(of_split(found, "dev")) == 2
     first = found.examples[0]
     assert first.text == "One. Two, too. Three. Four."
@@ -244,7 +244,7 @@ def test_quoras_own_file_is_read_as_a_spreadsheet_and_split_here(tmp_path: Path)
     rows = "".join(f'"{n}"\t"1"\t"2"\t"Why ""x""\nor y?"\t"B{n}?"\t"{n % 2}"\n' for n in range(20))
     files = {"quora_duplicate_questions.tsv": header("id qid1 qid2 question1 question2 is_duplicate") + rows}  # fmt: skip  # noqa: E501
     found = read("qqp", tmp_path, files)
-    assert table.sizes(found.examples) == {"train": 18, "dev": 2}
+    assert table.split_sizes(found.examples) == {"train": 18, "dev": 2}
     assert found.examples[0].text == 'Why "x"\nor y?'
     assert any("splits" in warning for warning in found.warnings)
 
@@ -272,7 +272,7 @@ def test_a_record_of_dprd_that_is_none_is_dropped_counted_and_named(tmp_path: Pa
     good = "Ann hit Sue and she cried.\nshe\nAnn,Sue\nSue\n"
     text = f"{good}{good}\n\n\nAnn hit Sue.\nshe\nAnn,Sue\nBob\n\n{good}"
     found = read("dprd", tmp_path, {"train.c.txt": text, "test.c.txt": good})
-    assert table.sizes(found.examples) == {"train": 3, "test": 1}
+    assert table.split_sizes(found.examples) == {"train": 3, "test": 1}
     assert found.task.dropped == {"no such record": 1}
     assert "train.c.txt, record 3: 'Bob' is not one of two candidates" in found.warnings[0]
 
@@ -338,25 +338,25 @@ def test_an_archive_that_is_cut_short_is_one_clear_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({"train.tsv": None}, r"no train\.tsv here, so rte has no train split"),
-        ({"dev.tsv": None}, r"no dev\.tsv here, so rte has no dev split"),
+        ({"train.tsv": None}, r"no train\.tsv, so rte has no train split"),
+        ({"dev.tsv": None}, r"no dev\.tsv, so rte has no dev split"),
         (
             {"train.tsv": tsv("sentence | label", "A. | 1")},
-            r"train\.tsv, line 2: there is no column sentence1 for the task rte, only sentence, "
+            r"train\.tsv, line 2: no column sentence1 for the task rte, only sentence, "
             r"label; is it another task's file\?",
         ),
         (
             {"dev.tsv": tsv("index | sentence1 | sentence2 | label", "0 | A | B | maybe")},
-            r"dev\.tsv, line 2: the label 'maybe' is none of entailment, not_entailment",
+            r"dev\.tsv, line 2: unknown label 'maybe'; the labels of rte are entailment, not_en",
         ),
         (
             {"train.tsv": tsv("index | sentence1 | sentence2", "0 | A | B")},
-            r"train\.tsv, line 2: there is no column label",
+            r"train\.tsv, line 2: no column label",
         ),
-        ({"dev.tsv": ""}, r"dev\.tsv: nothing in it is an example of dev for rte .*no rows"),
+        ({"dev.tsv": ""}, r"dev\.tsv: no row is an example of dev for rte .*no rows"),
         (
             {"dev.tsv": tsv("index | sentence1 | sentence2 | label", "0 | A", "1 | B")},
-            r"dev\.tsv: nothing in it is .* \(dev\.tsv, line 2: there is no sentence2",
+            r"dev\.tsv: no row is .* \(dev\.tsv, line 2: there is no sentence2",
         ),
     ],
 )
@@ -385,7 +385,7 @@ def test_an_empty_text_is_dropped_from_training_and_kept_where_it_is_scored(
 ) -> None:
     rows = tsv("index | sentence1 | sentence2 | label", "0 | A | B | entailment", "1 |   | B | entailment")  # fmt: skip  # noqa: E501
     found = read("rte", tmp_path, RTE | {"train.tsv": rows, "dev.tsv": rows})
-    assert table.sizes(found.examples) == {"train": 1, "dev": 2, "test": 1}
+    assert table.split_sizes(found.examples) == {"train": 1, "dev": 2, "test": 1}
     assert found.task.dropped == {"empty text": 1}
 
 
@@ -404,14 +404,14 @@ def test_a_split_that_is_short_is_a_warning_that_names_its_file(tmp_path: Path) 
 
 
 def test_an_unknown_task_is_refused_with_the_way_to_declare_it(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"tasks\.imdb is no task of the paper .*docs/tasks\.md"):
+    with pytest.raises(UserError, match=r"tasks\.imdb is not a task of the paper .*docs/tasks\.md"):
         load.official("imdb", tmp_path)
 
 
-def test_labels_without_a_spelling_of_their_own_are_as_many_as_the_files_write() -> None:
+def test_raw_labels_are_as_many_as_the_labels() -> None:
     for official in registry.TASKS.values():
-        if official.task.labels and official.spellings:
-            assert len(official.task.labels) == len(official.spellings)
+        if official.task.labels and official.raw_labels:
+            assert len(official.task.labels) == len(official.raw_labels)
 
 
 REAL = os.environ.get("GPT1_REAL_DATA")
@@ -435,10 +435,10 @@ PLACES = {
 
 @pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
 @pytest.mark.parametrize("name", PLACES)
-def test_the_real_files_have_the_official_counts_or_their_known_ones(name: str) -> None:
+def test_the_real_files_have_the_published_sizes_or_their_known_ones(name: str) -> None:
     found = load.official(name, Path(REAL or "") / "tasks" / PLACES[name])
-    expected = registry.TASKS[name].counts | SHORT.get(name, {})
-    sizes = table.sizes(found.examples)
+    expected = registry.TASKS[name].published_sizes | SHORT.get(name, {})
+    sizes = table.split_sizes(found.examples)
     assert sizes == {split: expected[split] for split in sizes}
     assert {"train"} < set(sizes) or name == "dprd"
     labelled = [e for e in found.examples if e.split != "test" and e.target is not None]
@@ -453,4 +453,4 @@ def test_microsofts_files_hold_the_row_that_glues_lack(tmp_path: Path) -> None:
     for name in ("msr_paraphrase_train.txt", "msr_paraphrase_test.txt", "dev_ids.tsv"):
         (tmp_path / name).write_bytes((real / name).read_bytes())
     found = load.official("mrpc", tmp_path)
-    assert table.sizes(found.examples) == registry.TASKS["mrpc"].counts
+    assert table.split_sizes(found.examples) == registry.TASKS["mrpc"].published_sizes

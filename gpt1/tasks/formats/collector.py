@@ -1,8 +1,8 @@
-"""What a format's reader builds: examples, and an account of every row that is none."""
+"""What a reader fills: examples, and an account of every row that is dropped."""
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,8 +15,8 @@ NO_GOLD = "no gold label"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Columns:
-    """Where a row's parts are."""
+class ColumnMapping:
+    """The column of a file that holds each part of an example."""
 
     text: str
     text_pair: str = ""
@@ -29,41 +29,46 @@ class Columns:
 
 
 @dataclass
-class Reading:
+class ExampleCollector:
     task: Task
-    spellings: Sequence[str]
-    """How the files write the labels, in the order of the labels; the choices, by place."""
+    raw_labels: Sequence[str]
+    """The labels as the files write them, in the order of the task's labels. In multiple choice the
+    names of the places."""
     examples: list[Example] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
-    """Split -> the file that it was read from."""
+    """Split -> name of the file that it comes from."""
     dropped: Counter[str] = field(default_factory=Counter)
+    """Reason -> number of rows."""
     warnings: list[str] = field(default_factory=list)
-    counts: dict[str, int] = field(default_factory=dict)
-    """Official sizes of splits, where these files are another edition than the registry's."""
+    published_sizes: dict[str, int] = field(default_factory=dict)
+    """Split -> examples, where these files are another edition than the registry's."""
 
-    def table(
+    def add_rows(
         self,
         split: str,
         path: Path,
         rows: Iterable[Row],
-        columns: Columns,
+        columns: ColumnMapping,
         *,
         labelled: bool | None = None,
         no_gold: Sequence[str] = (),
         group: str | None = None,
     ) -> None:
-        """Add the rows of one file as a split.
+        """Add the rows of one file to a split.
 
-        labelled: whether the target must be there; None: where the header has its column.
-        no_gold: what stands for a label that nobody agreed on; such rows are dropped and counted.
-        group: that of every row, where no column says it.
+        labelled: whether rows have a target; None: they have one if the header has its column.
+        no_gold: values that mean "annotators did not agree"; such rows are dropped and counted.
+        group: the group of every row, where no column holds it.
+
+        Rows with too few columns are dropped and counted. Raises UserError for a missing or doubled
+        column, and for a value of the wrong type.
         """
         self.files[split] = path.name
         for number, row in enumerate(rows):
             if number == 0:
                 labelled = self._check_header(row, columns, labelled)
-            needed = _needed(columns, bool(labelled))
-            missing = [column for column in needed if row.values.get(column) is None]
+            required = _required(columns, bool(labelled))
+            missing = [column for column in required if row.values.get(column) is None]
             if missing:
                 self.drop("too few columns", f"{row.where}: there is no {missing[0]}")
                 continue
@@ -78,24 +83,24 @@ class Reading:
                     _text(row, columns.text),
                     _text(row, columns.text_pair) if columns.text_pair else None,
                     _choices(row, columns.choices),
-                    self.target(target, row.where) if labelled else None,
+                    self.parse_target(target, row.where) if labelled else None,
                     str(row.values[columns.group]) if columns.group else group,
                 ),
                 row.where,
             )
 
     def add(self, example: Example, where: str) -> None:
-        """Add an example; one of training without any text is dropped and counted."""
+        """Add one example. A training example with an empty text is dropped and counted."""
         texts = [example.text, example.text_pair, *(example.choices or ())]
         if any(text is not None and not text.strip() for text in texts):
             if example.split == "train":
                 self.drop("empty text", f"{where}: a text is empty")
                 return
-            self.warn(f"{where}: a text is empty; the row is kept, for {example.split} is scored")
+            self.warn(f"{where}: a text is empty; the row is kept, as {example.split} is scored")
         self.examples.append(example)
 
     def drop(self, reason: str, warning: str) -> None:
-        """Count a row that is no example; say where the first of its kind is."""
+        """Count a dropped row; `warning` names the first row of each reason."""
         if not self.dropped[reason]:
             self.warn(f"{warning}; dropped, as are all such rows")
         self.dropped[reason] += 1
@@ -103,29 +108,29 @@ class Reading:
     def warn(self, warning: str) -> None:
         self.warnings.append(warning)
 
-    def target(self, value: Any, where: str) -> float:
-        """A label's place, or a score; raises UserError for anything else."""
+    def parse_target(self, value: Any, where: str) -> float:
+        """The index of a raw label, or the score of a regression; raises UserError for others."""
         if self.task.shape == "regression":
             try:
                 score = float(value)
             except (TypeError, ValueError):
                 score = math.nan
             if not math.isfinite(score):
-                raise UserError(f"{where}: the score {value!r} is no number")
+                raise UserError(f"{where}: the score {value!r} is not a finite number")
             return score
-        if str(value) not in self.spellings:
-            known = ", ".join(self.spellings)
+        if str(value) not in self.raw_labels:
+            known = ", ".join(self.raw_labels)
             raise UserError(
-                f"{where}: the label {value!r} is none of {known}, those of {self.task.name}"
+                f"{where}: unknown label {value!r}; the labels of {self.task.name} are {known}"
             )
-        return float(list(self.spellings).index(str(value)))
+        return float(list(self.raw_labels).index(str(value)))
 
-    def _check_header(self, row: Row, columns: Columns, labelled: bool | None) -> bool:
+    def _check_header(self, row: Row, columns: ColumnMapping, labelled: bool | None) -> bool:
         header = row.header or list(row.values)
-        for column in _needed(columns, bool(labelled)):
+        for column in _required(columns, bool(labelled)):
             if column not in header:
                 raise UserError(
-                    f"{row.where}: there is no column {column} for the task {self.task.name}, "
+                    f"{row.where}: no column {column} for the task {self.task.name}, "
                     f"only {', '.join(map(str, header))}; is it another task's file?"
                 )
             if list(header).count(column) > 1:
@@ -133,19 +138,26 @@ class Reading:
         return columns.target in header if labelled is None else labelled
 
 
-def _needed(columns: Columns, labelled: bool) -> list[str]:
+Reader = Callable[[Path, ExampleCollector], None]
+"""Collects the examples of all splits from the files below a folder.
+
+Raises UserError that names the file or row at fault.
+"""
+
+
+def _required(columns: ColumnMapping, labelled: bool) -> list[str]:
     choices = [columns.choices] if isinstance(columns.choices, str) else columns.choices
     named = [columns.text, columns.text_pair, *choices, columns.id, columns.group]
     return [column for column in [*named, columns.target if labelled else ""] if column]
 
 
 def _text(row: Row, column: str) -> str:
-    return _checked(row, column, row.values[column])
+    return _check_text(row, column, row.values[column])
 
 
-def _checked(row: Row, column: str, value: Any) -> str:
+def _check_text(row: Row, column: str, value: Any) -> str:
     if not isinstance(value, str):
-        raise UserError(f"{row.where}: {column} holds {value!r}, which is no text")
+        raise UserError(f"{row.where}: column {column} holds {value!r}, not a text")
     return value
 
 
@@ -155,6 +167,6 @@ def _choices(row: Row, columns: Sequence[str] | str) -> tuple[str, ...] | None:
     if isinstance(columns, str):
         choices = row.values[columns]
         if not isinstance(choices, list):
-            raise UserError(f"{row.where}: {columns} holds {choices!r}, which is no list of texts")
-        return tuple(_checked(row, columns, choice) for choice in choices)
+            raise UserError(f"{row.where}: column {columns} holds {choices!r}, not a list of texts")
+        return tuple(_check_text(row, columns, choice) for choice in choices)
     return tuple(_text(row, column) for column in columns)

@@ -1,4 +1,4 @@
-"""Official files as they are distributed: a folder, or the archive itself."""
+"""Find official files in a folder or an archive, as their authors distribute them."""
 
 import shutil
 import tarfile
@@ -13,11 +13,11 @@ from gpt1.errors import UserError
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[Path]:
-    """The folder at `path`; an archive (`.zip`, `.tar`, `.tar.gz`) is unpacked for a while.
+def unpacked(path: Path) -> Iterator[Path]:
+    """Yield the folder at `path`, or a temporary folder with the content of the archive at `path`.
 
-    Raises UserError when there is neither, and for an archive that would write outside its folder
-    or fill the disk; then nothing of it is left.
+    Archives are `.zip`, `.tar` and `.tar.gz`. Raises UserError when there is neither, and for an
+    archive that would write outside its folder or fill the disk; nothing is left behind.
     """
     if path.is_dir():
         yield path
@@ -34,13 +34,14 @@ def opened(path: Path) -> Iterator[Path]:
             yield Path(folder)
 
 
-def find(root: Path, *patterns: str) -> Path | None:
-    """The file below `root` whose last path parts match the first pattern that any file matches.
+def find_file(root: Path, *patterns: str) -> Path | None:
+    """The file below `root` that matches the first pattern with a match; None without any.
 
-    Of several the one nearest to `root`, then the first by name. Case does not count.
+    A pattern is matched against the last parts of the path, ignoring case. Of several files the
+    least deep one is taken, then the first by name.
     """
     files = sorted(
-        (path for path in root.rglob("*") if path.is_file() and not _left_by_a_mac(path)),
+        (path for path in root.rglob("*") if path.is_file() and not _is_macos_metadata(path)),
         key=lambda path: (len(path.parts), str(path)),
     )
     for pattern in patterns:
@@ -52,14 +53,14 @@ def find(root: Path, *patterns: str) -> Path | None:
     return None
 
 
-def _left_by_a_mac(path: Path) -> bool:
+def _is_macos_metadata(path: Path) -> bool:
     return path.name.startswith("._") or "__MACOSX" in path.parts
 
 
-def subfolder(root: Path, *names: str) -> Path:
-    """The folder below `root` with one of these names, in lower case; `root` if there is none."""
-    found = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in names]
-    return min(found, key=lambda path: (len(path.parts), str(path)), default=root)
+def find_folder(root: Path, *names: str) -> Path:
+    """The least deep folder below `root` with one of these lower-case names; else `root` itself."""
+    folders = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in names]
+    return min(folders, key=lambda path: (len(path.parts), str(path)), default=root)
 
 
 def _unzip(path: Path, folder: Path) -> None:
@@ -67,19 +68,19 @@ def _unzip(path: Path, folder: Path) -> None:
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             _check_names(path, [entry.filename for entry in entries])
-            _check_room(path, sum(entry.file_size for entry in entries), folder)
+            _check_disk_space(path, sum(entry.file_size for entry in entries), folder)
             archive.extractall(folder)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
 
 
 def _untar(path: Path, folder: Path) -> None:
-    """Files and folders alone: a link could lead outside, and no task's files have one."""
+    """Unpack files and folders. Links are skipped: they could lead outside, and no task has any."""
     try:
         with tarfile.open(path) as archive:
             entries = [entry for entry in archive if entry.isfile() or entry.isdir()]
             _check_names(path, [entry.name for entry in entries])
-            _check_room(path, sum(entry.size for entry in entries), folder)
+            _check_disk_space(path, sum(entry.size for entry in entries), folder)
             archive.extractall(folder, entries)
     except (tarfile.TarError, EOFError, OSError) as error:
         raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
@@ -94,6 +95,6 @@ def _check_names(path: Path, names: list[str]) -> None:
             )
 
 
-def _check_room(path: Path, size: int, folder: Path) -> None:
+def _check_disk_space(path: Path, size: int, folder: Path) -> None:
     if size > shutil.disk_usage(folder).free:
         raise UserError(f"{path}: unpacks to {size:,} bytes, more than the disk has free")

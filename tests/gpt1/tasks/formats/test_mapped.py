@@ -15,7 +15,7 @@ import pytest
 from gpt1 import params
 from gpt1.errors import UserError
 from gpt1.tasks import load, registry, table
-from gpt1.tasks.formats import declared
+from gpt1.tasks.formats.mapped import read_source_file
 from gpt1.tasks.table import Example
 from tests.gpt1 import hub
 
@@ -29,7 +29,7 @@ OWN: dict[str, Any] = {
 }
 
 
-def own(root: Path, **changed: Any) -> load.Loaded:
+def own(root: Path, **changed: Any) -> load.LoadedTask:
     return load.own("reviews", root, params.parse(params.OwnTask, OWN | changed, "tasks.reviews"))
 
 
@@ -104,7 +104,7 @@ def test_a_split_whose_labels_are_all_kept_back_has_no_targets(reviews: Path) ->
 
 def test_a_task_of_which_nothing_could_be_scored_is_refused(reviews: Path) -> None:
     (reviews / "test.jsonl").write_text('{"review": "Fine."}\n')
-    with pytest.raises(UserError, match="no split but train has labels, so nothing can be scored"):
+    with pytest.raises(UserError, match="only train has labels, so nothing can be scored"):
         own(reviews)
 
 
@@ -118,7 +118,7 @@ def test_a_value_that_is_no_text_is_never_read_as_one(reviews: Path, value: str)
 def test_choices_that_are_no_list_of_texts_are_refused(tmp_path: Path) -> None:
     for value in ('"XY"', "[1, 2]"):
         (tmp_path / "all.jsonl").write_text(f'{{"q": "Once.", "list": {value}, "right": "a"}}\n')
-        with pytest.raises(UserError, match=r"all\.jsonl, line 1: list holds .* which is no"):
+        with pytest.raises(UserError, match=r"all\.jsonl, line 1: column list holds .* not a"):
             own(
                 tmp_path,
                 shape="multiple_choice",
@@ -133,7 +133,9 @@ def test_choices_that_are_no_list_of_texts_are_refused(tmp_path: Path) -> None:
 def test_a_score_that_is_no_finite_number_is_refused(tmp_path: Path, value: str) -> None:
     (tmp_path / "all.csv").write_text(f"review,stars\nGood.,0.5\nBad.,{value}\n")
     files = {"train": "all.csv", "dev": "all.csv"}
-    with pytest.raises(UserError, match=rf"all\.csv, line 3: the score '{value}' is no number"):
+    with pytest.raises(
+        UserError, match=rf"all\.csv, line 3: the score '{value}' is not a finite number"
+    ):
         own(tmp_path, shape="regression", labels=[], metrics=["pearson"], files=files)
 
 
@@ -147,15 +149,21 @@ def test_a_score_of_minus_one_is_a_score(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"labels": ["bad", "fine"]}, r"train\.csv, line 2: the label 'good' is none of bad, fine"),
+        (
+            {"labels": ["bad", "fine"]},
+            r"train\.csv, line 2: unknown label 'good'; the labels of reviews are bad, fine",
+        ),
         ({"metrics": ["f2"]}, r"tasks\.reviews\.metrics: 'f2' is none of accuracy, f1"),
-        ({"metrics": ["pearson"]}, "'pearson' is none of .* fit classification with 2 labels"),
+        (
+            {"metrics": ["pearson"]},
+            "'pearson' is none of .* valid for classification with 2 labels",
+        ),
         ({"metrics": ["f1"], "labels": ["bad", "so so", "good"]}, "'f1' is none of accuracy, f1_m"),
         (
             {"metrics": ["accuracy"], "shape": "regression", "labels": []},
             "'accuracy' is none of pearson, spearman",
         ),
-        ({"columns": {"txt": "review"}}, r"columns: txt is no key here; did you mean text\?"),
+        ({"columns": {"txt": "review"}}, r"columns: unknown key txt; did you mean text\?"),
         ({"columns": {"text": "body", "target": "stars"}}, r"no column body .* review, stars"),
         ({"files": {"train": "train.csv"}}, "files needs train, and dev or test"),
         ({"files": {"train": "a.csv", "dev": "b.csv"}}, r"a\.csv: no such file"),
@@ -238,10 +246,10 @@ def test_a_task_of_the_paper_is_read_from_addresses(mirror: str, tmp_path: Path)
 def test_a_task_of_the_paper_is_read_from_the_hub_at_the_revision_that_is_shipped(
     tmp_path: Path,
 ) -> None:
-    above = declared.source(HUB / "rte.yaml").at.removeprefix("hf://datasets/")
+    above = read_source_file(HUB / "rte.yaml").at.removeprefix("hf://datasets/")
     script = (
         "import sys; from pathlib import Path; from gpt1.tasks import load, table\n"
-        "print(table.sizes(load.official('rte', Path(sys.argv[1])).examples))"
+        "print(table.split_sizes(load.official('rte', Path(sys.argv[1])).examples))"
     )
     files = {f"{above}/{name}": content for name, content in rte().items()}
     said = hub.python(script, str(HUB / "rte.yaml"), files=files, home=tmp_path)
@@ -255,11 +263,11 @@ HUB = Path(__file__).parents[4] / "hub"
 def test_every_task_of_the_hub_is_read_from_a_mirror_of_its_layout(
     path: Path, tmp_path: Path
 ) -> None:
-    found = declared.source(path)
+    found = read_source_file(path)
     revision = found.at.removeprefix("hf://datasets/")
     assert len(revision.partition("@")[2].split("/")[0]) == 40
     official = registry.TASKS[path.stem]
-    spelled = found.labels or official.spellings or official.task.labels or [4.5, 0.25]
+    spelled = found.labels or official.raw_labels or official.task.labels or [4.5, 0.25]
     for split in found.files:
         hidden = split == "diagnostic" or (split.startswith("test") and "glue" in revision)
         label = -1.0 if official.task.shape == "regression" else -1
@@ -279,7 +287,7 @@ def test_every_task_of_the_hub_is_read_from_a_mirror_of_its_layout(
     mirrored = tmp_path / path.name
     mirrored.write_text(path.read_text().replace("hf://", f"file://{tmp_path}/"))
     loaded = load.official(path.stem, mirrored)
-    assert set(table.sizes(loaded.examples)) == set(found.files)
+    assert set(table.split_sizes(loaded.examples)) == set(found.files)
     labelled = {e.split for e in loaded.examples if e.target is not None}
     assert {"train", "dev"} <= {split.split("_")[0] for split in labelled}
     hidden_splits = {e.split for e in loaded.examples if e.target is None}

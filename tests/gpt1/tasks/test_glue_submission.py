@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from gpt1.errors import UserError
-from gpt1.tasks import glue, predictions, registry
-from gpt1.tasks.predictions import Predictions
+from gpt1.tasks import glue_submission, registry
+from gpt1.tasks.glue_submission import ARCHIVE_FILES, write_submission
+from gpt1.tasks.predictions import Predictions, read_predictions, write_predictions
 from gpt1.tasks.table import Example
 
 PUBLISHED = {
@@ -24,34 +25,35 @@ PUBLISHED = {
 
 
 def test_the_average_of_the_published_scores_is_the_papers() -> None:
-    assert round(glue.average(PUBLISHED), 1) == 72.8
+    assert round(glue_submission.average(PUBLISHED), 1) == 72.8
 
 
 def test_the_average_of_the_papers_ablation_is_that_of_its_single_columns() -> None:
     row = [45.4, 91.3, 82.3, 82.0, 70.3, 81.8, 88.1, 56.0]
-    assert glue.average({str(n): [score] for n, score in enumerate(row)}) == pytest.approx(
-        74.7, abs=0.051
-    )
+    assert glue_submission.average(
+        {str(n): [score] for n, score in enumerate(row)}
+    ) == pytest.approx(74.7, abs=0.051)
 
 
 def answered(folder: Path, name: str) -> Predictions:
     task = registry.TASKS[name].task
-    splits = [split for _, (of, split) in glue.FILES.items() if of == name]
+    splits = [split for _, (of, split) in ARCHIVE_FILES.items() if of == name]
     rows = [Example(split, str(n), "A", "B") for split in splits for n in range(3)]
     scores = [np.eye(3)[n % task.outputs][: task.outputs] for _ in splits for n in range(3)]
     if task.shape == "regression":
         scores = [np.array([value]) for value in (-0.2, 2.5, 5.3)]
     path = folder / f"{name}.parquet"
-    predictions.write(path, task, rows, scores, model="gpt", seed=1, usual=0.0, sha256="")
-    return predictions.read(path)
+    made_by = {"model": "gpt", "seed": 1, "majority_answer": 0.0, "sha256": ""}
+    write_predictions(path, task, rows, scores, **made_by)
+    return read_predictions(path)
 
 
 def names() -> list[str]:
-    return sorted({task for task, _ in glue.FILES.values()})
+    return sorted({task for task, _ in ARCHIVE_FILES.values()})
 
 
-def test_a_submission_has_the_official_names_headers_and_spellings(tmp_path: Path) -> None:
-    glue.submission([answered(tmp_path, name) for name in names()], tmp_path / "glue.zip")
+def test_a_submission_has_the_official_names_headers_and_raw_labels(tmp_path: Path) -> None:
+    write_submission([answered(tmp_path, name) for name in names()], tmp_path / "glue.zip")
     with zipfile.ZipFile(tmp_path / "glue.zip") as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
     assert len(texts) == 11
@@ -64,12 +66,12 @@ def test_a_submission_has_the_official_names_headers_and_spellings(tmp_path: Pat
 def test_a_submission_is_the_same_bytes_every_time(tmp_path: Path) -> None:
     found = [answered(tmp_path, name) for name in names()]
     for name in ("one.zip", "two.zip"):
-        glue.submission(found, tmp_path / name)
+        write_submission(found, tmp_path / name)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
 
 def test_a_submission_that_lacks_a_task_names_its_files(tmp_path: Path) -> None:
     found = [answered(tmp_path, name) for name in names() if name != "rte"]
-    with pytest.raises(UserError, match=r"there is no RTE\.tsv \(from rte, test\)$"):
-        glue.submission(found, tmp_path / "glue.zip")
+    with pytest.raises(UserError, match=r"missing: RTE\.tsv \(from rte, test\)$"):
+        write_submission(found, tmp_path / "glue.zip")
     assert not (tmp_path / "glue.zip").exists()

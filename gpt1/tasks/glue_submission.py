@@ -1,4 +1,4 @@
-"""The GLUE benchmark as a whole: its average, and what its server takes (Wang et al., 2019)."""
+"""The archive that GLUE's server scores, and GLUE's average (Wang et al., 2019)."""
 
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,7 +11,7 @@ from gpt1.files import publish
 from gpt1.tasks import registry
 from gpt1.tasks.predictions import Predictions
 
-FILES = {
+ARCHIVE_FILES = {
     "CoLA.tsv": ("cola", "test"),
     "SST-2.tsv": ("sst2", "test"),
     "MRPC.tsv": ("mrpc", "test"),
@@ -24,7 +24,7 @@ FILES = {
     "WNLI.tsv": ("wnli", "test"),
     "AX.tsv": ("mnli", "diagnostic"),
 }
-"""Name in the archive -> the task and split whose answers it holds."""
+"""Name in the archive -> the task and split whose answers it contains."""
 
 
 def average(scores: Mapping[str, Sequence[float]]) -> float:
@@ -32,38 +32,40 @@ def average(scores: Mapping[str, Sequence[float]]) -> float:
     return float(np.mean([np.mean(of_task) for of_task in scores.values()]))
 
 
-def submission(predictions: Iterable[Predictions], out: Path) -> None:
-    """Write the archive for GLUE's server from one model's predictions on every task.
+def write_submission(predictions: Iterable[Predictions], out: Path) -> None:
+    """Publish the archive for GLUE's server from one model's predictions on all tasks.
 
-    Raises UserError that names each file for which there are no answers.
+    Raises UserError that names each file without answers.
     """
     by_task = {each.task.name: each for each in predictions}
     texts = {
-        name: _file(by_task[task], split)
-        for name, (task, split) in FILES.items()
+        name: _tsv(by_task[task], split)
+        for name, (task, split) in ARCHIVE_FILES.items()
         if task in by_task and split in by_task[task].split
     }
     missing = [
         f"{name} (from {task}, {split})"
-        for name, (task, split) in FILES.items()
+        for name, (task, split) in ARCHIVE_FILES.items()
         if name not in texts
     ]
     if missing:
-        raise UserError(f"a GLUE submission needs every task; there is no {', '.join(missing)}")
+        raise UserError(f"a GLUE submission needs every task; missing: {', '.join(missing)}")
     with publish(out) as beside, zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in texts.items():
-            archive.writestr(zipfile.ZipInfo(name), text)  # without the time of day
+            archive.writestr(
+                zipfile.ZipInfo(name), text
+            )  # with a fixed date, so that the bytes are reproducible
 
 
-def _file(predictions: Predictions, split: str) -> str:
-    official = registry.TASKS[predictions.task.name]
-    spellings = official.spellings or official.task.labels
+def _tsv(predictions: Predictions, split: str) -> str:
+    registered = registry.TASKS[predictions.task.name]
+    raw_labels = registered.raw_labels or registered.task.labels
     rows = predictions.split == split
     answers = predictions.answers[rows]
     if predictions.task.shape == "regression":
         written = [f"{score:.3f}" for score in answers.clip(0, 5)]
     else:
-        written = [spellings[int(answer)] for answer in answers]
+        written = [raw_labels[int(answer)] for answer in answers]
     lines = [
         f"{id_}\t{answer}\n" for id_, answer in zip(predictions.id[rows], written, strict=True)
     ]

@@ -1,0 +1,111 @@
+"""Tables of any origin whose columns are mapped by params.yaml or by a source file.
+
+A source file (`.yaml`, as in `hub/`) gives `files`, paths or fsspec addresses, and `columns`:
+
+    at: hf://datasets/OWNER/NAME@REVISION/rte  # prefix of every address, optional
+    files:
+      train: train-00000-of-00001.parquet
+      dev: {middle: middle/dev.parquet, high: high/dev.parquet}  # one file for each group
+    columns: {text: sentence1, text_pair: sentence2, target: label}
+    labels: ["0", "1"]  # the labels as these files write them, where the task names them otherwise
+"""
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from gpt1.errors import UserError, refuse_unknown
+from gpt1.files import read_yaml
+from gpt1.hub import check_pinned
+from gpt1.tasks.formats.collector import ColumnMapping, ExampleCollector
+from gpt1.tasks.formats.rows import table_rows
+
+MISSING = ("None", "nan", "")
+HIDDEN = (*MISSING, "-1", "-1.0")
+"""Values of a label that is not published. A split of nothing else has no targets."""
+
+
+@dataclass(frozen=True)
+class MappedFiles:
+    """The content of a source file; the fields are its keys."""
+
+    files: Mapping[str, str | Mapping[str, str]]
+    columns: Mapping[str, Any]
+    labels: Sequence[str] = ()
+    at: str = ""
+
+    def addresses(self, split: str) -> dict[str | None, str]:
+        """Group -> address of a split's files; the one key is None where there are no groups."""
+        value = self.files[split]
+        groups = value if isinstance(value, Mapping) else {None: value}
+        return {group: f"{self.at}/{name}" if self.at else name for group, name in groups.items()}
+
+
+def read_source_file(path: Path) -> MappedFiles:
+    """Raises UserError that names a wrong or missing key, or an address without a revision."""
+    values = read_yaml(path)
+    for key in ("files", "columns"):
+        if not isinstance(values.get(key), dict):
+            raise UserError(f"{path}: the section {key} is missing")
+    keys = [field.name for field in fields(MappedFiles)]
+    refuse_unknown(values, keys, f"{path}: unknown key {{}}")
+    mapped = MappedFiles(**values)
+    for split in mapped.files:
+        for address in mapped.addresses(split).values():
+            check_pinned(address, f"{path}: files.{split}")
+    return mapped
+
+
+def collect_mapped(mapped: MappedFiles, root: Path, collector: ExampleCollector) -> None:
+    """Collect every split; file names that are not addresses are relative to the folder `root`."""
+    refuse_unknown(
+        mapped.columns, [f.name for f in fields(ColumnMapping)], "columns: unknown key {}"
+    )
+    for column in ("text", "target"):
+        if column not in mapped.columns:
+            raise UserError(f"task {collector.task.name}: columns.{column} is missing")
+    if "train" not in mapped.files or len(mapped.files) < 2:
+        raise UserError(f"task {collector.task.name}: files needs train, and dev or test")
+    columns = ColumnMapping(**mapped.columns)
+    for split in mapped.files:
+        for group, address in mapped.addresses(split).items():
+            with _local(address, root) as path:
+                rows = list(table_rows(path))
+                targets = {str(row.values.get(columns.target)) for row in rows}
+                collector.add_rows(
+                    split,
+                    path,
+                    rows,
+                    columns,
+                    labelled=split == "train" or not targets <= set(HIDDEN),
+                    no_gold=MISSING if collector.task.shape == "regression" else HIDDEN,
+                    group=group,
+                )
+
+
+@contextmanager
+def _local(address: str, root: Path) -> Iterator[Path]:
+    """Yield a local path; a remote file is downloaded into a temporary folder."""
+    if "://" not in address:
+        path = root / address
+        if not path.resolve().is_relative_to(root.resolve()):
+            raise UserError(f"{address}: lies outside {root}; name files within that folder")
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; check files in params.yaml")
+        yield path
+        return
+    import fsspec
+
+    with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
+        path = Path(folder) / address.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
+        try:
+            with fsspec.open(address, "rb") as remote, path.open("wb") as local:
+                shutil.copyfileobj(remote, local)
+        except Exception as error:  # each protocol raises its own exceptions
+            reason = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UserError(f"{address}: cannot be read ({reason})") from None
+        yield path
