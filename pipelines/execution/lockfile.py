@@ -1,7 +1,7 @@
-"""`dvc.lock`, and what becomes of it when a DVC is killed while it writes.
+"""Read, write and repair `dvc.lock`.
 
-DVC writes the file in place, so that a kill leaves it cut short; the next DVC then refuses it, or
-takes what it can read for all there is. A driver therefore keeps a copy while it is at work.
+DVC writes the file in place: a kill leaves it truncated, and the next DVC refuses it or loses the
+entries that are cut off. A driver therefore keeps a backup while it runs.
 """
 
 import json
@@ -19,11 +19,14 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 Entry = dict[str, Any]
-"""What `dvc.lock` says of one stage: cmd, deps, params, outs."""
+"""The entry of one stage in `dvc.lock`: cmd, deps, params, outs."""
 
 
 def entries(root: Path) -> dict[str, Entry]:
-    """The stages of `dvc.lock`; for a moment, while DVC writes it, there may be none."""
+    """The entries of `dvc.lock` by stage; {} when there is none.
+
+    Waits up to 2 s while DVC writes the file: DVC's lock would not help, for DVC holds it longer.
+    """
     for _ in range(40):
         try:
             return dict(_load(root / "dvc.lock"))
@@ -35,70 +38,70 @@ def entries(root: Path) -> dict[str, Entry]:
 
 
 def hashes(entry: Entry, kind: str) -> dict[str, str]:
-    """Path -> DVC hash of the `deps` or `outs` of a stage's entry."""
+    """Path -> DVC hash of the `deps` or `outs` (`kind`) of an entry."""
     return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
 
 
 def write(root: Path, stages: dict[str, Entry]) -> None:
-    """Put down a whole `dvc.lock`."""
+    """Write a whole `dvc.lock`, atomically."""
     yaml = YAML()
     yaml.default_flow_style = False  # as DVC writes it
     with files.publish(root / "dvc.lock") as path:
         yaml.dump({"schema": "2.0", "stages": stages}, path)
 
 
-def guard(repo: "Repo") -> None:
-    """Mend `dvc.lock` by the copy where a killed DVC cut it; then make the copy anew.
+def repair_and_backup(repo: "Repo") -> None:
+    """Restore entries that a killed DVC cut off `dvc.lock` from the backup; then renew the backup.
 
-    Entries that are whole stay, those that are gone come back. What ended since the copy was made
-    is in DVC's run cache and need not run again.
+    Complete entries stay as they are. A stage that ended after the last backup need not run again:
+    DVC's run cache has it.
     """
     root = Path(repo.root_dir)
-    path, copy = root / "dvc.lock", _copy(root)
+    path, backup = root / "dvc.lock", _backup(root)
     with repo.lock:
-        if copy.exists():
-            kept, _ = _read(copy)
-            found, whole = _read(path)
-            if not whole or kept.keys() - found.keys():
-                if found:  # the last one may lack its end
-                    found.popitem()
-                write(root, kept | found)
+        if backup.exists():
+            saved, _ = _parse_truncated(backup)
+            current, complete = _parse_truncated(path)
+            if not complete or saved.keys() - current.keys():
+                if current:  # the last entry may lack its end
+                    current.popitem()
+                write(root, saved | current)
         if path.exists():
-            with files.publish(copy) as beside:
+            with files.publish(backup) as beside:
                 beside.write_bytes(path.read_bytes())
 
 
-def release(root: Path) -> None:
-    """The driver's work is over: from now on anyone may take entries out of `dvc.lock`."""
-    _copy(root).unlink(missing_ok=True)
+def remove_backup(root: Path) -> None:
+    """Between runs anyone may remove entries from `dvc.lock`, and no repair must restore them."""
+    _backup(root).unlink(missing_ok=True)
 
 
-def forget_dead(root: Path) -> None:
-    """Remove DVC's note of who reads and writes which path, when no DVC of it lives.
+def remove_stale_rwlock(root: Path) -> None:
+    """Remove DVC's list of the paths that are being read or written, if no DVC in it is alive.
 
-    Cut short by a kill it would stop every later DVC; and the number of a process that is dead may
-    long be another's.
+    Truncated by a kill, it makes every later DVC fail. DVC itself asks only whether a process with
+    that number lives, which may be another program by now.
     """
-    note = root / ".dvc" / "tmp" / "rwlock"
+    file = root / ".dvc" / "tmp" / "rwlock"
     with suppress(FileNotFoundError):
-        if not any(_is_dvc(pid) for pid in _pids(note)):
-            note.unlink()
+        if not any(_is_dvc(pid) for pid in _pids(file)):
+            file.unlink()
 
 
 def _load(path: Path) -> dict[str, Entry]:
-    """Raises ValueError when the file is cut so that DVC would refuse it."""
+    """The entries. Raises ValueError when DVC would refuse the file."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 
     try:
         lock = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(path))
     except (YAMLError, Invalid) as error:
-        raise ValueError(f"{path.name} is cut: {error}") from None
+        raise ValueError(f"{path.name} is truncated: {error}") from None
     return dict(lock.get("stages", {}))
 
 
-def _read(path: Path) -> tuple[dict[str, Entry], bool]:
-    """What DVC would take from the file, and whether it has its end."""
+def _parse_truncated(path: Path) -> tuple[dict[str, Entry], bool]:
+    """The entries that DVC would read, and whether the file is complete."""
     try:
         return _load(path), path.read_bytes().endswith(b"\n")
     except FileNotFoundError:
@@ -107,13 +110,13 @@ def _read(path: Path) -> tuple[dict[str, Entry], bool]:
         return {}, False
 
 
-def _copy(root: Path) -> Path:
+def _backup(root: Path) -> Path:
     return root / ".work" / "dvc.lock"
 
 
-def _pids(note: Path) -> set[int]:
+def _pids(rwlock: Path) -> set[int]:
     try:
-        held = json.loads(note.read_text())
+        held = json.loads(rwlock.read_text())
         readers = [reader for some in held["read"].values() for reader in some]
         return {int(each["pid"]) for each in [*readers, *held["write"].values()]}
     except (ValueError, KeyError, TypeError, AttributeError):

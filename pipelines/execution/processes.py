@@ -1,6 +1,8 @@
-"""Process sessions: each stage and each server runs in its own, so that it can be ended whole."""
+"""Process sessions (setsid): each stage and each server has its own, to end all its processes.
 
-import fcntl
+A file in `.work/sessions/` names each session that runs, for the driver that follows a killed one.
+"""
+
 import json
 import os
 import signal
@@ -11,27 +13,12 @@ from pathlib import Path
 
 import psutil
 
-from gpt1.errors import UserError
-
-
-@contextmanager
-def only_driver(root: Path) -> Iterator[None]:
-    """Hold the workspace; DVC's own locks do not keep two drivers apart. Raises UserError."""
-    path = root / ".work" / "driver.lock"
-    path.parent.mkdir(exist_ok=True)
-    with path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError("another `gpt1 run` is at work here; wait for it, or end it") from None
-        yield
-
 
 def end(session: int, grace: float) -> None:
-    """SIGTERM to every process of a session, and SIGKILL to what is left after `grace` seconds.
+    """Send SIGTERM to every process of a session, and SIGKILL to those left after `grace` seconds.
 
-    The latter goes to their children in other sessions, too: a launcher of several training
-    processes would end these itself, if it could still.
+    SIGKILL goes to their children in other sessions, too: `torchrun` starts its processes there,
+    and a killed one does not end them.
     """
     limit = time.monotonic() + grace
     if grace:
@@ -43,7 +30,7 @@ def end(session: int, grace: float) -> None:
 
 
 def members(session: int) -> list[psutil.Process]:
-    """The processes of a session, zombies left out."""
+    """The processes of a session without zombies. Walks all processes of the machine."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -63,37 +50,40 @@ def _children(processes: list[psutil.Process]) -> list[psutil.Process]:
 
 
 @contextmanager
-def noted(root: Path, session: int, grace: float) -> Iterator[None]:
-    """Keep a note of a session while it lasts, for when this process is killed before it."""
-    note = _notes(root) / str(session)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps({"started": time.time(), "grace": grace}))
+def pid_file(root: Path, session: int, grace: float) -> Iterator[None]:
+    """Keep `.work/sessions/PID` during the block; it stays when this process is killed."""
+    file = _folder(root) / str(session)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps({"started": time.time(), "grace": grace}))
     try:
         yield
     finally:
-        note.unlink(missing_ok=True)
+        file.unlink(missing_ok=True)
 
 
-def end_left_over(root: Path) -> None:
-    """End the sessions that a killed driver left behind."""
-    for note in _notes(root).glob("*"):
+def end_orphans(root: Path) -> None:
+    """End the sessions whose driver was killed, by the files that it left.
+
+    The start time tells such a session from a later one with the same number.
+    """
+    for file in _folder(root).glob("*"):
         try:
-            written = json.loads(note.read_text())
-        except ValueError:  # killed while it wrote
-            written = {"started": note.stat().st_mtime, "grace": 0}
-        session = int(note.name)
+            written = json.loads(file.read_text())
+        except ValueError:  # the driver was killed during the write
+            written = {"started": file.stat().st_mtime, "grace": 0}
+        session = int(file.name)
         ours = [p for p in members(session) if abs(_start(session, p) - written["started"]) < 5]
         if ours:
             end(session, written["grace"])
-        note.unlink()
+        file.unlink()
 
 
-def _notes(root: Path) -> Path:
+def _folder(root: Path) -> Path:
     return root / ".work" / "sessions"
 
 
 def _start(session: int, member: psutil.Process) -> float:
-    """When the session began: its leader tells, or while it lives on without one, its members."""
+    """When the session started: by its leader, or by `member` once the leader has ended."""
     try:
         return psutil.Process(session).create_time()
     except psutil.NoSuchProcess:
