@@ -37,6 +37,11 @@ def check_params() -> None:
         entry.check()
 
 
+def is_code(path: str) -> bool:
+    """Whether a dep is code of this project, which the lineage of data leaves out."""
+    return path.startswith(("gpt1/", "stages/"))
+
+
 def comparison_page(address: str, experiment: str) -> str:
     """The page of the MLflow server at `address` with tasks and models side by side."""
     return comparison.page(address, experiment)

@@ -52,7 +52,7 @@ class StageTasks:
         outcomes: list[Outcome] = []
 
         def body() -> State:
-            listener = TaskListener(reporter.terminal, stage.name)
+            listener = StageListener(reporter.terminal, stage.name)
             reporter.terminal.started(stage.name)
             listener.line(stage.name, f"runs: {reason}")
             try:
@@ -86,8 +86,8 @@ class StageTasks:
         return future
 
 
-class TaskListener:
-    """Passes the output of a stage to the terminal, its task's log and a progress artifact."""
+class StageListener:
+    """Passes the output of a stage to the terminal, the log of its task (or flow) and a progress artifact."""
 
     def __init__(self, terminal: Terminal, stage: str) -> None:
         self._terminal = terminal

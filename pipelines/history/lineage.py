@@ -1,4 +1,4 @@
-"""From any file or run back to the raw books, and forward to what was made from it."""
+"""The lineage of a file or an MLflow run: back to the raw books, forward to what used it."""
 
 import json
 import math
@@ -8,34 +8,40 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from rich.tree import Tree
 
 from gpt1.errors import UserError
-from pipelines import commands, graph, lockfile, records
-from pipelines.records import Records
+from pipelines import extension
+from pipelines.execution import commands, lockfile
+from pipelines.graph import graph
+from pipelines.history import records
+from pipelines.history.records import Records
 
-Content = tuple[str, tuple[tuple[str, str], ...]]
-"""A stage, and what it made."""
-RUN = re.compile(r"[0-9a-f]{4,32}")
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+OutputKey = tuple[str, tuple[tuple[str, str], ...]]
+"""A stage with the paths and hashes of its outputs."""
+RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
 @dataclass(frozen=True)
-class Making:
-    """One execution of a stage: the content that it read and made, path -> DVC hash."""
+class Execution:
+    """One execution of a stage, with what it read and wrote: path -> DVC hash."""
 
     stage: str
     run: str | None
-    """The MLflow run, where one is known."""
+    """The id of its MLflow run, if one is known."""
     commit: str
-    began: float
-    """When the run did, in ms since 1970; infinite where none is known: what is there now."""
+    started: float
+    """The start of the run in ms since 1970; infinite without a run: the files as they are now."""
     deps: dict[str, str]
     outs: dict[str, str]
 
     @property
-    def content(self) -> Content:
+    def key(self) -> OutputKey:
         return self.stage, tuple(sorted(self.outs.items()))
 
     @property
@@ -45,25 +51,30 @@ class Making:
 
 
 class Lineage:
-    """All that was made here, by the lock file as it stands and by every run that MLflow knows."""
+    """Every execution in the lock file and in MLflow, those of the lock file first, then newest."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._records = Records(root)
-        self._records.fill_in()
-        self._makings = [*self._from_lock(), *self._from_runs()]
-        self._by_content = {
-            content: making for making in reversed(self._makings) for content in making.outs.items()
+        self._records.backfill_hashes()
+        self._executions = [*self._from_lock(), *self._from_runs()]
+        self._by_output = {
+            output: execution
+            for execution in reversed(self._executions)
+            for output in execution.outs.items()
         }
 
-    def find(self, target: str) -> Making:
-        """The making of a path, or of a run by (the beginning of) its id. Raises UserError."""
+    def find(self, target: str) -> Execution:
+        """The execution that wrote a path, or that of a run by (the beginning of) its id.
+
+        Raises UserError when there is none, or several runs begin so.
+        """
         path = os.path.normpath(target)
-        for making in self._makings:
-            if any(_inside(path, out) for out in making.outs):
-                return making
-        runs = {m.run: m for m in reversed(self._makings) if m.run and m.run.startswith(target)}
-        if RUN.fullmatch(target) and runs:
+        for execution in self._executions:
+            if any(_inside(path, out) for out in execution.outs):
+                return execution
+        runs = {e.run: e for e in reversed(self._executions) if e.run and e.run.startswith(target)}
+        if RUN_ID.fullmatch(target) and runs:
             if len(runs) > 1:
                 raise UserError(f"{target} begins {len(runs)} runs: {', '.join(sorted(runs))}")
             return runs.popitem()[1]
@@ -71,124 +82,139 @@ class Lineage:
             f"{target or chr(34) * 2} is no output of a stage, and no run that MLflow knows"
         )
 
-    def back(self, making: Making) -> Tree:
-        """What it was made from, down to what no stage made; of each making once."""
-        return self._back(making, [])
+    def back(self, execution: Execution) -> Tree:
+        """What `execution` read, down to files that no stage wrote; each execution once."""
+        return self._back(execution, [])
 
-    def _back(self, making: Making, told: list[Making]) -> Tree:
-        if making in told:
-            return Tree(f"{making.title}  (above)")
-        told.append(making)
-        tree = Tree(making.title)
-        for path, digest in making.deps.items():
-            if not records.is_code(path):
+    def _back(self, execution: Execution, shown: list[Execution]) -> Tree:
+        if execution in shown:
+            return Tree(f"{execution.title}  (above)")
+        shown.append(execution)
+        tree = Tree(execution.title)
+        for path, digest in execution.deps.items():
+            if not extension.is_code(path):
                 branch = tree.add(f"{path}  {digest[:12]}")
-                sources = self._makers(path, digest, making.began)
-                branch.children += [self._back(source, told) for source in sources]
+                producers = self.producers(path, digest, execution.started)
+                branch.children += [self._back(producer, shown) for producer in producers]
         return tree
 
-    def forward(self, making: Making) -> Tree:
-        """What was made from it; of each making once."""
-        return self._forward(making, [])
+    def forward(self, execution: Execution) -> Tree:
+        """The executions that read the outputs of `execution`, and so on; each once."""
+        return self._forward(execution, [])
 
-    def _forward(self, making: Making, told: list[Making]) -> Tree:
-        if making in told:
-            return Tree(f"{making.title}  (above)")
-        told.append(making)
-        tree = Tree(making.title)
-        tree.children += [self._forward(user, told) for user in self._users.get(making.content, [])]
+    def _forward(self, execution: Execution, shown: list[Execution]) -> Tree:
+        if execution in shown:
+            return Tree(f"{execution.title}  (above)")
+        shown.append(execution)
+        tree = Tree(execution.title)
+        readers = self._readers.get(execution.key, [])
+        tree.children += [self._forward(reader, shown) for reader in readers]
         return tree
 
-    def sources(self, making: Making) -> list[Making]:
-        """`making` and all it was made from."""
-        found = [making]
-        for each in found:  # which grows
+    def upstream(self, execution: Execution) -> list[Execution]:
+        """`execution` and all executions that its inputs come from, directly or not."""
+        found = [execution]
+        for each in found:  # the list grows meanwhile
             for path, digest in each.deps.items():
-                found += [m for m in self._makers(path, digest, each.began) if m not in found]
+                producers = self.producers(path, digest, each.started)
+                found += [producer for producer in producers if producer not in found]
         return found
 
-    def checkout(self, making: Making) -> list[str]:
-        """Bring back the data of a run and of all it was made from; the stages that were touched.
+    def checkout(self, execution: Execution) -> list[str]:
+        """Bring back the data of a run and of everything upstream; returns the stages concerned.
 
-        Raises UserError when a run left no entry, or neither cache nor remote has the content.
+        Raises UserError when a run has no lock entry, or neither cache nor remote has the data.
         """
         repo = graph.open_project(self._root)
-        living = graph.load(repo).stages
+        stages_now = graph.load(repo).stages
         entries, stages = lockfile.entries(self._root), []
-        for source in self.sources(making):
-            if source.stage not in living and source != making:  # of a cell that was taken out
+        for each in self.upstream(execution):
+            if each.stage not in stages_now and each != execution:  # since removed from a matrix
                 continue
-            if source.run:
-                entries[source.stage] = self._entry(source.run)
-            stages.append(source.stage)
+            if each.run:
+                entries[each.stage] = self._entry(each.run)
+            stages.append(each.stage)
         lockfile.write(self._root, entries)
         has_remote = bool(repo.config["core"].get("remote"))
         commands.dvc(self._root, "pull" if has_remote else "checkout", "--force", *stages)
         return stages
 
-    def kept(self) -> list[Making]:
-        """The runs with the tag `keep`, and those below such a run."""
+    def kept(self) -> list[Execution]:
+        """The executions of runs with the tag `keep`, and of runs below such a run."""
         runs = self._records.runs()
         kept = {run.info.run_id for run in runs if "keep" in run.data.tags}
         kept |= {r.info.run_id for r in runs if r.data.tags.get("mlflow.parentRunId") in kept}
-        return [making for making in self._makings if making.run in kept]
+        return [execution for execution in self._executions if execution.run in kept]
 
-    def _entry(self, run: str) -> dict[str, Any]:
+    def _entry(self, run: str) -> lockfile.Entry:
         try:
             file = self._records.client.download_artifacts(run, records.ENTRY)
             return dict(json.loads(Path(file).read_text()))
-        except Exception as error:  # whatever MLflow raises
+        except Exception as error:  # MLflow raises many kinds
             raise UserError(f"run {run} left no {records.ENTRY}: {error}") from None
 
-    def _makers(self, path: str, digest: str, by: float) -> list[Making]:
-        """What made this content; else by place: what made the folder around it, or files in it.
+    def producers(self, path: str, digest: str, before: float) -> list[Execution]:
+        """The executions that wrote `path` with the hash `digest`; else those that did nearby."""
+        exact = self._by_output.get((path, digest))
+        return [exact] if exact else self._producers_nearby(path, before)
 
-        Each stage's last making that began no later than `by`.
+    def _producers_nearby(self, path: str, before: float) -> list[Execution]:
+        """Who wrote the folder around `path`, or files in it: for a dep that is no whole output.
+
+        Of each stage the last execution that started no later than `before`, when the reader did.
+        Example: the report reads the folder `metrics/`, whose hash no stage wrote. Its producers
+        are the last `evaluate@...` of each cell before that report, not the ones of today.
         """
-        if made := self._by_content.get((path, digest)):
-            return [made]
-        found: dict[str, Making] = {}
-        for making in self._makings:  # the newest first
-            others = (out for out in making.outs if out != path)
+        found: dict[str, Execution] = {}
+        for execution in self._executions:  # newest first
+            others = (out for out in execution.outs if out != path)
             near = any(_inside(path, out) or _inside(out, path) for out in others)
-            if near and making.began <= by:
-                found.setdefault(making.stage, making)
+            if near and execution.started <= before:
+                found.setdefault(execution.stage, execution)
         return list(found.values())
 
     @cached_property
-    def _users(self) -> dict[Content, list[Making]]:
-        """What was made from each content, the newest making of every stage."""
-        found: dict[Content, list[Making]] = {}
-        for user in self._makings:
-            for path, digest in user.deps.items():
-                makers = [] if records.is_code(path) else self._makers(path, digest, user.began)
-                for maker in makers:
-                    users = found.setdefault(maker.content, [])
-                    if all(user.stage != other.stage for other in users):
-                        users.append(user)
+    def _readers(self) -> dict[OutputKey, list[Execution]]:
+        """The executions that read each output: of each stage the newest one.
+
+        Example: a model was evaluated twice, the second time after a change of the metric. Forward
+        from the model shows the second evaluation alone. One pass over all executions: asked for
+        each execution anew, it would be quadratic in their number.
+        """
+        found: dict[OutputKey, list[Execution]] = {}
+        for reader in self._executions:
+            for path, digest in reader.deps.items():
+                if extension.is_code(path):
+                    continue
+                for producer in self.producers(path, digest, reader.started):
+                    readers = found.setdefault(producer.key, [])
+                    if all(reader.stage != other.stage for other in readers):
+                        readers.append(reader)
         return found
 
-    def _from_lock(self) -> Iterator[Making]:
-        makers = self._records.makers()
+    def _from_lock(self) -> Iterator[Execution]:
+        """The files as they are now, each with the run that wrote them, if one is known."""
+        producers = self._records.producers()
         runs = {run.info.run_id: run for run in self._records.runs()}
         for stage, entry in lockfile.entries(self._root).items():
-            run = runs.get(makers.get(stage, ""))
+            run = runs.get(producers.get(stage, ""))
             deps, outs = lockfile.hashes(entry, "deps"), lockfile.hashes(entry, "outs")
             if run:
-                yield Making(stage, run.info.run_id, _commit(run), run.info.start_time, deps, outs)
+                yield _execution(run, stage, deps, outs)
             else:
-                yield Making(stage, None, "", math.inf, deps, outs)
+                yield Execution(stage, None, "", math.inf, deps, outs)
 
-    def _from_runs(self) -> Iterator[Making]:
+    def _from_runs(self) -> Iterator[Execution]:
         for run in self._records.runs():
-            if outs := records.made(run):
-                stage = run.data.tags["stage"]
-                began, deps = run.info.start_time, records.read(run)
-                yield Making(stage, run.info.run_id, _commit(run), began, deps, outs)
+            if outs := records.outputs_of(run):
+                yield _execution(run, run.data.tags["stage"], records.inputs_of(run), outs)
 
 
-def _commit(run: Any) -> str:
-    return str(run.data.tags.get("mlflow.source.git.commit", ""))
+def _execution(
+    run: "Run", stage: str, deps: dict[str, str], outs: dict[str, str]
+) -> Execution:
+    commit = str(run.data.tags.get("mlflow.source.git.commit", ""))
+    return Execution(stage, run.info.run_id, commit, run.info.start_time, deps, outs)
 
 
 def _inside(path: str, folder: str) -> bool:

@@ -1,50 +1,54 @@
-"""What MLflow is told beyond what a stage itself says: which content it read, and which it made.
+"""Add to each MLflow run the DVC hashes of the files that its stage read and wrote.
 
-DVC knows the content of an output only after the stage has ended, so this is filled in from
-`dvc.lock`, by the flow or, after plain `dvc repro`, by whoever looks next.
+DVC hashes an output only after its stage has ended, so that a stage cannot log this itself. The
+hashes come from `dvc.lock`: by the flow after each stage, and after plain `dvc repro` by the next
+command that asks for the lineage.
 """
 
 import json
+from collections.abc import Sequence
 from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
-from pipelines import lockfile
-from stages import tracking
+from pipelines import extension
+from pipelines.execution import lockfile
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
 ENTRY = "lock.json"
 """The artifact with the stage's entry of `dvc.lock`."""
-SEARCH_AT_ONCE = 1000
+REASON = "reason"
+"""The tag with the plan's reason why the stage ran."""
+PAGE_SIZE = 1000
 
 
 class Records:
-    """The MLflow runs of the project at `root`. Raises UserError where MLflow is away."""
+    """The MLflow runs of the project at `root`. Raises UserError when MLflow cannot be reached."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self.address = Environment.read().tracking
         try:
-            self.client, self.experiment = tracking.connect(root, self.address)
-        except Exception as error:  # whatever MLflow, its database or the network raise
+            self.client, self.experiment = extension.connect_mlflow(root, self.address)
+        except Exception as error:  # MLflow, its database and the network raise many kinds
             reason = str(error).partition("\n")[0][:200]
             raise UserError(
-                f"MLflow cannot be reached at {self.address or tracking.database(root)}: {reason}"
+                f"MLflow cannot be reached at {self.address or extension.mlflow_database(root)}: {reason}"
             ) from None
 
     def runs(self, filter_string: str = "") -> list["Run"]:
-        """The newest first."""
+        """The runs that match MLflow's `filter_string`, newest first."""
         found: list[Run] = []
         token = None
         while token != "":
             page = self.client.search_runs(
                 [self.experiment],
                 filter_string,
-                max_results=SEARCH_AT_ONCE,
+                max_results=PAGE_SIZE,
                 order_by=["attributes.start_time DESC"],
                 page_token=token,
             )
@@ -52,14 +56,15 @@ class Records:
             token = page.token or ""
         return found
 
-    def note_stage(self, stage: str, parent: str) -> None:
-        """Write down what the run of `stage` below `parent` read and made."""
+    def record_stage(self, stage: str, parent: str, reason: str) -> None:
+        """Record the hashes of the run of `stage` below the run `parent`, and why it ran."""
         tag = f"tags.stage = '{stage}' and tags.`mlflow.parentRunId` = '{parent}'"
         for run in self.runs(f"{tag} and attributes.status = 'FINISHED'")[:1]:
-            self.note(run, lockfile.entries(self.root).get(stage, {}))
+            self.record_hashes(run, lockfile.entries(self.root).get(stage, {}))
+            self.client.set_tag(run.info.run_id, REASON, reason[:1000])
 
-    def note(self, run: "Run", entry: dict[str, Any]) -> None:
-        """Tag `run` with the DVC hash of each dep and out, and log its data as data sets."""
+    def record_hashes(self, run: "Run", entry: lockfile.Entry) -> None:
+        """Tag `run` with the DVC hash of each dep and out; log all but code as data sets."""
         from mlflow.entities import Dataset, DatasetInput, InputTag, RunTag
 
         inputs, tags = [], []
@@ -68,45 +73,36 @@ class Records:
                 path, digest = file["path"], file.get("md5", "")
                 tags.append(RunTag(tag_name(kind, path), digest))
                 data = Dataset(path, digest, "local", json.dumps({"uri": path}))
-                if kind == "outs" or not is_code(path):
+                if kind == "outs" or not extension.is_code(path):
                     inputs.append(DatasetInput(data, [InputTag("mlflow.data.context", kind)]))
         self.client.log_dict(run.info.run_id, entry, ENTRY)
         self.client.log_batch(run.info.run_id, tags=tags)
         self.client.log_inputs(run.info.run_id, inputs)
 
-    def fill_in(self) -> None:
-        """For each stage note what its newest run made, unless that is known already.
-
-        What DVC restored had no run: one with the params of the entry goes before a newer one.
-        """
-        entries = lockfile.entries(self.root)
-        of_stage: dict[str, list[Run]] = {}
+    def backfill_hashes(self) -> None:
+        """Record the entries of `dvc.lock` in the runs that `guess_producer` finds."""
+        runs_of: dict[str, list[Run]] = {}
         for run in self.runs("attributes.status = 'FINISHED'"):
-            of_stage.setdefault(run.data.tags.get("stage", ""), []).append(run)
-        for stage, runs in of_stage.items():
-            entry = entries.get(stage, {})
-            unknown = [*takewhile(lambda run: not made(run), runs)] if entry.get("outs") else []
-            maker = next((run for run in unknown if _had(run, entry.get("params", {}))), None)
-            if not any(made(run) == lockfile.hashes(entry, "outs") for run in runs):
-                maker = maker or next(iter(unknown), None)
-            if maker:
-                self.note(maker, entry)
+            runs_of.setdefault(run.data.tags.get("stage", ""), []).append(run)
+        for stage, entry in lockfile.entries(self.root).items():
+            if run := guess_producer(entry, runs_of.get(stage, [])):
+                self.record_hashes(run, entry)
 
-    def makers(self) -> dict[str, str]:
-        """For each stage of `dvc.lock` the run that made what it says, where that is known."""
+    def producers(self) -> dict[str, str]:
+        """Stage -> the newest run that wrote the outputs in its entry of `dvc.lock`, if known."""
         entries = lockfile.entries(self.root)
         found: dict[str, str] = {}
         for run in self.runs("attributes.status = 'FINISHED'"):
             stage = run.data.tags.get("stage", "")
             entry = entries.get(stage, {})
-            if entry and stage not in found and made(run) == lockfile.hashes(entry, "outs"):
+            if entry and stage not in found and outputs_of(run) == lockfile.hashes(entry, "outs"):
                 found[stage] = run.info.run_id
         return found
 
-    def end_dead(self, parent: str = "") -> None:
-        """Runs whose process was killed count as running for ever: end those below `parent`.
+    def mark_orphaned_runs_killed(self, parent: str = "") -> None:
+        """End the RUNNING runs below the run `parent`: a killed process could not.
 
-        Without `parent`, all of this project's own database; a server that others share is left be.
+        Without `parent`, all of them; but none on a server that other projects may share.
         """
         if not parent and Environment.read().tracking:
             return
@@ -115,28 +111,50 @@ class Records:
             self.client.set_terminated(run.info.run_id, "KILLED")
 
 
-def made(run: "Run") -> dict[str, str]:
-    """Path -> DVC hash of what the run made; empty where nobody noted it yet."""
+def guess_producer(entry: lockfile.Entry, runs: Sequence["Run"]) -> "Run | None":
+    """Which of a stage's `runs` (newest first) wrote `entry`, if no hashes say so yet.
+
+    Candidates are the runs since the last one with hashes. The newest one with the entry's params
+    is taken. Example: `a` was 1, then 2, then 1 again, and DVC restored the outputs of the first
+    run without a run of its own; the first run is credited, and not the newer one. Where no params
+    match, the newest candidate is taken, unless some run is known for these very outputs.
+    """
+    if not entry.get("outs"):
+        return None
+    candidates = [*takewhile(lambda run: not outputs_of(run), runs)]
+    for run in candidates:
+        if _params_match(run, entry.get("params", {})):
+            return run
+    known = any(outputs_of(run) == lockfile.hashes(entry, "outs") for run in runs)
+    return candidates[0] if candidates and not known else None
+
+
+def outputs_of(run: "Run") -> dict[str, str]:
+    """Path -> DVC hash of what the run wrote; {} while no hashes are recorded."""
     return {k.removeprefix("outs:"): v for k, v in run.data.tags.items() if k.startswith("outs:")}
 
 
-def read(run: "Run") -> dict[str, str]:
+def inputs_of(run: "Run") -> dict[str, str]:
     """Path -> DVC hash of what the run read."""
     return {k.removeprefix("deps:"): v for k, v in run.data.tags.items() if k.startswith("deps:")}
 
 
-def _had(run: "Run", params: dict[str, Any]) -> bool:
-    """Whether a run told of these values: file -> name of a section, or of a key -> value."""
+def _params_match(run: "Run", params: dict[str, Any]) -> bool:
+    """Whether a run logged the values of `params`: file -> section or key -> value.
+
+    Only names that the run logged are compared. Example: `{"params.yaml": {"bpe": {"merges": 9}}}`
+    matches a run with `merges = 9.0`.
+    """
     leaves: dict[str, Any] = {}
     for values in params.values():
         for name, value in values.items():
             leaves |= value if isinstance(value, dict) else {name.rpartition(".")[2]: value}
-    told = run.data.params
-    return all(_text(value) == _text(told[n]) for n, value in leaves.items() if n in told)
+    logged = run.data.params
+    return all(_text(value) == _text(logged[n]) for n, value in leaves.items() if n in logged)
 
 
 def _text(value: Any) -> str:
-    """Numbers alike: a run has told 1 as 1.0."""
+    """Numbers in one form: a run may have logged 1 as 1.0."""
     try:
         return str(float(value))
     except (TypeError, ValueError):
@@ -145,7 +163,3 @@ def _text(value: Any) -> str:
 
 def tag_name(kind: str, path: str) -> str:
     return f"{kind}:{path}"
-
-
-def is_code(path: str) -> bool:
-    return path.startswith(("gpt1/", "stages/"))
