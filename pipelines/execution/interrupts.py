@@ -13,8 +13,7 @@ from pipelines.execution.executor import Executor
 def handle_interrupts(executor: Executor) -> Iterator[None]:
     """The first signal cancels all stages with their grace periods, the second kills them.
 
-    Does nothing outside the main thread, where Python allows no handlers: Prefect runs a served flow
-    in a process of its own, and tells it of a cancel by a state.
+    Python allows handlers in the main thread alone; in another one the block runs without.
     """
     received: list[int] = []
 

@@ -4,14 +4,13 @@ A contract of import-linter keeps `gpt1` and `stages` out of the rest of `pipeli
 DVC project there are no params to check and no results to show. Its MLflow runs are those of any
 project whose stages use `stages.tracking`.
 
-This module has what the driver calls; it is imported by every driver and so imports little.
-`commands` has the commands of the command line that are ours, `cost` and `results` what they print.
+This module has what the driver calls. `commands` has the commands of `gpt1` that are ours, `cost`
+and `results` what they print.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stages import comparison, entry
 from stages.tracking import FOLDER as MLFLOW_FOLDER
 from stages.tracking import Run as MLflowRun
 from stages.tracking import connect as connect_mlflow
@@ -34,6 +33,8 @@ def present() -> bool:
 def check_params() -> None:
     """Check all of `params.yaml`. Raises UserError for the first mistake."""
     if present():
+        from stages import entry
+
         entry.check()
 
 
@@ -42,9 +43,11 @@ def is_code(path: str) -> bool:
     return path.startswith(("gpt1/", "stages/"))
 
 
-def comparison_page(address: str, experiment: str) -> str:
+def comparison_page(root: Path, address: str) -> str:
     """The page of the MLflow server at `address` with tasks and models side by side."""
-    return comparison.page(address, experiment)
+    from stages import comparison
+
+    return comparison.page(address, connect_mlflow(root, address)[1])
 
 
 def results_table() -> "tuple[Table, str] | None":

@@ -19,7 +19,7 @@ from gpt1.errors import UserError
 from gpt1.model import files
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
-from pipelines.graph import Graph
+from pipelines.graph.graph import Graph
 from stages import entry
 
 if TYPE_CHECKING:

@@ -50,9 +50,7 @@ class WorkerExecutor:
     Raises UserError when files differ from the git commit.
     """
 
-    def __init__(
-        self, repo: "Repo", graph: Graph, launched: Collection[str], parent: str
-    ) -> None:
+    def __init__(self, repo: "Repo", graph: Graph, launched: Collection[str], parent: str) -> None:
         """`parent`: the MLflow run for the stages' runs; empty where workers do not reach it."""
         self._repo, self._graph, self._parent = repo, graph, parent
         self._launched = launched

@@ -67,7 +67,9 @@ class StageTasks:
             return reporter.state(stage.name, outcomes[0])
 
         def ended(_: object) -> None:
-            outcome = outcomes[0] if outcomes else Outcome("failed", tail=["Prefect did not start it"])
+            outcome = (
+                outcomes[0] if outcomes else Outcome("failed", tail=["Prefect did not start it"])
+            )
             reporter.terminal.ended(stage.name, outcome)
             done(outcome)
 
@@ -87,7 +89,7 @@ class StageTasks:
 
 
 class StageListener:
-    """Passes the output of a stage to the terminal, the log of its task (or flow) and a progress artifact."""
+    """Passes the output of a stage to the terminal, Prefect's log and a progress artifact."""
 
     def __init__(self, terminal: Terminal, stage: str) -> None:
         self._terminal = terminal

@@ -40,7 +40,7 @@ HEARTBEAT_SECONDS = 5.0
 
 
 def work(pool: str) -> None:
-    """Take flow runs from the work pool `pool` until a signal; creates the pool if it is missing."""
+    """Take flow runs from the work pool `pool` until a signal; creates a missing pool."""
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     deployed = stages.to_deployment(
@@ -101,9 +101,9 @@ def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, grap
 
 @contextmanager
 def _heartbeat() -> Iterator[Results]:
-    """Write the yielded results into an artifact every few seconds: they tell the driver what ended.
+    """Write the yielded results into an artifact every few seconds, where the driver reads them.
 
-    The heartbeat of a Prefect worker does not say which flow run it has.
+    The heartbeat of a Prefect worker does not say which flow run it has, nor what ended in it.
     """
     results: Results = {}
     over = threading.Event()

@@ -210,9 +210,7 @@ class Lineage:
                 yield _execution(run, run.data.tags["stage"], records.inputs_of(run), outs)
 
 
-def _execution(
-    run: "Run", stage: str, deps: dict[str, str], outs: dict[str, str]
-) -> Execution:
+def _execution(run: "Run", stage: str, deps: dict[str, str], outs: dict[str, str]) -> Execution:
     commit = str(run.data.tags.get("mlflow.source.git.commit", ""))
     return Execution(stage, run.info.run_id, commit, run.info.start_time, deps, outs)
 

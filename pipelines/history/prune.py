@@ -88,7 +88,7 @@ def _kept(repo: "Repo") -> set[str]:
 
 
 def _protect_from_gc(repo: "Repo", hashes: Iterable[str], folder: Path) -> None:
-    """Make `folder` a DVC project with the same cache that uses `hashes`: `gc` asks for projects."""
+    """Make `folder` a DVC project that uses `hashes` of our cache: `gc --projects` spares them."""
     commands.git(folder, "init", "--quiet")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(f"[cache]\n    dir = {repo.cache.local_cache_dir}\n")

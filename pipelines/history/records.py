@@ -36,9 +36,8 @@ class Records:
             self.client, self.experiment = extension.connect_mlflow(root, self.address)
         except Exception as error:  # MLflow, its database and the network raise many kinds
             reason = str(error).partition("\n")[0][:200]
-            raise UserError(
-                f"MLflow cannot be reached at {self.address or extension.mlflow_database(root)}: {reason}"
-            ) from None
+            where = self.address or extension.mlflow_database(root)
+            raise UserError(f"MLflow cannot be reached at {where}: {reason}") from None
 
     def runs(self, filter_string: str = "") -> list["Run"]:
         """The runs that match MLflow's `filter_string`, newest first."""
