@@ -84,8 +84,8 @@ class Records:
         for run in self.runs("attributes.status = 'FINISHED'"):
             runs_of.setdefault(run.data.tags.get("stage", ""), []).append(run)
         for stage, entry in lockfile.entries(self.root).items():
-            if run := guess_producer(entry, runs_of.get(stage, [])):
-                self.record_hashes(run, entry)
+            if producer := guess_producer(entry, runs_of.get(stage, [])):
+                self.record_hashes(producer, entry)
 
     def producers(self) -> dict[str, str]:
         """Stage -> the newest run that wrote the outputs in its entry of `dvc.lock`, if known."""

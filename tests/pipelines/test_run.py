@@ -228,8 +228,8 @@ def test_the_servers_listen_on_loopback_alone(note):
     servers.start(root, "mlflow")
     try:
         for kind in servers.KINDS:
-            processes = processes.members(servers.running(root, kind).pid)
-            sockets = [socket for p in processes for socket in p.net_connections("inet")]
+            members = processes.members(servers.running(root, kind).pid)
+            sockets = [socket for p in members for socket in p.net_connections("inet")]
             listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
             assert listening == {"127.0.0.1"}, kind
     finally:
