@@ -20,11 +20,12 @@ def test_in_this_project_a_mistake_in_params_is_refused_before_anything_runs(wor
 
 def test_a_stage_without_reasons_of_its_own_names_the_upstream_that_will_run(project):
     first = {"cmd": "echo > a", "params": ["x"], "outs": ["a"]}
-    project.write({"a": first, "b": {"cmd": "true", "deps": ["a"]}}, x=1)
+    stages = {"a": first, "b": {"cmd": "true", "deps": ["a"]}}
+    project.write(stages, x=1)
     project.dvc("repro")
-    (project.root / "a").unlink()
+    project.write(stages, x=2)
     planned = plan.build_plan(graph.open_project())
-    assert planned.why("a") == "output a deleted"
+    assert planned.why("a") == "param x: 1 -> 2"
     assert planned.why("b") == "depends on a"
 
 
