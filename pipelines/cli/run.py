@@ -42,13 +42,7 @@ def run(
     """
     from pipelines.graph.plan import build_plan
 
-    options = RunOptions(
-        targets=targets or None,
-        workers=workers,
-        keep_going=keep_going,
-        force=force,
-        on_workers=on_workers,
-    )
+    options = RunOptions(targets or None, workers, keep_going, force, on_workers)
     with workspace.enter() as repo, workspace.exclusive_lock(repo):
         plan = build_plan(repo, targets or [], force)
     if not plan.to_launch():

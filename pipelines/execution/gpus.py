@@ -1,4 +1,4 @@
-"""The GPUs of this machine, lent to one stage after the other."""
+"""The GPUs of this machine, each assigned to one stage at a time."""
 
 import os
 import threading

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class RunOptions:
-    """Their descriptions stand at `pipelines.flow.pipeline`, where Prefect makes a form of them."""
+    """`pipelines.flow.pipeline` describes each, for the form in Prefect's UI."""
 
     targets: list[str] | None = None
     workers: int | None = None

@@ -41,15 +41,7 @@ def pipeline(
         force: Run the targets and everything upstream of them even where nothing changed.
         on_workers: Run each stage on a worker of the work pool `gpu` or `cpu`, not here.
     """
-    return run_stages(
-        RunOptions(
-            targets=targets,
-            workers=workers,
-            keep_going=keep_going,
-            force=force,
-            on_workers=on_workers,
-        )
-    )
+    return run_stages(RunOptions(targets, workers, keep_going, force, on_workers))
 
 
 def run_stages(options: RunOptions) -> State:
@@ -59,9 +51,10 @@ def run_stages(options: RunOptions) -> State:
         plan = build_plan(repo, options.targets or [], options.force)
         reporter = Reporter(root, terminal)
         executor = make_executor(options, repo, plan, reporter)
-        capacity = Capacity.of_this_machine(options.workers)
         if options.on_workers:
             capacity = Capacity.unlimited()
+        else:
+            capacity = Capacity.of_this_machine(options.workers)
         tasks = StageTasks(repo, plan, executor, reporter)
         tasks.show_unchanged()
         with handle_interrupts(executor), supervise(executor, root, flow_run.id):
