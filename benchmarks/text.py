@@ -21,6 +21,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests/gpt1/tokens")]
 from reference import Reference  # noqa: E402
 
 from gpt1.corpus.sources import read  # noqa: E402
+from gpt1.machine import cores  # noqa: E402
 from gpt1.tokens.bpe import BPETokenizer, count_words  # noqa: E402
 from gpt1.workers import ordered  # noqa: E402
 
@@ -33,7 +34,7 @@ def main() -> None:
     """Print both sides and the ratio of each comparison."""
     texts = _texts()
     size = sum(len(text.encode()) for text in texts) / 1e6
-    load = f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    load = f"load {os.getloadavg()[0]:.1f} on {cores()} cores"
     print(f"{len(texts)} texts, {size:.1f} MB; {load}")
     tokenizer = _tokenizer(texts)
     _chain(texts, size, tokenizer)

@@ -12,13 +12,15 @@ class Environment:
     """Where the work is done. Results agree across devices and process counts to a tolerance."""
 
     device: str = ""
-    """GPT1_DEVICE: `cpu`, `cuda`, `cuda:1`; empty: the first accelerator, else the CPU."""
+    """GPT1_DEVICE: `cpu`, `cuda`, `cuda:1`; empty: the first accelerator that computes, else the
+    CPU. One that is named and does not compute ends the stage."""
     nproc: int = 1
     """GPT1_NPROC: training processes on this machine."""
     dask: str = ""
     """GPT1_DASK: the address of a Dask scheduler for the text stages; empty: local processes."""
     workers: int = 0
-    """GPT1_WORKERS: local processes of the text stages; 0: one for each core."""
+    """GPT1_WORKERS: local processes of the text stages; 0: one for each core that
+    this one may use."""
     tracking: str = ""
     """GPT1_TRACKING: the address of an MLflow server; empty: a database inside the project."""
     parent_run: str = ""

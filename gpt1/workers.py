@@ -4,7 +4,6 @@ How many work, and where, never changes a result: `GPT1_WORKERS` counts local pr
 `GPT1_DASK` names a Dask scheduler whose workers are used instead.
 """
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
@@ -16,6 +15,7 @@ from typing import TypeVar
 
 from gpt1.environment import Environment
 from gpt1.files import publish
+from gpt1.machine import cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -29,7 +29,7 @@ def ordered(function: Callable[[T], R], items: Iterable[T], size: int) -> Iterat
     At most two items a worker are under way, so that memory does not grow with the work.
     """
     places = Environment.read()
-    workers = places.workers or os.cpu_count() or 1
+    workers = places.workers or cores()
     if not places.dask and (workers == 1 or (size < SMALL and not places.workers)):
         yield from map(function, items)
         return

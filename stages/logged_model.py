@@ -13,6 +13,7 @@ from mlflow.models import set_model
 from mlflow.pyfunc import PythonModel, PythonModelContext
 
 from gpt1 import files
+from gpt1.device import use_cores
 from gpt1.errors import UserError
 from gpt1.tasks.model import TaskModel
 
@@ -23,6 +24,7 @@ class FineTuned(PythonModel):
     def load_context(self, context: PythonModelContext) -> None:
         config = context.model_config
         directory = Path(config["directory"])
+        use_cores()
         self.model = TaskModel.load(directory)
         if digest(directory) != config["digest"]:
             raise UserError(

@@ -19,7 +19,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
     """Train the model that the section `models.MODEL` describes."""
     distributed.launch("stages.pretrain")
     params = entry.section(Model, f"models.{model}")
-    tokenizer = BPETokenizer.load(bpe)
+    tokenizer, place = BPETokenizer.load(bpe), device()
     with (
         distributed.joined(),
         tracking.run() as run,
@@ -30,7 +30,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
             params,
             ShardReader(shards, "train", params.books),
             vocab=len(tokenizer),
-            device=device(),
+            device=place,
             folder=folder,
             title=f"pretrain {model}",
             after=lambda update, row: run.metrics({"loss": row["loss"]}, step=update),

@@ -22,11 +22,11 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
     torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
     described, examples = table.read(task)
     asked = ZeroShotTask(described, examples, BPETokenizer.load(model))
-    rows = []
+    rows, place = [], device()
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": asked.split})
         for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
-            score = asked.score(files.load(directory).to(device()))
+            score = asked.score(files.load(directory).to(place))
             rows.append({"update": update, "score": score, "normalised": asked.normalised(score)})
             run.metrics({"score": score}, step=update)
     with publish(curve) as beside:

@@ -1,10 +1,12 @@
 """The GPUs of this machine, each assigned to one stage at a time."""
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from functools import cache
 
 from gpt1.environment import Environment
 
@@ -12,32 +14,63 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def here() -> list[str]:
-    """Their names: what CUDA_VISIBLE_DEVICES says, else a number for each that the system has.
+    """The GPUs that compute, by their names for CUDA_VISIBLE_DEVICES.
 
-    GPT1_DEVICE leaves the one it names, or none.
+    With GPT1_DEVICE the one that it names, or none if that is the CPU.
     """
     if device := Environment.read().device:
         return [] if device == "cpu" else [device]
-    if VISIBLE in os.environ:
-        return [name for name in os.environ[VISIBLE].split(",") if name]
-    return [str(number) for number, _ in enumerate(Path("/dev").glob("nvidia[0-9]*"))]
+    visible = os.environ.get(VISIBLE)
+    return named(_computing(visible), visible)
+
+
+def named(computing: list[str], visible: str | None) -> list[str]:
+    """The names for CUDA_VISIBLE_DEVICES of PyTorch's devices `computing`, such as `cuda:0`.
+
+    `visible` is the variable now. Of the parts of a divided card (MIG) CUDA shows a process only
+    one, but each part in `visible` can be lent. The variable does not select accelerators of other
+    kinds: together they count as one.
+    """
+    listed = [name.strip() for name in visible.split(",")] if visible else []
+    if not computing or not computing[0].startswith("cuda"):
+        return computing[:1]
+    if listed and listed[0].startswith("MIG-"):
+        return listed
+    numbers = [int(device.partition(":")[2]) for device in computing]
+    return [listed[number] if listed else str(number) for number in numbers]
+
+
+@cache
+def _computing(_visible: str | None) -> list[str]:
+    """PyTorch's devices that compute, asked in a process that ends: it leaves no CUDA context.
+
+    It takes seconds, hence the cache by CUDA_VISIBLE_DEVICES.
+    """
+    ask = "from gpt1.device import computing; print(*computing())"
+    done = subprocess.run([sys.executable, "-c", ask], stdout=subprocess.PIPE, check=False)
+    return done.stdout.decode().split()
 
 
 class Lender:
-    """Lends GPUs, so that two stages side by side do not both take the first one."""
+    """Lends each GPU to one stage at a time: by themselves, all stages would take the first."""
 
-    def __init__(self) -> None:
-        self._free = here()
+    def __init__(self, names: list[str] | None = None) -> None:
+        """`names`: the GPUs to lend; default: `here()`, asked when a stage needs one."""
+        self._free = names
         self._lock = threading.Lock()
 
     @contextmanager
     def lent(self, count: int) -> Iterator[dict[str, str]]:
-        """The environment of a stage that asks for `count`; of fewer where fewer are free."""
+        """Yields the environment of a stage that needs `count`, with fewer if fewer are free."""
+        if not count:
+            yield {}
+            return
         with self._lock:
-            taken, self._free = self._free[:count], self._free[count:]
+            free = here() if self._free is None else self._free
+            taken, self._free = free[:count], free[count:]
         try:
-            named = Environment.read().device  # the stage finds it by that
-            yield {VISIBLE: ",".join(taken)} if taken and not named else {}
+            asked = Environment.read().device  # by which the stage finds its device
+            yield {VISIBLE: ",".join(taken)} if taken and not asked else {}
         finally:
             with self._lock:
                 self._free = taken + self._free

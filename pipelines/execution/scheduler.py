@@ -5,14 +5,12 @@ overtaken, and need a server.
 """
 
 import math
-import os
 import queue
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 
-import psutil
-
+from gpt1 import machine
 from pipelines.execution import gpus
 from pipelines.execution.executor import Outcome
 from pipelines.graph.graph import Graph, Needs, Stage
@@ -22,20 +20,26 @@ UNLIMITED = 1 << 30
 
 @dataclass(frozen=True)
 class Capacity:
+    """What the stages that run at one time may use together."""
+
     cpu: int
     gpu: int
     memory: float
     """GiB."""
 
     @classmethod
-    def of_this_machine(cls, workers: int | None = None) -> "Capacity":
-        """`workers` takes the place of the number of cores. No GPU at all is no limit either."""
-        there = len(gpus.here()) or UNLIMITED
-        return cls(workers or os.cpu_count() or 1, there, psutil.virtual_memory().total / 2**30)
+    def of_this_machine(cls, needs: Iterable[Needs], workers: int | None = None) -> "Capacity":
+        """What stages with these `needs` may use; `workers` replaces the number of cores.
+
+        Without a GPU, stages that ask for one run on the cores, without a limit for GPUs. GPUs are
+        counted, which takes seconds, only if a stage asks for one.
+        """
+        count = len(gpus.here()) if any(each.gpu for each in needs) else 0
+        return cls(workers or machine.cores(), count or UNLIMITED, machine.memory() / 2**30)
 
     @classmethod
     def unlimited(cls) -> "Capacity":
-        """Others hold the limits: each worker takes one stage at a time."""
+        """For stages on workers, which keep the limits: each takes one chain at a time."""
         return cls(UNLIMITED, UNLIMITED, math.inf)
 
     def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:

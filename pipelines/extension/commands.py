@@ -36,11 +36,13 @@ def predict(
 ) -> None:
     """Print label and probabilities by a fine-tuned model, in the order of the texts."""
     from gpt1 import TaskModel
+    from gpt1.device import use_cores
     from gpt1.tasks import request
 
     for text in texts or []:
         if not text.strip():
             raise UserError("an argument is an empty text; give texts")
+    use_cores()
     for answer in request.answers(TaskModel.load(model), texts or file):
         print(json.dumps(answer, ensure_ascii=False) if as_json else request.written(answer))
 
@@ -76,10 +78,12 @@ def generate(
     """Continue a text, printed word by word."""
     import torch
 
+    from gpt1.device import use_cores
     from gpt1.model import files, sampling
     from gpt1.tokens.bpe import BPETokenizer
     from gpt1.tokens.readable import stream
 
+    use_cores()
     model, tokenizer = files.load(directory), BPETokenizer.load(directory)
     prompt = torch.tensor([tokenizer.encode(text)])
     if not prompt.numel():

@@ -54,7 +54,8 @@ def run_stages(options: RunOptions) -> State:
         if options.on_workers:
             capacity = Capacity.unlimited()
         else:
-            capacity = Capacity.of_this_machine(options.workers)
+            needs = [plan.graph.stages[name].needs for name in plan.to_launch()]
+            capacity = Capacity.of_this_machine(needs, options.workers)
         tasks = StageTasks(repo, plan, executor, reporter)
         tasks.show_unchanged()
         with handle_interrupts(executor), supervise(executor, root, flow_run.id):

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from pipelines.execution import gpus
 from pipelines.execution.executor import Outcome
-from pipelines.execution.gpus import Lender
 from pipelines.execution.scheduler import UNLIMITED, Capacity, run_all
 from pipelines.graph.graph import Graph, Needs, Stage
 
@@ -99,22 +99,58 @@ def test_waiting_for_a_gpu_holds_up_no_stage_that_needs_none():
     assert {"gpu1", "cpu"} in launcher.together
 
 
-def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypatch):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+@pytest.fixture
+def without_a_card():
+    if gpus.here():
+        pytest.skip("a GPU computes here")
+
+
+@pytest.mark.usefixtures("without_a_card")
+@pytest.mark.parametrize("visible", ["", "0,1", "GPU-8c1c2c1f,GPU-5d0a7b3e"])
+def test_a_machine_without_a_gpu_does_on_its_cores_what_would_have_one(monkeypatch, visible):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     edges = {"a": [], "b": []}
+    needs = {"a": Needs(gpu=1), "b": Needs(gpu=1)}
     launcher = Launcher()
-    here = Capacity.of_this_machine(workers=2)
-    run_all(graph(edges, a=Needs(gpu=1), b=Needs(gpu=1)), edges, launcher, here)
+    here = Capacity.of_this_machine(needs.values(), workers=2)
+    run_all(graph(edges, **needs), edges, launcher, here)
     assert {"a", "b"} in launcher.together
+    with gpus.Lender().lent(1) as environment:
+        assert environment == {}
 
 
-@pytest.mark.parametrize(("device", "gpus"), [("cuda:1", 1), ("cpu", UNLIMITED), ("", 2)])
-def test_a_device_that_is_named_is_the_only_one(monkeypatch, device, gpus):
-    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
+@pytest.mark.usefixtures("without_a_card")
+@pytest.mark.parametrize(("device", "count"), [("cuda:1", 1), ("cpu", UNLIMITED), ("", UNLIMITED)])
+def test_a_device_that_is_named_is_the_only_one(monkeypatch, device, count):
     monkeypatch.setenv("GPT1_DEVICE", device)
-    assert Capacity.of_this_machine().gpu == gpus
-    with Lender().lent(1) as environment:
-        assert environment == ({} if device else {"CUDA_VISIBLE_DEVICES": "0"})
+    assert Capacity.of_this_machine([Needs(gpu=1)]).gpu == count
+    with gpus.Lender().lent(1) as environment:
+        assert environment == {}
+
+
+@pytest.mark.parametrize(
+    ("computing", "visible", "names"),
+    [
+        (["cuda:0", "cuda:1"], None, ["0", "1"]),
+        (["cuda:1"], None, ["1"]),  # the first is too old
+        (["cuda:0", "cuda:1"], "3, 5", ["3", "5"]),
+        (["cuda:1"], "GPU-8c1c,GPU-5d0a", ["GPU-5d0a"]),
+        (["cuda:0"], "MIG-11,MIG-12", ["MIG-11", "MIG-12"]),
+        (["mps:0"], None, ["mps:0"]),
+        (["xpu:0", "xpu:1"], None, ["xpu:0"]),
+        ([], "0,1", []),
+    ],
+)
+def test_what_computes_is_lent_by_the_names_of_cuda_visible_devices(computing, visible, names):
+    assert gpus.named(computing, visible) == names
+
+
+def test_no_two_stages_have_the_same_gpu():
+    lender = gpus.Lender(["0", "1"])
+    with lender.lent(1) as one, lender.lent(0) as none, lender.lent(1) as other:
+        assert [one, none, other] == [{gpus.VISIBLE: "0"}, {}, {gpus.VISIBLE: "1"}]
+    with lender.lent(2) as both:
+        assert both == {gpus.VISIBLE: "0,1"}
 
 
 def test_a_failure_skips_what_hangs_on_it_and_nothing_else():
