@@ -28,7 +28,7 @@ def run(
         int | None, typer.Option(min=1, help="CPU threads to fill; default: all cores.")
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going/--fail-fast", help="After a failure run what it allows.")
+        bool, typer.Option("--keep-going/--fail-fast", help="After a failure go on elsewhere.")
     ] = True,
     force: Annotated[bool, typer.Option(help="Run stages even where nothing changed.")] = False,
     on_workers: Annotated[
@@ -37,8 +37,8 @@ def run(
 ) -> None:
     """Bring everything up to date: the stages that changed, and all downstream of them.
 
-    Ctrl-C or SIGTERM gives each running stage the grace period in its `meta:` to save its state,
-    a second one kills it (`pipelines/execution/interrupts.py`); the next `gpt1 run` resumes.
+    The first Ctrl-C or SIGTERM lets running stages save their state, within the `grace` of their
+    `meta:`; the second kills them (pipelines/execution/interrupts.py). The next run goes on.
     """
     from pipelines.graph.plan import build_plan
 
