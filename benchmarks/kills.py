@@ -23,7 +23,8 @@ from typing import Any
 import psutil
 from ruamel.yaml import YAML
 
-from pipelines import servers, sessions
+from pipelines.execution import processes
+from pipelines.flow import servers
 
 ROOT = Path(__file__).parents[1]
 VICTIMS = ("driver", "dvc", "dvc that writes", "stage", "server")
@@ -139,7 +140,7 @@ def found(root: Path, victim: str, driver: subprocess.Popen[bytes]) -> Iterator[
     else:
         for note in (root / ".work" / "sessions").glob("*"):
             session = int(note.name)
-            members = [psutil.Process(session)] if victim == "dvc" else sessions.members(session)
+            members = [psutil.Process(session)] if victim == "dvc" else processes.members(session)
             yield from (p for p in members if (p.pid == session) == (victim == "dvc"))
 
 

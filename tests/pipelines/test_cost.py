@@ -9,7 +9,8 @@ from gpt1 import params
 from gpt1.analysis import estimate
 from gpt1.analysis.report import paper
 from gpt1.tasks import table
-from pipelines import cost, graph
+from pipelines.extension import cost
+from pipelines.graph import graph
 
 
 def test_the_paper_s_run_is_counted_as_openai_published_it():

@@ -1,7 +1,7 @@
 import pytest
 
 from gpt1.errors import UserError
-from pipelines import graph
+from pipelines.graph import graph
 
 STAGES = {
     "books": {"cmd": "echo > books", "outs": ["books"]},

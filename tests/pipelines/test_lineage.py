@@ -7,9 +7,10 @@ from itertools import pairwise
 import pytest
 
 from gpt1.errors import UserError
-from pipelines import lockfile, records
-from pipelines.lineage import Lineage
-from pipelines.records import Records
+from pipelines.execution import lockfile
+from pipelines.history import records
+from pipelines.history.lineage import Lineage
+from pipelines.history.records import Records
 
 COPIES = """
 import sys
@@ -36,7 +37,7 @@ def built(new_project):
     project.run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "first")
     project.dvc("repro")
     project.first = project.lock["stages"]
-    Records(project.root).fill_in()
+    Records(project.root).backfill_hashes()
     (project.root / "books").write_text("new")
     project.dvc("repro")
     return project
@@ -71,8 +72,8 @@ def test_each_run_carries_commit_dirty_flag_hashes_versions_and_data_sets(built)
     Lineage(built.root)
     newest = Records(built.root).runs("tags.stage = 'model'")[0]
     entry = built.lock["stages"]["model"]
-    assert records.made(newest) == lockfile.hashes(entry, "outs")
-    assert records.read(newest) == lockfile.hashes(entry, "deps")
+    assert records.outputs_of(newest) == lockfile.hashes(entry, "outs")
+    assert records.inputs_of(newest) == lockfile.hashes(entry, "deps")
     assert {i.dataset.digest for i in newest.inputs.dataset_inputs} == {
         *lockfile.hashes(entry, "outs").values(),
         *lockfile.hashes(entry, "deps").values(),
@@ -93,9 +94,11 @@ def test_an_older_run_is_found_by_its_id_with_the_data_of_its_time(built):
 
 def test_the_beginning_of_an_id_will_do_while_only_one_run_has_it(built):
     lineage = Lineage(built.root)
-    first = next(making.run for making in lineage._makings if making.run)
+    first = next(making.run for making in lineage._executions if making.run)
     assert lineage.find(first[:4]).run == first
-    lineage._makings = [replace(m, run=first[:5] + m.run[5:]) for m in lineage._makings if m.run]
+    lineage._executions = [
+        replace(m, run=first[:5] + m.run[5:]) for m in lineage._executions if m.run
+    ]
     with pytest.raises(UserError, match=f"{first[:5]} begins .* runs: .*{first}"):
         lineage.find(first[:5])
 
@@ -122,8 +125,8 @@ def test_what_dvc_restored_is_credited_to_the_run_that_made_it(project):
         project.dvc("repro")
     Lineage(project.root)
     newer, older = Records(project.root).runs("tags.stage = 'out'")
-    assert records.made(older) == lockfile.hashes(project.lock["stages"]["out"], "outs")
-    assert not records.made(newer)
+    assert records.outputs_of(older) == lockfile.hashes(project.lock["stages"]["out"], "outs")
+    assert not records.outputs_of(newer)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +149,7 @@ def reported(new_project):
         (project.root / "a").write_text(text)
         (project.root / "b").write_text("same")
         project.dvc("repro")
-        Records(project.root).fill_in()
+        Records(project.root).backfill_hashes()
     return project
 
 
@@ -162,7 +165,7 @@ def test_an_older_report_comes_from_the_scores_of_its_time(reported):
     reported.gpt1("checkout", older)
     assert (reported.root / "report").read_text().startswith("old")
     assert (reported.root / "scores/a").read_text().startswith("old")
-    assert len(lineage.sources(lineage.find(older))) == 3
+    assert len(lineage.upstream(lineage.find(older))) == 3
 
 
 def test_an_unknown_path_or_run_is_one_line(built):

@@ -9,7 +9,7 @@ import urllib.request
 import psutil
 import pytest
 
-from pipelines import servers
+from pipelines.flow import servers
 from tests.conftest import Project
 
 pytestmark = pytest.mark.slow
@@ -105,7 +105,8 @@ def worker(there, pool, api):
 
 
 IMPATIENT = """
-from pipelines import cli, pools
+from pipelines import cli
+from pipelines.flow import pools
 pools.SILENCE_SECONDS = 30  # five beats are missed by then
 cli.main()
 """

@@ -1,7 +1,7 @@
 import pytest
 
 from gpt1.errors import UserError
-from pipelines import graph, plan
+from pipelines.graph import graph, plan
 
 STAGES = {
     "first": {"cmd": "cat in > first", "deps": ["in"], "params": ["a"], "outs": ["first"]},
@@ -29,46 +29,46 @@ def why(made):
 def test_what_was_never_run_says_so(project):
     (project.root / "in").write_text("x")
     project.write(STAGES, a=1, b=1)
-    made = plan.make(graph.open_project())
+    made = plan.build_plan(graph.open_project())
     assert set(states(made).values()) == {"will run"}
     assert why(made)["first"] == ["stage was never run here"]
 
 
 def test_nothing_changed_nothing_to_launch(built):
-    assert plan.make(graph.open_project()).to_launch() == []
+    assert plan.build_plan(graph.open_project()).to_launch() == []
 
 
 def test_a_changed_param_is_named_down_to_its_key_with_both_values(built):
     built.write(STAGES, a={"x": 1, "y": {"z": 3}}, b=1)
-    made = plan.make(graph.open_project())
+    made = plan.build_plan(graph.open_project())
     assert why(made) == {"first": ["param a.y.z: 2 -> 3"]}
     assert states(made) == {"first": "will run", "second": "may run", "apart": "unchanged"}
 
 
 def test_a_changed_file_is_named(built):
     (built.root / "in").write_text("y")
-    assert why(plan.make(graph.open_project())) == {"first": ["dependency in modified"]}
+    assert why(plan.build_plan(graph.open_project())) == {"first": ["dependency in modified"]}
 
 
 def test_a_missing_output_is_named(built):
     (built.root / "apart").unlink()
-    assert why(plan.make(graph.open_project())) == {"apart": ["output apart deleted"]}
+    assert why(plan.build_plan(graph.open_project())) == {"apart": ["output apart deleted"]}
 
 
 def test_a_changed_command_is_said(built):
     built.write(STAGES | {"apart": STAGES["apart"] | {"cmd": "echo 1 > apart"}}, a=1, b=1)
-    assert why(plan.make(graph.open_project(), ["apart"])) == {"apart": ["command changed"]}
+    assert why(plan.build_plan(graph.open_project(), ["apart"])) == {"apart": ["command changed"]}
 
 
 def test_targets_take_what_they_hang_on_and_nothing_else(built):
     built.write(STAGES, a=5, b=5)
-    assert plan.make(graph.open_project(), ["second"]).to_launch() == ["first", "second"]
+    assert plan.build_plan(graph.open_project(), ["second"]).to_launch() == ["first", "second"]
 
 
 def test_force_launches_what_did_not_change(built):
-    assert plan.make(graph.open_project(), ["apart"], force=True).to_launch() == ["apart"]
+    assert plan.build_plan(graph.open_project(), ["apart"], force=True).to_launch() == ["apart"]
 
 
 def test_an_unknown_target_is_one_line_with_the_names_there_are(built):
     with pytest.raises(UserError, match="no stage fist; there are apart, first, second"):
-        plan.make(graph.open_project(), ["fist"])
+        plan.build_plan(graph.open_project(), ["fist"])

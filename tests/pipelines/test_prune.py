@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipelines.records import Records
+from pipelines.history.records import Records
 
 TRACKED = """
 import sys
@@ -36,7 +36,7 @@ def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(proje
             commit(project, "old")
             project.run("git", "checkout", "-q", "-b", "new")
         records = Records(project.root)
-        records.fill_in()
+        records.backfill_hashes()
         if a == 2:
             kept = next(r for r in records.runs("tags.stage = 'cell@x'"))
             records.client.set_tag(kept.info.run_id, "keep", "for the paper")

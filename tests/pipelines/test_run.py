@@ -9,8 +9,9 @@ import urllib.request
 import psutil
 import pytest
 
-from pipelines import servers, sessions
-from pipelines.records import Records, made, read
+from pipelines.execution import processes
+from pipelines.flow import servers
+from pipelines.history.records import Records, inputs_of, outputs_of
 
 pytestmark = pytest.mark.slow
 
@@ -142,10 +143,10 @@ def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(smal
     small.gpt1("run", check=False)
     [run] = Records(small.root).runs("tags.stage = 's'")
     lock = small.lock["stages"]["s"]
-    assert read(run) == {"in": lock["deps"][0]["md5"]}
-    assert made(run) == {"out": lock["outs"][0]["md5"]}
+    assert inputs_of(run) == {"in": lock["deps"][0]["md5"]}
+    assert outputs_of(run) == {"out": lock["outs"][0]["md5"]}
     datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
-    assert datasets == read(run) | made(run)
+    assert datasets == inputs_of(run) | outputs_of(run)
     [pipeline] = Records(small.root).runs("tags.stage = 'pipeline'")
     assert run.data.tags["mlflow.parentRunId"] == pipeline.info.run_id
     assert pipeline.info.status == "FINISHED"
@@ -193,7 +194,7 @@ def find(victim, project, driver):
     found = []
     while not found:
         notes = list((project.root / ".work/sessions").iterdir())
-        members = [p for note in notes for p in sessions.members(int(note.name))]
+        members = [p for note in notes for p in processes.members(int(note.name))]
         found = [p for p in members if (p.pid in {int(n.name) for n in notes}) == (victim == "dvc")]
     return found[0]
 
@@ -227,8 +228,8 @@ def test_the_servers_listen_on_loopback_alone(note):
     servers.start(root, "mlflow")
     try:
         for kind in servers.KINDS:
-            processes = sessions.members(servers.running(root, kind).pid)
-            sockets = [socket for p in processes for socket in p.net_connections("inet")]
+            members = processes.members(servers.running(root, kind).pid)
+            sockets = [socket for p in members for socket in p.net_connections("inet")]
             listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
             assert listening == {"127.0.0.1"}, kind
     finally:

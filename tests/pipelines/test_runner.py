@@ -7,8 +7,9 @@ import time
 import psutil
 import pytest
 
-from pipelines import flow, graph, sessions
-from pipelines.runner import Runner
+from pipelines.execution import interrupts, processes
+from pipelines.execution.local import LocalExecutor
+from pipelines.graph import graph
 
 
 class Heard:
@@ -29,7 +30,7 @@ def run(project):
     def run(name="s", force=False, runner=None):
         heard = Heard()
         stage = graph.load(graph.open_project()).stages[name]
-        return (runner or Runner(project.root)).run(stage, heard, force), heard
+        return (runner or LocalExecutor(project.root, force=force)).run(stage, heard), heard
 
     return run
 
@@ -110,7 +111,7 @@ STUBBORN = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
 @pytest.mark.parametrize("command", ["sleep 61 & sleep 61", f'bash -c "{STUBBORN}"'])
 def test_cancel_ends_a_stage_with_all_its_children_within_its_grace(project, run, command):
     project.write({"s": {"cmd": command, "outs": ["out"], "meta": {"grace": 1}}})
-    runner, done, others = Runner(project.root), [], set(descendants())
+    runner, done, others = LocalExecutor(project.root), [], set(descendants())
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not any("sleep" in p.name() for p in descendants()):
@@ -138,12 +139,12 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
     )
     (project.root / "saves.py").write_text(saves)
     project.write({"s": {"cmd": "python saves.py", "meta": {"grace": 30}}})
-    runner, done = Runner(project.root), []
+    runner, done = LocalExecutor(project.root), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not (project.root / "ready").exists():
         time.sleep(0.1)
-    with flow.ends_on_signals(runner):
+    with interrupts.handle_interrupts(runner):
         runner.cancel()  # the UI is heard first, then the signal that comes with it
         time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -154,12 +155,12 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
 
 def test_a_second_signal_ends_a_stage_at_once(project, run):
     project.write({"s": {"cmd": f'bash -c "{STUBBORN}"', "meta": {"grace": 300}}})
-    runner, done = Runner(project.root), []
+    runner, done = LocalExecutor(project.root), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not any("sleep" in p.name() for p in descendants()):
         time.sleep(0.1)
-    with flow.ends_on_signals(runner):
+    with interrupts.handle_interrupts(runner):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGTERM)
         thread.join(timeout=20)
@@ -173,7 +174,7 @@ def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
     project.write(
         {"s": asks | {"outs": ["${item.s}"]}, "c": {"cmd": "echo $CUDA_VISIBLE_DEVICES > c"}}
     )
-    stages, runner = graph.load(graph.open_project()).stages, Runner(project.root)
+    stages, runner = graph.load(graph.open_project()).stages, LocalExecutor(project.root)
     threads = [
         threading.Thread(target=runner.run, args=(stage, Heard())) for stage in stages.values()
     ]
@@ -188,11 +189,11 @@ def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
 
 DRIVER = """
 from pathlib import Path
-from pipelines import graph
-from pipelines.runner import Runner
-from pipelines.terminal import Terminal
+from pipelines.execution.local import LocalExecutor
+from pipelines.flow.terminal import Terminal
+from pipelines.graph import graph
 stage = graph.load(graph.open_project()).stages["s"]
-Runner(Path.cwd()).run(stage, Terminal())
+LocalExecutor(Path.cwd()).run(stage, Terminal())
 """
 
 
@@ -204,9 +205,9 @@ def test_what_a_killed_driver_left_behind_is_ended_and_nothing_else(project):
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     [note] = (project.root / ".work" / "sessions").iterdir()
-    assert sessions.members(int(note.name))
+    assert processes.members(int(note.name))
     (note.parent / str(os.getsid(0))).write_text('{"started": 1.0, "grace": 0}')  # of another boot
-    sessions.end_left_over(project.root)
-    assert not sessions.members(int(note.name))
-    assert sessions.members(os.getsid(0))
+    processes.end_orphans(project.root)
+    assert not processes.members(int(note.name))
+    assert processes.members(os.getsid(0))
     assert not list(note.parent.iterdir())

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipelines import gpus
-from pipelines.graph import Graph, Needs, Stage
-from pipelines.runner import Outcome
-from pipelines.schedule import UNLIMITED, Capacity, run_all
+from pipelines.execution import gpus
+from pipelines.execution.executor import Outcome
+from pipelines.execution.scheduler import UNLIMITED, Capacity, run_all
+from pipelines.graph.graph import Graph, Needs, Stage
 
 
 def graph(edges, **needs):

@@ -9,7 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from gpt1.errors import UserError
-from pipelines import graph
+from pipelines.graph import graph
 from stages import contamination, without_shared
 from tests.gpt1.corpus.test_clean_corpus import prose
 from tests.gpt1.corpus.test_contamination import documents, tasked

@@ -9,7 +9,7 @@ import pytest
 
 from gpt1 import params
 from gpt1.tasks.registry import TASKS
-from pipelines import graph
+from pipelines.graph import graph
 from tests.conftest import ROOT
 
 TWELVE = set(TASKS) - {"wnli", "dprd", "winograd"}

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, lent to one stage after the other."""
+"""The GPUs of this machine, each assigned to one stage at a time."""
 
 import os
 import subprocess
@@ -14,9 +14,9 @@ VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
 def here() -> list[str]:
-    """Their names, as CUDA_VISIBLE_DEVICES gives them: of those that compute.
+    """The GPUs that compute, by their names for CUDA_VISIBLE_DEVICES.
 
-    GPT1_DEVICE leaves the one it names, or none.
+    With GPT1_DEVICE the one that it names, or none if that is the CPU.
     """
     if device := Environment.read().device:
         return [] if device == "cpu" else [device]
@@ -25,10 +25,11 @@ def here() -> list[str]:
 
 
 def named(computing: list[str], visible: str | None) -> list[str]:
-    """The devices of PyTorch, such as `cuda:0`, as CUDA_VISIBLE_DEVICES names them.
+    """The names for CUDA_VISIBLE_DEVICES of PyTorch's devices `computing`, such as `cuda:0`.
 
-    CUDA shows a process one part of a divided card (MIG), though each that is listed can be lent.
-    Other kinds of accelerators are not told apart by that variable: together they are one.
+    `visible` is the variable now. Of the parts of a divided card (MIG) CUDA shows a process only
+    one, but each part in `visible` can be lent. The variable does not select accelerators of other
+    kinds: together they count as one.
     """
     listed = [name.strip() for name in visible.split(",")] if visible else []
     if not computing or not computing[0].startswith("cuda"):
@@ -41,23 +42,26 @@ def named(computing: list[str], visible: str | None) -> list[str]:
 
 @cache
 def _computing(_visible: str | None) -> list[str]:
-    """Asked of PyTorch in a process that ends, in the seconds of one import and with no context."""
+    """PyTorch's devices that compute, asked in a process that ends: it leaves no CUDA context.
+
+    It takes seconds, hence the cache by CUDA_VISIBLE_DEVICES.
+    """
     ask = "from gpt1.device import computing; print(*computing())"
     done = subprocess.run([sys.executable, "-c", ask], stdout=subprocess.PIPE, check=False)
     return done.stdout.decode().split()
 
 
 class Lender:
-    """Lends GPUs, so that two stages side by side do not both take the first one."""
+    """Lends each GPU to one stage at a time: by themselves, all stages would take the first."""
 
     def __init__(self, names: list[str] | None = None) -> None:
-        """`names`: what there is to lend; without, what is here once a stage asks."""
+        """`names`: the GPUs to lend; default: `here()`, asked when a stage needs one."""
         self._free = names
         self._lock = threading.Lock()
 
     @contextmanager
     def lent(self, count: int) -> Iterator[dict[str, str]]:
-        """The environment of a stage that asks for `count`; of fewer where fewer are free."""
+        """Yields the environment of a stage that needs `count`, with fewer if fewer are free."""
         if not count:
             yield {}
             return
@@ -65,7 +69,7 @@ class Lender:
             free = here() if self._free is None else self._free
             taken, self._free = free[:count], free[count:]
         try:
-            asked = Environment.read().device  # the stage finds it by that
+            asked = Environment.read().device  # by which the stage finds its device
             yield {VISIBLE: ",".join(taken)} if taken and not asked else {}
         finally:
             with self._lock:

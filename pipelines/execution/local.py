@@ -1,4 +1,8 @@
-"""Run stages: one `dvc repro --single-item` each, in a session of its own, to be ended whole."""
+"""Run stages on this machine: one `dvc repro --single-item` for each, in its own process session.
+
+One process for each stage, for DVC's Python API is not thread-safe; a session, for a signal to DVC
+alone would leave the stage's command running.
+"""
 
 import codecs
 import os
@@ -10,85 +14,67 @@ import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
 
-from pipelines import gpus, sessions
-from pipelines.graph import Stage
-
-Status = Literal["ran", "restored", "unchanged", "failed", "cancelled", "skipped"]
-TAIL = 12
+from pipelines.execution import gpus, processes
+from pipelines.execution.executor import TAIL, Listener, Outcome, Status
+from pipelines.graph.graph import Stage
 
 
-@dataclass(frozen=True)
-class Outcome:
-    status: Status
-    seconds: float = 0.0
-    log: Path | None = None
-    """The whole output of the stage."""
-    tail: list[str] = field(default_factory=list)
-    """Its last lines."""
+class LocalExecutor:
+    """Runs stages of the project at `root`; with `force` even where DVC finds nothing changed."""
 
-    @property
-    def good(self) -> bool:
-        return self.status in {"ran", "restored", "unchanged"}
-
-
-class Listener(Protocol):
-    """Hears what a stage says while it runs."""
-
-    def line(self, stage: str, text: str) -> None: ...
-
-    def progress(self, stage: str, text: str) -> None:
-        """A progress bar was drawn anew."""
-
-
-class Runner:
-    """Runs stages of the project at `root`; `cancel` ends all of them."""
-
-    def __init__(self, root: Path, environment: Mapping[str, str] | None = None) -> None:
-        self.root = root
-        self.cancelled = threading.Event()
+    def __init__(
+        self, root: Path, environment: Mapping[str, str] | None = None, force: bool = False
+    ) -> None:
+        self._root, self._force = root, force
+        self._cancelled = threading.Event()
         self._environment = os.environ | _STAGE_ENVIRONMENT | dict(environment or {})
         self._environment["PATH"] = os.pathsep.join(
             [os.path.dirname(sys.executable), self._environment.get("PATH", os.defpath)]
         )
         self._running: dict[int, Stage] = {}
-        self._asked = threading.Lock()
+        self._asked_to_end = threading.Lock()
         self._gpus = gpus.Lender()
 
-    def run(self, stage: Stage, listener: Listener, force: bool = False) -> Outcome:
-        """Run `stage`, again up to `retries` times when it fails, and wait for its end."""
-        outcome = self._once(stage, listener, force)
+    @property
+    def cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def run(self, stage: Stage, listener: Listener) -> Outcome:
+        """Run `stage`, and up to `retries` times more while it fails.
+
+        Not by the retries of a Prefect task: a worker runs several stages in one flow run.
+        """
+        outcome = self._attempt(stage, listener)
         for attempt in range(stage.needs.retries):
             if outcome.status != "failed":
                 break
             listener.line(stage.name, f"failed; retry {attempt + 1} of {stage.needs.retries}")
-            outcome = self._once(stage, listener, force)
+            outcome = self._attempt(stage, listener)
         return outcome
 
     def cancel(self, at_once: bool = False) -> None:
-        """Ask every running stage to end; kill what is left after its grace, or at once.
+        """SIGTERM to every running stage and SIGKILL after its grace period; SIGKILL if `at_once`.
 
-        Asked by several, such as a signal and the UI, each stage hears it once: a second time means
-        to a training that it is not to save its state.
+        Idempotent: SIGTERM is sent once even when a signal and the UI both cancel, because a second
+        one makes a training exit without a checkpoint.
         """
-        self.cancelled.set()
-        if not at_once and not self._asked.acquire(blocking=False):
+        self._cancelled.set()
+        if not at_once and not self._asked_to_end.acquire(blocking=False):
             return
         for session, stage in list(self._running.items()):
             _end(session, 0 if at_once else stage.needs.grace)
 
-    def _once(self, stage: Stage, listener: Listener, force: bool) -> Outcome:
-        if self.cancelled.is_set():
+    def _attempt(self, stage: Stage, listener: Listener) -> Outcome:
+        if self.cancelled:
             return Outcome("cancelled")
         start = time.monotonic()
-        log = self.root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
+        log = self._root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
         log.parent.mkdir(parents=True, exist_ok=True)
         with (
             self._gpus.lent(stage.needs.gpu) as lent,
-            self._process(stage, force, lent) as process,
+            self._process(stage, lent) as process,
             _time_limit(process, stage) as overdue,
         ):
             tail, said = self._listen(process, stage.name, listener, log)
@@ -96,43 +82,41 @@ class Runner:
             tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
         status: Status = said
         if process.returncode != 0:
-            status = "cancelled" if self.cancelled.is_set() else "failed"
+            status = "cancelled" if self.cancelled else "failed"
         return Outcome(status, time.monotonic() - start, log, tail)
 
     @contextmanager
-    def _process(
-        self, stage: Stage, force: bool, lent: Mapping[str, str]
-    ) -> Iterator[subprocess.Popen[bytes]]:
-        """DVC at work on one stage. When the block ends, so has every process of the stage."""
+    def _process(self, stage: Stage, lent: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+        """A DVC process that runs `stage`. No process of its session is left after the block."""
         command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
         process = subprocess.Popen(
-            [*command, *(["--force"] if force else []), stage.name],
-            cwd=self.root,
+            [*command, *(["--force"] if self._force else []), stage.name],
+            cwd=self._root,
             env=self._environment | dict(lent),
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
-        with sessions.noted(self.root, process.pid, stage.needs.grace):
+        with processes.pid_file(self._root, process.pid, stage.needs.grace):
             self._running[process.pid] = stage
-            if self.cancelled.is_set():  # between the look above and now
+            if self.cancelled:  # since the check in _attempt
                 _end(process.pid, stage.needs.grace)
             try:
                 yield process
             finally:
                 process.wait()
-                sessions.end(process.pid, stage.needs.grace if self.cancelled.is_set() else 0)
+                processes.end(process.pid, stage.needs.grace if self.cancelled else 0)
                 del self._running[process.pid]
 
     def _listen(
         self, process: subprocess.Popen[bytes], name: str, listener: Listener, log: Path
     ) -> tuple[list[str], Status]:
-        """Pass on each line until the end; the last lines, and what DVC said it does."""
+        """Pass on each line until the process ends; return the last lines and what DVC did."""
         tail: deque[str] = deque(maxlen=TAIL)
         status: Status = "ran"
         with log.open("w") as file:
-            for text, whole in _pieces(process):
+            for text, whole in _lines_and_bars(process):
                 if not whole:
                     listener.progress(name, text)
                     continue
@@ -162,21 +146,21 @@ _ADVICE = (
     "dvc config core.autostage",
     "Use `dvc push`",
 )
-"""What DVC tells after every stage."""
+"""How the lines begin that DVC prints after every stage."""
 
 
 def _end(session: int, grace: float) -> None:
-    threading.Thread(target=sessions.end, args=(session, grace), daemon=True).start()
+    threading.Thread(target=processes.end, args=(session, grace), daemon=True).start()
 
 
 @contextmanager
 def _time_limit(process: subprocess.Popen[bytes], stage: Stage) -> Iterator[threading.Event]:
-    """End the stage after its time limit; the event tells whether that happened."""
+    """End the stage after its time limit; yields an event that is set when that happened."""
     overdue = threading.Event()
 
     def end() -> None:
         overdue.set()
-        sessions.end(process.pid, stage.needs.grace)
+        processes.end(process.pid, stage.needs.grace)
 
     if not stage.needs.timeout:
         yield overdue
@@ -189,8 +173,8 @@ def _time_limit(process: subprocess.Popen[bytes], stage: Stage) -> Iterator[thre
         timer.cancel()
 
 
-def _pieces(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
-    """Lines as they come, and between them (False) each state of a progress bar."""
+def _lines_and_bars(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
+    """Each line as it is printed, with True; each state of a progress bar, with False."""
     assert process.stdout
     decoder = codecs.getincrementaldecoder("utf-8")("replace")
     rest = ""

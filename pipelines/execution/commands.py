@@ -1,4 +1,4 @@
-"""DVC as a command of its own, where its Python API is not to be trusted with threads."""
+"""DVC and git as subprocesses: DVC's Python API is not thread-safe."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ from gpt1.errors import UserError
 
 
 def dvc(root: Path, *arguments: str) -> str:
-    """What it says, once it has ended well. Raises UserError with its reason."""
+    """Run `dvc` and return its standard output. Raises UserError with its standard error."""
     done = subprocess.run(
         [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments],
         cwd=root,
@@ -22,7 +22,7 @@ def dvc(root: Path, *arguments: str) -> str:
 
 
 def git(root: Path, *arguments: str) -> str:
-    """The same of git."""
+    """Run `git` and return its standard output. Raises UserError with its standard error."""
     done = subprocess.run(
         ["git", *arguments], cwd=root, capture_output=True, text=True, check=False
     )

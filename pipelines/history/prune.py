@@ -1,7 +1,8 @@
-"""What no lock entry, branch or kept run needs: dead stages, saved states, content of the cache.
+"""Find and remove what nothing needs: outputs of dead stages, saved states, files in the cache.
 
-A stage is dead when `dvc.lock` knows it and `dvc.yaml` no more: a cell that was taken out of a
-matrix. A run is kept that carries the tag `keep` in MLflow, with all it was made from.
+A stage is dead when it is in `dvc.lock` and no longer in `dvc.yaml`, such as an item that was
+removed from a matrix. The cache keeps what the workspace, a branch, a tag or an experiment uses,
+and the runs with the tag `keep` in MLflow with everything upstream of them.
 """
 
 import re
@@ -12,41 +13,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines import commands, lockfile, plan
-from pipelines.lineage import Lineage
+from pipelines.execution import commands, lockfile
+from pipelines.graph.plan import build_plan
+from pipelines.history.lineage import Lineage
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
 FINGERPRINT = "[0-9a-f]" * 16
-"""The folders in which a stage keeps its state; their own is named after the stage or its out."""
+"""`.work/NAME/FINGERPRINT` is the saved state of a stage; NAME is the stage or its output."""
 
 
 @dataclass(frozen=True)
 class Prunable:
     stages: list[str]
-    """Dead ones, with an entry in `dvc.lock`."""
+    """Dead stages."""
     files: list[Path]
-    """Their outputs, and saved states that nothing will go on from."""
+    """The outputs of dead stages, and saved states that no stage will resume from."""
     cached: list[Path]
     """Files in the cache."""
 
     def sizes(self, root: Path) -> dict[str, int]:
-        """Bytes by path below `root`, those of the cache together."""
+        """Path below `root` -> bytes; all files of the cache under `cache`."""
         found = {str(path.relative_to(root)): _size(path) for path in self.files}
         return found | {"cache": sum(map(_size, self.cached))}
 
 
-def find(repo: "Repo") -> Prunable:
-    """Look for it; nothing is touched."""
-    root, planned = Path(repo.root_dir), plan.make(repo)
-    entries, living = lockfile.entries(root), planned.graph.stages
-    dead = [name for name in entries if name not in living]
+def find_prunable(repo: "Repo") -> Prunable:
+    """Find what can be removed, and remove nothing."""
+    root, plan = Path(repo.root_dir), build_plan(repo)
+    entries, stages = lockfile.entries(root), plan.graph.stages
+    dead = [name for name in entries if name not in stages]
     outs = [out for name in dead for out in lockfile.hashes(entries[name], "outs")]
-    needed = [out for stage in living.values() for out in stage.outs]
+    needed = [out for stage in stages.values() for out in stage.outs]
     files = [root / out for out in outs if not any(_overlap(out, other) for other in needed)]
-    launched = [living[name] for name in planned.to_launch()]
+    launched = [stages[name] for name in plan.to_launch()]
     unfinished = {Path(out).name for stage in launched for out in stage.outs}
     states = {path.parent for path in (root / ".work").glob(f"*/{FINGERPRINT}")}
     files += [path for path in sorted(states) if path.name.rpartition("@")[2] not in unfinished]
@@ -54,8 +56,8 @@ def find(repo: "Repo") -> Prunable:
     return Prunable(dead, [path for path in files if path.exists()], cached)
 
 
-def free(repo: "Repo", found: Prunable) -> None:
-    """Remove what was found."""
+def remove(repo: "Repo", found: Prunable) -> None:
+    """Remove what `find_prunable` found."""
     root = Path(repo.root_dir)
     if found.stages:
         entries = lockfile.entries(root)
@@ -67,9 +69,9 @@ def free(repo: "Repo", found: Prunable) -> None:
 
 
 def _gc(repo: "Repo", dry: bool) -> list[str]:
-    """DVC's own `gc`; the files that it would remove, where `dry` is set."""
+    """Run DVC's `gc`; returns the files that it removes, or would remove if `dry`."""
     with tempfile.TemporaryDirectory() as folder:
-        _use(repo, _kept(repo), Path(folder))
+        _protect_from_gc(repo, _kept(repo), Path(folder))
         options = ["--workspace", "--force", "--projects", folder, *(["--dry"] if dry else [])]
         if (Path(repo.root_dir) / ".git").exists():
             options += ["--all-branches", "--all-tags", "--all-experiments"]
@@ -78,15 +80,15 @@ def _gc(repo: "Repo", dry: bool) -> list[str]:
 
 
 def _kept(repo: "Repo") -> set[str]:
-    """The DVC hashes of what the kept runs made and were made from, as far as the cache has it."""
+    """The DVC hashes of the kept runs' inputs and outputs that the cache has, upstream included."""
     lineage = Lineage(Path(repo.root_dir))
-    sources = [source for making in lineage.kept() for source in lineage.sources(making)]
-    hashes = {h for source in sources for h in [*source.outs.values(), *source.deps.values()] if h}
+    executions = [each for kept in lineage.kept() for each in lineage.upstream(kept)]
+    hashes = {h for each in executions for h in [*each.outs.values(), *each.deps.values()] if h}
     return {digest for digest in hashes if repo.cache.local.exists(digest)}
 
 
-def _use(repo: "Repo", hashes: Iterable[str], folder: Path) -> None:
-    """Make of `folder` a DVC project that uses `hashes` out of our cache, for DVC to spare them."""
+def _protect_from_gc(repo: "Repo", hashes: Iterable[str], folder: Path) -> None:
+    """Make `folder` a DVC project that uses `hashes` of our cache: `gc --projects` spares them."""
     commands.git(folder, "init", "--quiet")
     (folder / ".dvc").mkdir()
     (folder / ".dvc" / "config").write_text(f"[cache]\n    dir = {repo.cache.local_cache_dir}\n")

@@ -1,4 +1,7 @@
-"""The Prefect server and the MLflow server of this project, on loopback, each noted in a file."""
+"""Start and stop the Prefect server and the MLflow server of a project, on loopback.
+
+`.work/servers/KIND.json` records each server that runs.
+"""
 
 import json
 import os
@@ -8,15 +11,17 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import psutil
 
 from gpt1.errors import UserError
-from pipelines import sessions
-from stages import tracking
+from pipelines import extension
+from pipelines.execution import processes
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
@@ -25,21 +30,22 @@ START_SECONDS = 180
 @dataclass(frozen=True)
 class Kind:
     port: int
-    """Where people expect it."""
+    """The usual port."""
     health: str
+    """The path that answers once the server is up."""
     command: Callable[[Path, int], list[str]]
 
 
 @dataclass(frozen=True)
 class Server:
-    """One that was started here; `created` tells its process from a later one of its number."""
+    """A running server. `created` tells its process from a later one with the same pid."""
 
     kind: str
     pid: int
     created: float
     port: int
     keep: bool
-    """Until `gpt1 down`; otherwise it ends with the run that started it."""
+    """It runs until `gpt1 down`; otherwise it ends with the run that started it."""
 
     @property
     def address(self) -> str:
@@ -47,12 +53,12 @@ class Server:
 
 
 def running(root: Path, kind: str) -> Server | None:
-    """The server that the note speaks of, if its process is still there."""
+    """The server in the state file, if its process is still alive."""
     try:
-        server = Server(**json.loads(_note(root, kind).read_text()))
+        server = Server(**json.loads(_state_file(root, kind).read_text()))
         process = psutil.Process(server.pid)
         alive = abs(process.create_time() - server.created) < 1
-        alive = alive and process.status() != psutil.STATUS_ZOMBIE  # killed, and our own child
+        alive = alive and process.status() != psutil.STATUS_ZOMBIE  # a killed child of this process
     except (OSError, ValueError, TypeError, psutil.NoSuchProcess):
         return None
     return server if alive else None
@@ -67,28 +73,27 @@ def healthy(server: Server) -> bool:
 
 
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
-    """The server that is up, or a new one on `port` (0: any free one), once it answers.
+    """Return the running server, or start one on `port` (0: any free port), once it answers.
 
-    Raises UserError when the port is taken, when it never answers, or with its last line when it
-    ends at once.
+    Raises UserError when the port is taken, the server does not answer, or it ends at once.
     """
-    there = running(root, kind)
-    server = there or _launched(root, kind, port, keep)
+    before = running(root, kind)
+    server = before or _launch(root, kind, port, keep)
     end = time.monotonic() + START_SECONDS
     while not healthy(server):
         alive = running(root, kind)
         if not alive or time.monotonic() > end:
-            if not there:
+            if not before:
                 stop(root, kind)
             log = _log(root, kind)
             said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
             reason = f"no answer in {START_SECONDS} s" if alive else (said or ["?"])[-1]
             raise UserError(f"the {kind} server does not start: {reason} (see {log})")
         time.sleep(0.2)
-    return _noted(root, replace(server, keep=server.keep or keep))
+    return _save(root, replace(server, keep=server.keep or keep))
 
 
-def _launched(root: Path, kind: str, port: int, keep: bool) -> Server:
+def _launch(root: Path, kind: str, port: int, keep: bool) -> Server:
     port = _free(kind, port)
     log = _log(root, kind)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -102,20 +107,43 @@ def _launched(root: Path, kind: str, port: int, keep: bool) -> Server:
             stderr=subprocess.STDOUT,
         )
     created = psutil.Process(process.pid).create_time()
-    return _noted(root, Server(kind, process.pid, created, port, keep))
+    return _save(root, Server(kind, process.pid, created, port, keep))
 
 
 def stop(root: Path, kind: str) -> bool:
-    """End the server that was started here, and nothing else; whether there was one."""
+    """End the server in the state file with all its processes; returns whether there was one."""
     server = running(root, kind)
     if server:
-        sessions.end(server.pid, grace=5)
-    _note(root, kind).unlink(missing_ok=True)
+        processes.end(server.pid, grace=5)
+    _state_file(root, kind).unlink(missing_ok=True)
     return server is not None
 
 
+@contextmanager
+def starting(
+    root: Path, ports: dict[str, int], keep: bool = False
+) -> Iterator[dict[str, Future[Server]]]:
+    """Start a server of each kind in `ports` while the block runs; each takes seconds.
+
+    When the block raises, servers that were not running before are stopped.
+    """
+    before = {kind for kind in ports if running(root, kind)}
+    with ThreadPoolExecutor() as pool:
+        started = {kind: pool.submit(start, root, kind, ports[kind], keep) for kind in ports}
+        try:
+            yield started
+        except BaseException:
+            ended = False
+            while not ended:  # a thread may be about to launch its server
+                ended = all(future.done() for future in started.values())
+                for kind in {*ports} - before:
+                    stop(root, kind)
+                time.sleep(0.1)
+            raise
+
+
 def environment(root: Path) -> dict[str, str]:
-    """Everything inside the project, nothing told to anyone."""
+    """Variables that keep the files of both servers in the project and switch off telemetry."""
     return {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
@@ -132,12 +160,12 @@ def _prefect(root: Path, port: int) -> list[str]:
 
 
 def _mlflow(root: Path, port: int) -> list[str]:
-    database = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")  # MLflow's own name for it
+    database = os.environ.get("MLFLOW_BACKEND_STORE_URI", "")  # MLflow's own variable
     if not database:
-        tracking.connect(root)  # the first touch of a database
+        extension.connect_mlflow(root)  # creates the tables, which must not happen twice at once
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    artifacts = str(root / tracking.FOLDER / "artifacts")
-    store = ["--backend-store-uri", database or tracking.database(root)]
+    artifacts = str(root / extension.MLFLOW_FOLDER / "artifacts")
+    store = ["--backend-store-uri", database or extension.mlflow_database(root)]
     store += ["--artifacts-destination", artifacts]
     return [*command, *store, "--workers", "1"]
 
@@ -149,7 +177,7 @@ KINDS = {
 
 
 def _api(port: int) -> str:
-    """Where the page in the browser asks; Prefect would say 4200, whatever the port."""
+    """The API address for the page in the browser; Prefect's default is port 4200 always."""
     return f"http://{HOST}:{port}/api"
 
 
@@ -165,16 +193,16 @@ def _free(kind: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _note(root: Path, kind: str) -> Path:
+def _state_file(root: Path, kind: str) -> Path:
     return root / ".work" / "servers" / f"{kind}.json"
 
 
 def _log(root: Path, kind: str) -> Path:
-    return _note(root, kind).with_suffix(".log")
+    return _state_file(root, kind).with_suffix(".log")
 
 
-def _noted(root: Path, server: Server) -> Server:
-    note = _note(root, server.kind)
-    note.parent.mkdir(parents=True, exist_ok=True)
-    note.write_text(json.dumps(asdict(server)))
+def _save(root: Path, server: Server) -> Server:
+    file = _state_file(root, server.kind)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(asdict(server)))
     return server

@@ -1,4 +1,4 @@
-"""What the long stages of the active params will cost, before they run."""
+"""What the long stages of the active params will take in time, memory and disk."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from gpt1.errors import UserError
 from gpt1.model import openai_gpt
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
-from pipelines.graph import Graph
+from pipelines.graph.graph import Graph
 from stages import entry
 
 if TYPE_CHECKING:
@@ -31,18 +31,18 @@ class Cost:
     stage: str
     training: Training
     disk: float
-    """Bytes that the stage leaves in the cache."""
+    """Bytes of the models that the stage adds to the cache."""
     known: bool = True
-    """Whether its tokens are: a task's are once its table is made."""
+    """Whether the number of tokens is known; a task's is not before its table exists."""
 
     @property
     def kind(self) -> str:
-        """The stage's name without its item."""
+        """The name of the stage without its matrix item."""
         return self.stage.partition("@")[0]
 
 
 def show(graph: Graph, console: "Console") -> None:
-    """Print the cost of every pretraining, fine-tuning and zero-shot reading in `graph`."""
+    """Print the cost of every pretraining, fine-tuning and zero-shot stage in `graph`."""
     costs = list(of_graph(graph))
     header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
@@ -77,7 +77,10 @@ def show(graph: Graph, console: "Console") -> None:
 
 
 def of_graph(graph: Graph) -> Iterator[Cost]:
-    """For each stage that trains or reads for long, in the graph's order."""
+    """The cost of each stage that trains or scores, in topological order.
+
+    One micro-batch of each size of model is timed here, which takes a second each.
+    """
     models = entry.sections(Model, "models")
     measured: dict[str, Training] = {}
 
@@ -117,12 +120,12 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
 
 
 def kept(model: Model, tokens: float) -> int:
-    """The checkpoints that a pretraining on so many tokens leaves, the model itself among them."""
+    """How many checkpoints a pretraining on `tokens` tokens writes, the final model included."""
     return 1 + sum(update <= tokens / (model.batch * model.context) for update in model.checkpoints)
 
 
 def imported(name: str) -> Model | None:
-    """As the params of a model would say it, once it is imported."""
+    """The sizes of an imported model as params; None before it is imported."""
     if not (directory := Path(f"models/{name}")).is_dir():
         return None
     sizes = openai_gpt.load_config(directory)
@@ -136,11 +139,11 @@ PAPER = params.parse(
     | {"checkpoints": []},
     "models.gpt",
 )
-"""For weights that are to be imported: the released ones."""
+"""The paper's model: stands for weights that are not imported yet."""
 
 
 def vocabulary() -> int:
-    """Of the `bpe` stage, or what its params ask for, or the released one."""
+    """The vocabulary size: of the `bpe` stage, else by its params, else the released one."""
     if (file := Path("data/bpe/vocab.json")).is_file():
         return len(json.loads(file.read_text()))
     try:
@@ -150,7 +153,10 @@ def vocabulary() -> int:
 
 
 def corpus(model: Model) -> float:
-    """Tokens of one epoch: counted in the shards, else from the size of the books."""
+    """Tokens of one epoch: counted in the shards, else estimated by the size of the books.
+
+    Raises UserError when there are no books.
+    """
     if tokens := shards.count_tokens(Path(f"data/{model.shards}"), "train"):
         return model.books * tokens
     share = model.books
@@ -168,7 +174,7 @@ def changed(model: Model, **values: Any) -> Model:
 
 
 def span(days: float) -> str:
-    """In the unit that reads best."""
+    """`days` in the largest unit that is not below 1, such as `3.2 h`."""
     for unit, length in (("years", 365.0), ("days", 1.0), ("h", 1 / 24), ("min", 1 / 1440)):
         if days >= length:
             return f"{days / length:.1f} {unit}"

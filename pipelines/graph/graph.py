@@ -1,4 +1,4 @@
-"""DVC's own graph, as plain data: what there is, what hangs on what, and what each stage needs."""
+"""DVC's stage graph as plain data: the stages, their dependencies, and the resources they need."""
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
+from gpt1 import files
 from gpt1.environment import Environment
 from gpt1.errors import UserError
-from stages import entry
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -19,29 +19,30 @@ if TYPE_CHECKING:
 
 @checked(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
 class Needs:
-    """`meta:` beside a stage in `dvc.yaml`."""
+    """The resources of one stage: its `meta:` in `dvc.yaml`."""
 
     cpu: int = Field(default=1, ge=0)
-    """CPU threads that it keeps busy; as shipped, the `threads` of the params it depends on."""
+    """CPU threads that the stage keeps busy; default: the `threads` of its params, else 1."""
     gpu: int = Field(default=0, ge=0)
-    """GPUs that it has to itself, where the machine has any."""
+    """GPUs for its exclusive use, if the machine has any."""
     processes: bool = False
-    """It starts GPT1_NPROC processes, and each of them needs that."""
+    """The stage starts GPT1_NPROC processes; `cpu` and `gpu` are for each of them."""
     memory: float = Field(default=0, ge=0)
     """GiB."""
     retries: int = Field(default=0, ge=0)
     timeout: float = Field(default=0, ge=0)
-    """Seconds after which it is stopped; 0: never."""
+    """Seconds after which the stage is stopped; 0: never."""
     grace: float = Field(default=3, ge=0)
-    """Seconds it has to end by itself when it is cancelled; longer for one that saves its state."""
+    """Seconds between SIGTERM and SIGKILL on a cancel; a training needs some to save its state."""
 
 
 @dataclass(frozen=True)
 class Stage:
     name: str
-    """What `dvc repro` calls it, such as `finetune@book-gpt-1`."""
+    """As `dvc repro` takes it, such as `finetune@book-gpt-1`."""
     description: str
     upstream: frozenset[str]
+    """The stages whose outputs this one reads directly."""
     outs: tuple[str, ...]
     needs: Needs
 
@@ -49,10 +50,10 @@ class Stage:
 @dataclass(frozen=True)
 class Graph:
     stages: dict[str, Stage]
-    """Every stage after the ones it hangs on."""
+    """By name, in topological order: each stage after its upstream stages."""
 
     def downstream(self, names: Iterable[str]) -> set[str]:
-        """`names` and all that hangs on them."""
+        """`names` and every stage that depends on them, directly or not."""
         found = set(names)
         for stage in self.stages.values():
             if found & stage.upstream:
@@ -60,7 +61,7 @@ class Graph:
         return found
 
     def upstream(self, names: Iterable[str]) -> set[str]:
-        """`names` and all they hang on."""
+        """`names` and every stage that they depend on, directly or not."""
         found = set(names)
         for stage in reversed(self.stages.values()):
             if stage.name in found:
@@ -68,22 +69,28 @@ class Graph:
         return found
 
     def chain(self, name: str, among: Collection[str]) -> list[str]:
-        """`name` and, of `among`, each stage that is the only one to wait for the one before.
+        """The stages that one worker runs in a row: `name` and the stages behind it in a line.
 
-        It waits for no other, and asks for no GPU where the first does not.
+        A stage is appended while it is the only one in `among` that reads the last stage, reads no
+        other stage in `among`, and asks for no more GPUs than `name`. Example: of
+        `finetune -> evaluate -> report`, where `report` reads other stages too,
+        `chain("finetune", ...)` is `["finetune", "evaluate"]`.
         """
         found = [name]
         while True:
-            behind = [n for n in among if found[-1] in self.stages[n].upstream]
-            if len(behind) != 1 or self.stages[behind[0]].upstream & {*among} != {found[-1]}:
+            readers = [n for n in among if found[-1] in self.stages[n].upstream]
+            if len(readers) != 1:
                 return found
-            if self.stages[behind[0]].needs.gpu > self.stages[name].needs.gpu:
+            reader = self.stages[readers[0]]
+            if reader.upstream & {*among} != {found[-1]}:
                 return found
-            found += behind
+            if reader.needs.gpu > self.stages[name].needs.gpu:
+                return found
+            found.append(reader.name)
 
 
 def open_project(root: Path | str = ".") -> "Repo":
-    """The DVC project around `root`. Raises UserError where there is none, or it cannot be read."""
+    """The DVC project that contains `root`. Raises UserError if there is none, or no git."""
     from dvc.exceptions import NotDvcRepoError
     from dvc.repo import Repo
     from dvc.scm import SCMError
@@ -100,7 +107,7 @@ def open_project(root: Path | str = ".") -> "Repo":
 
 
 def load(repo: "Repo") -> Graph:
-    """The graph of `repo`. Raises UserError with DVC's reason when `dvc.yaml` is wrong."""
+    """Read the graph of `repo`. Raises UserError with DVC's reason when `dvc.yaml` is invalid."""
     import networkx
     from dvc.exceptions import DvcException
 
@@ -109,7 +116,8 @@ def load(repo: "Repo") -> Graph:
     except DvcException as error:
         raise UserError(" ".join(str(error).split())) from None
     order = networkx.lexicographical_topological_sort(graph.reverse(), lambda s: s.addressing)
-    values = entry.values(Path(repo.root_dir))
+    file = Path(repo.root_dir, "params.yaml")
+    values = files.read_yaml(file) if file.is_file() else {}
     return Graph(
         {stage.addressing: _stage(stage, graph.successors(stage), values) for stage in order}
     )
@@ -127,7 +135,10 @@ def _stage(stage: "DvcStage", upstream: Iterable["DvcStage"], values: dict[str, 
 
 
 def _threads(stage: "DvcStage", values: dict[str, Any]) -> int:
-    """What the params of `stage` say of `threads`: a matrix cannot say it in its `meta:`."""
+    """The largest `threads` among the params of `stage`, else 1.
+
+    A matrix has one `meta:` for all its items, which cannot name the threads of each.
+    """
     from dvc.dependency.param import ParamsDependency
 
     found = [1]

@@ -1,4 +1,4 @@
-"""What a person sees while stages run: their lines, and one moving line for each running stage."""
+"""The terminal while stages run: their lines, and one live line for each running stage."""
 
 import threading
 import time
@@ -8,16 +8,16 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipelines.runner import Outcome
+from pipelines.execution.executor import Outcome
 
 EVERY = 10
-"""Seconds between two states of a progress bar where lines cannot move."""
+"""Seconds between two printed states of a progress bar when the output is no terminal."""
 
 STYLES = {"ran": "green", "restored": "blue", "failed": "red bold", "cancelled": "yellow"}
 
 
 class Terminal:
-    """A listener of the runner; its methods may be called from any thread."""
+    """A listener of executors; its methods may be called from any thread."""
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
@@ -58,7 +58,7 @@ class Terminal:
             self._print(stage, text)
 
     def failures(self, outcomes: dict[str, Outcome]) -> None:
-        """For each failed stage its last lines, where the whole output is, and how to go on."""
+        """Print each failed stage's last lines, its log file, and the command that goes on."""
         for stage, outcome in outcomes.items():
             if outcome.status == "failed":
                 self.console.rule(Text(f"{stage} failed", "red"))

@@ -1,6 +1,6 @@
-"""A worker: one chain of stages at a time in a clone of its own, for a driver elsewhere.
+"""Run stages on other machines, from the worker's side: one chain of stages at a time.
 
-It shares nothing with the driver but the Prefect server, the DVC remote and git.
+A worker has its own clone and shares with the driver the Prefect server, the DVC remote and git.
 """
 
 import asyncio
@@ -26,16 +26,21 @@ from prefect.states import Cancelled, Completed, Failed, State
 from prefect.workers.process import ProcessWorker
 
 from gpt1.environment import Environment
-from pipelines import commands, graph, lockfile, pools, workspace
-from pipelines import flow as flows
-from pipelines.runner import Runner
-from pipelines.terminal import Terminal
+from pipelines.execution import commands, lockfile
+from pipelines.execution.interrupts import handle_interrupts
+from pipelines.execution.local import LocalExecutor
+from pipelines.execution.workspace import exclusive_lock
+from pipelines.flow.pools import FLOW, Results
+from pipelines.flow.supervision import supervise
+from pipelines.flow.tasks import StageListener
+from pipelines.flow.terminal import Terminal
+from pipelines.graph import graph
 
-BEAT_SECONDS = 5.0
+HEARTBEAT_SECONDS = 5.0
 
 
 def work(pool: str) -> None:
-    """Take stages from `pool` until ended; the pool is made where it is missing."""
+    """Take flow runs from the work pool `pool` until a signal; creates a missing pool."""
     with get_client(sync_client=True) as client, suppress(ObjectAlreadyExists):
         client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     deployed = stages.to_deployment(
@@ -45,45 +50,49 @@ def work(pool: str) -> None:
     asyncio.run(ProcessWorker(pool, limit=1).start())
 
 
-@flow(name=pools.FLOW, validate_parameters=False)
+@flow(name=FLOW, validate_parameters=False)
 def stages(names: list[str], commit: str, entries: dict[str, Any], parent: str = "") -> State:
-    """Run stages one after the other: pull what each reads, `dvc repro --single-item`, push.
+    """Run stages one after the other: pull the inputs, `dvc repro --single-item`, push the outputs.
 
     Args:
-        names: The stages, as `dvc repro` calls them.
+        names: The stages, as `dvc repro` takes them.
         commit: The git commit to run them at.
-        entries: What `dvc.lock` says of all the stages they hang on.
-        parent: The MLflow run that their own are to stand below.
+        entries: The entries of `dvc.lock` of all stages upstream.
+        parent: The MLflow run of the pipeline, as parent of the stages' runs.
     """
     root = Path(Environment.read().workspace)
     os.chdir(root)
-    with workspace.held(graph.open_project(root)), Terminal() as terminal, _beating() as told:
+    with (
+        exclusive_lock(graph.open_project(root)),
+        Terminal() as terminal,
+        _heartbeat() as results,
+    ):
         known = _prepare(root, commit, entries)
-        runner = Runner(root, {"GPT1_PARENT_RUN": parent} if parent else {})
-        with flows.ends_on_signals(runner), flows.watched(runner, root, flow_run.id):
+        executor = LocalExecutor(root, {"GPT1_PARENT_RUN": parent} if parent else {})
+        with handle_interrupts(executor), supervise(executor, root, flow_run.id):
             for name in names:
-                if pulled := sorted(known[name].upstream - told.keys()):
-                    commands.dvc(root, "pull", *pulled)
-                outcome = runner.run(known[name], flows.Listener(terminal, name))
+                if inputs := sorted(known[name].upstream - results.keys()):
+                    commands.dvc(root, "pull", *inputs)
+                outcome = executor.run(known[name], StageListener(terminal, name))
                 if not outcome.good:
-                    told[name] = {"status": outcome.status}
+                    results[name] = {"status": outcome.status}
                     break
                 commands.dvc(root, "push", name)
-                told[name] = {"status": outcome.status, "entry": lockfile.entries(root)[name]}
+                results[name] = {"status": outcome.status, "entry": lockfile.entries(root)[name]}
     if outcome.status == "cancelled":
         return Cancelled()
     return Completed() if outcome.good else Failed(message="\n".join(outcome.tail))
 
 
 def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, graph.Stage]:
-    """Make the clone what the driver's workspace is, as far as the stages can see."""
+    """Give the clone the commit and the lock entries of the driver; return its stages by name."""
     if commands.git(root, "rev-parse", "HEAD") != commit:
         commands.git(root, "fetch", "--quiet")
         commands.git(root, "checkout", "--quiet", "--force", "--detach", commit)
     known = graph.load(graph.open_project(root)).stages
     for other in known.values():
         if other.name not in entries and not other.name.endswith(".dvc"):
-            for out in other.outs:  # of another day; a folder is read whole
+            for out in other.outs:  # of an earlier run; a stage may read the folder around it
                 path = root / out
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     lockfile.write(root, entries)
@@ -91,26 +100,29 @@ def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, grap
 
 
 @contextmanager
-def _beating() -> Iterator[dict[str, Any]]:
-    """An artifact that is touched while this process lives, and tells the driver what ended."""
-    told: dict[str, Any] = {}
+def _heartbeat() -> Iterator[Results]:
+    """Write the yielded results into an artifact every few seconds, where the driver reads them.
+
+    The heartbeat of a Prefect worker does not say which flow run it has, nor what ended in it.
+    """
+    results: Results = {}
     over = threading.Event()
     with get_client(sync_client=True) as client:
         key = "stage-" + re.sub(r"[^a-z0-9]+", "-", str(flow_run.id))
-        made = client.create_artifact(
+        artifact = client.create_artifact(
             ArtifactCreate(key=key, type="markdown", data="", flow_run_id=UUID(flow_run.id))
         )
 
         def beat() -> None:
-            while not over.wait(BEAT_SECONDS):
+            while not over.wait(HEARTBEAT_SECONDS):
                 with suppress(Exception):  # a server that is away for a moment ends nothing
-                    client.update_artifact(made.id, ArtifactUpdate(data=json.dumps(told)))
+                    client.update_artifact(artifact.id, ArtifactUpdate(data=json.dumps(results)))
 
         thread = threading.Thread(target=beat, daemon=True)
         thread.start()
         try:
-            yield told
+            yield results
         finally:
             over.set()
             thread.join()
-            client.update_artifact(made.id, ArtifactUpdate(data=json.dumps(told)))
+            client.update_artifact(artifact.id, ArtifactUpdate(data=json.dumps(results)))

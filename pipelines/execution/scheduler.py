@@ -1,4 +1,8 @@
-"""Independent stages side by side, each after the ones it hangs on, within the machine's limits."""
+"""The stage scheduler: independent stages in parallel, each after its upstream, within the machine.
+
+Not Prefect's concurrency limits: these count slots, know neither GiB nor a stage that must not be
+overtaken, and need a server.
+"""
 
 import math
 import queue
@@ -7,15 +11,17 @@ from dataclasses import asdict, dataclass
 from functools import partial
 
 from gpt1 import machine
-from pipelines import gpus
-from pipelines.graph import Graph, Needs, Stage
-from pipelines.runner import Outcome
+from pipelines.execution import gpus
+from pipelines.execution.executor import Outcome
+from pipelines.graph.graph import Graph, Needs, Stage
 
 UNLIMITED = 1 << 30
 
 
 @dataclass(frozen=True)
 class Capacity:
+    """What the stages that run at one time may use together."""
+
     cpu: int
     gpu: int
     memory: float
@@ -23,22 +29,23 @@ class Capacity:
 
     @classmethod
     def of_this_machine(cls, needs: Iterable[Needs], workers: int | None = None) -> "Capacity":
-        """For stages with these `needs`; `workers` takes the place of the number of cores.
+        """What stages with these `needs` may use; `workers` replaces the number of cores.
 
-        No GPU at all is no limit either. They are counted, in seconds, only where a stage asks.
+        Without a GPU, stages that ask for one run on the cores, without a limit for GPUs. GPUs are
+        counted, which takes seconds, only if a stage asks for one.
         """
-        there = len(gpus.here()) if any(each.gpu for each in needs) else 0
-        return cls(workers or machine.cores(), there or UNLIMITED, machine.memory() / 2**30)
+        count = len(gpus.here()) if any(each.gpu for each in needs) else 0
+        return cls(workers or machine.cores(), count or UNLIMITED, machine.memory() / 2**30)
 
     @classmethod
     def unlimited(cls) -> "Capacity":
-        """Others hold the limits: each worker takes one stage at a time."""
+        """For stages on workers, which keep the limits: each takes one chain at a time."""
         return cls(UNLIMITED, UNLIMITED, math.inf)
 
     def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
-        """The resources that `needs` finds too little of beside `taken`.
+        """The resources that do not suffice for `needs` beside `taken`.
 
-        What is too big for the machine runs when nothing else uses that resource.
+        A stage that needs more than the machine has runs while no other uses that resource.
         """
         beside = [asdict(other) for other in taken]
         wanted = asdict(needs)
@@ -60,10 +67,11 @@ def run_all(
     keep_going: bool = True,
     stopped: Callable[[], bool] = lambda: False,
 ) -> dict[str, Outcome]:
-    """Launch `names` in an order that the graph allows; one outcome for each.
+    """Launch the stages `names`, each after its upstream, and return the outcome of each.
 
     `launch(stage, done)` starts a stage without waiting and calls `done(outcome)` at its end, from
-    any thread. What hangs on a failed stage is skipped, and so is all the rest unless `keep_going`.
+    any thread. Stages downstream of a failed one are skipped; without `keep_going` all others are
+    too. `stopped` is polled twice a second: once it is true, nothing more is launched.
     """
     waiting = _by_weight(graph, names)
     running: dict[str, Stage] = {}
@@ -91,7 +99,7 @@ def run_all(
         if running:
             try:
                 name, outcome = ended.get(timeout=0.5)
-            except queue.Empty:  # look up now and then: a signal may have come
+            except queue.Empty:  # poll `stopped`: a signal may have come
                 continue
             del running[name]
             outcomes[name] = outcome
@@ -99,7 +107,7 @@ def run_all(
 
 
 def _by_weight(graph: Graph, names: Iterable[str]) -> list[str]:
-    """What most stages hang on comes first."""
+    """The stages with the most stages downstream come first."""
     weights = {name: len(graph.downstream([name])) for name in names}
     return sorted((n for n in graph.stages if n in weights), key=lambda name: -weights[name])
 

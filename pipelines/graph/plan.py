@@ -1,12 +1,12 @@
-"""What would run, and why: asked of DVC once, before anything is started."""
+"""Which stages will run, and why: one query of DVC's status before anything is started."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpt1.errors import UserError
-from pipelines.graph import Graph, load
-from stages import entry
+from pipelines import extension
+from pipelines.graph.graph import Graph, load
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -17,12 +17,15 @@ State = Literal["will run", "may run", "unchanged"]
 
 @dataclass(frozen=True)
 class Reason:
-    """Why a stage runs: what changed, with both values where there are any."""
+    """One reason why a stage runs: what changed since its entry in `dvc.lock` was written."""
 
     what: Literal["stage", "param", "dependency", "output", "command", "forced", "always"]
+    """`always`: DVC runs the stage each time, for it has no deps or says `always_changed`."""
     name: str
+    """The path of the file, or the key of the param."""
     change: str
     old: Any = None
+    """The value of a param before; `new` is its value now."""
     new: Any = None
 
     def __str__(self) -> str:
@@ -34,14 +37,21 @@ class Reason:
 class Plan:
     graph: Graph
     selected: frozenset[str]
-    """The targets and all they hang on."""
+    """The targets and every stage upstream of them."""
     reasons: dict[str, list[Reason]]
-    """The stages that changed themselves, in the graph's order."""
+    """For each stage that changed itself, why; in topological order."""
 
     def to_launch(self) -> list[str]:
-        """What changed and what hangs on it; the latter may turn out to be unchanged."""
+        """The stages that changed and those downstream, which may turn out to be unchanged."""
         touched = self.graph.downstream(self.reasons) & self.selected
         return [name for name in self.graph.stages if name in touched]
+
+    def why(self, name: str) -> str:
+        """Why a stage is launched, in one line."""
+        if name in self.reasons:
+            return "; ".join(map(str, self.reasons[name]))
+        changing = self.graph.stages[name].upstream & {*self.to_launch()}
+        return f"depends on {', '.join(sorted(changing))}"
 
     def state(self, name: str) -> State:
         if name in self.reasons:
@@ -49,7 +59,7 @@ class Plan:
         return "may run" if name in self.to_launch() else "unchanged"
 
     def as_data(self) -> list[dict[str, Any]]:
-        """For each selected stage its name, its state and its reasons."""
+        """The selected stages with state and reasons, as JSON can hold them."""
         return [
             {
                 "stage": name,
@@ -61,16 +71,17 @@ class Plan:
         ]
 
 
-def make(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan:
-    """Ask DVC what changed in the targets and all they hang on (no targets: in everything).
+def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan:
+    """Ask DVC what changed in `targets` and upstream of them; without targets, in every stage.
 
-    Raises UserError when a target is no stage, DVC cannot tell, or `params.yaml` is wrong anywhere.
+    With `force` every selected stage runs. Raises UserError when a target is no stage, DVC cannot
+    read the project, or `params.yaml` has a mistake anywhere.
     """
     from dvc.exceptions import DvcException
 
-    entry.check()
+    extension.check_params()
     graph = load(repo)
-    selected = frozenset(graph.upstream(_named(graph, targets)))
+    selected = frozenset(graph.upstream(_expand(graph, targets)))
     stages = {stage.addressing: stage for stage in repo.index.stages}
     reasons = {}
     try:
@@ -86,8 +97,8 @@ def make(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -> Plan
     return Plan(graph, selected, reasons)
 
 
-def _named(graph: Graph, targets: Iterable[str]) -> list[str]:
-    """`finetune` stands for every `finetune@...`."""
+def _expand(graph: Graph, targets: Iterable[str]) -> list[str]:
+    """The stages that `targets` name: `finetune` stands for every `finetune@...`; none: all."""
     names: list[str] = []
     for target in targets:
         found = [n for n in graph.stages if n == target or n.partition("@")[0] == target]
@@ -99,6 +110,7 @@ def _named(graph: Graph, targets: Iterable[str]) -> list[str]:
 
 
 def _reasons(stage: "DvcStage") -> list[Reason]:
+    """Why `stage` changed by itself; empty when DVC finds it unchanged."""
     if stage.cmd and not any(e.hash_info for e in [*stage.deps, *stage.outs]):
         return [Reason("stage", "", "was never run here")]
     found: list[Reason] = []
@@ -108,11 +120,12 @@ def _reasons(stage: "DvcStage") -> list[Reason]:
         elif isinstance(change, str):
             found.append(Reason("always", "", change))
         else:
-            found += _entries(stage, change)
+            found += _file_reasons(stage, change)
     return found
 
 
-def _entries(stage: "DvcStage", changed: dict[str, dict[str, Any]]) -> list[Reason]:
+def _file_reasons(stage: "DvcStage", changed: dict[str, dict[str, Any]]) -> list[Reason]:
+    """The entries of DVC's `{"changed deps": {path: change}}`, or the same of `outs`."""
     from dvc.dependency.param import ParamsDependency
 
     params = {str(d): d for d in stage.deps if isinstance(d, ParamsDependency)}
@@ -122,19 +135,19 @@ def _entries(stage: "DvcStage", changed: dict[str, dict[str, Any]]) -> list[Reas
         if isinstance(change, dict):
             old, new = params[name].hash_info.value or {}, params[name].read_params()
             for key in change:
-                found += _differences(key, old.get(key), new.get(key))
+                found += _param_reasons(key, old.get(key), new.get(key))
         else:
             found.append(Reason(what, name, change))
     return found
 
 
-def _differences(key: str, old: Any, new: Any) -> list[Reason]:
-    """Down to the keys that differ."""
+def _param_reasons(key: str, old: Any, new: Any) -> list[Reason]:
+    """One reason for each leaf that differs, such as `models.gpt.layers: 2 -> 4`."""
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             reason
             for name in dict.fromkeys([*old, *new])
             if old.get(name) != new.get(name)
-            for reason in _differences(f"{key}.{name}", old.get(name), new.get(name))
+            for reason in _param_reasons(f"{key}.{name}", old.get(name), new.get(name))
         ]
     return [Reason("param", key, "changed", old, new)]

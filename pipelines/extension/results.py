@@ -1,4 +1,4 @@
-"""The comparison in the terminal, the same that the report has."""
+"""The comparison of tasks and models in the terminal: the table that the report has."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ REPORT = Path("report", "index.html")
 
 
 def table() -> "Compared":
-    """The table of the project in this folder, without columns that say nothing.
+    """The table of the project in the current folder, without empty columns.
 
     Raises UserError when a listed score is missing.
     """

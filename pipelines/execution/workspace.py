@@ -1,0 +1,55 @@
+"""The workspace of one DVC project: entered by a command, locked and repaired by a driver."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gpt1.errors import UserError
+from pipelines.execution import lockfile, processes
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+
+@contextmanager
+def enter() -> Iterator["Repo"]:
+    """Open the project around the current folder, and make its root the current folder."""
+    os.environ.setdefault("DVC_NO_ANALYTICS", "1")
+    from pipelines.graph import graph
+
+    repo = graph.open_project()
+    os.chdir(repo.root_dir)
+    with repo:
+        yield repo
+
+
+@contextmanager
+def exclusive_lock(repo: "Repo") -> Iterator[Path]:
+    """Lock the workspace, end and repair what a killed driver left, and yield the root.
+
+    DVC's own locks do not keep two drivers apart. Raises UserError when another driver runs here.
+    """
+    root = Path(repo.root_dir)
+    with _only_driver(root):
+        processes.end_orphans(root)
+        lockfile.remove_stale_rwlock(root)
+        lockfile.repair_and_backup(repo)
+        try:
+            yield root
+        finally:
+            lockfile.remove_backup(root)
+
+
+@contextmanager
+def _only_driver(root: Path) -> Iterator[None]:
+    path = root / ".work" / "driver.lock"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError("another `gpt1 run` is at work here; wait for it, or end it") from None
+        yield

@@ -1,0 +1,81 @@
+"""What GPT-1 adds to a driver of DVC graphs: the one place where the driver reaches `stages`.
+
+A contract of import-linter keeps `gpt1` and `stages` out of the rest of `pipelines`. In a foreign
+DVC project there are no params to check and no results to show. Its MLflow runs are those of any
+project whose stages use `stages.tracking`.
+
+This module has what the driver calls. `commands` has the commands of `gpt1` that are ours, `cost`
+and `results` what they print.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.tracking import FOLDER as MLFLOW_FOLDER
+from stages.tracking import Run as MLflowRun
+from stages.tracking import connect as connect_mlflow
+from stages.tracking import database as mlflow_database
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from gpt1.document import Table
+    from pipelines.graph.graph import Graph
+
+__all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database"]
+
+
+def present() -> bool:
+    """Whether the project in the current folder is this one, and no foreign one."""
+    return Path("stages", "entry.py").is_file()
+
+
+def check_params() -> None:
+    """Check all of `params.yaml`. Raises UserError for the first mistake."""
+    if present():
+        from stages import entry
+
+        entry.check()
+
+
+def is_code(path: str) -> bool:
+    """Whether a dep is code of this project, which the lineage of data leaves out."""
+    return path.startswith(("gpt1/", "stages/"))
+
+
+def comparison_page(root: Path, address: str) -> str:
+    """The page of the MLflow server at `address` with tasks and models side by side."""
+    from stages import comparison
+
+    return comparison.page(address, connect_mlflow(root, address)[1])
+
+
+def results_table() -> "tuple[Table, str] | None":
+    """The comparison, and the report as Markdown. Raises UserError when a score is missing."""
+    if not present():
+        return None
+    from pipelines.extension import results
+
+    return results.table(), results.REPORT.with_name("report.md").read_text()
+
+
+def print_results(selected: "Collection[str]") -> bool:
+    """Print the comparison where the stage `report` is in a run; returns whether it is."""
+    if not present() or "report" not in selected:
+        return False
+    from rich.console import Console
+
+    from pipelines.extension import results
+
+    results.show(Console())
+    print(f"\nreport      {results.REPORT}")
+    return True
+
+
+def print_cost(graph: "Graph") -> None:
+    """Print what the long stages of `graph` take in time, memory and disk."""
+    from rich.console import Console
+
+    from pipelines.extension import cost
+
+    cost.show(graph, Console())

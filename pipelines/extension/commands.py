@@ -1,0 +1,111 @@
+"""The commands that are about GPT-1 and not about running a DVC graph."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gpt1.errors import UserError
+from pipelines.execution import workspace
+
+app = typer.Typer()
+
+
+@app.command()
+def results() -> None:
+    """Show the comparison of all tasks and models."""
+    from rich.console import Console
+
+    from pipelines.extension import results
+
+    with workspace.enter():
+        results.show(Console())
+
+
+@app.command()
+def predict(
+    model: Annotated[Path, typer.Argument(help="A folder below finetuned/.")],
+    texts: Annotated[
+        list[str] | None, typer.Argument(help="Texts; none: the lines of --file.")
+    ] = None,
+    file: Annotated[
+        typer.FileText, typer.Option(help="Text, or JSON lines; -: standard input.")
+    ] = "-",  # type: ignore[assignment]
+    as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON lines.")] = False,
+) -> None:
+    """Print label and probabilities by a fine-tuned model, in the order of the texts."""
+    from gpt1 import TaskModel
+    from gpt1.device import use_cores
+    from gpt1.tasks import request
+
+    for text in texts or []:
+        if not text.strip():
+            raise UserError("an argument is an empty text; give texts")
+    use_cores()
+    for answer in request.answers(TaskModel.load(model), texts or file):
+        print(json.dumps(answer, ensure_ascii=False) if as_json else request.format_answer(answer))
+
+
+@app.command("import")
+def import_(
+    source: Annotated[Path, typer.Argument(help="A transformers or a released folder.")],
+    directory: Annotated[Path, typer.Argument(help="The model directory to make.")],
+) -> None:
+    """Make a model directory from weights and a vocabulary that others trained."""
+    from gpt1.model.importing import import_model
+
+    import_model(source, directory)
+
+
+@app.command()
+def generate(
+    directory: Annotated[Path, typer.Argument(help="A model directory.")],
+    text: Annotated[str, typer.Argument(help="The prompt.")],
+    *,
+    tokens: Annotated[int, typer.Option(min=1, help="How many to generate.")] = 128,
+    temperature: Annotated[
+        float, typer.Option(min=0, help="0: always the most probable token.")
+    ] = 0.0,
+    top_k: Annotated[
+        int, typer.Option(min=0, help="Draw from so many of the likeliest; 0: from all.")
+    ] = 0,
+    top_p: Annotated[
+        float, typer.Option(min=0, max=1, help="Draw from the likeliest with this share.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+) -> None:
+    """Continue a text, printed word by word."""
+    import torch
+
+    from gpt1.device import use_cores
+    from gpt1.model import sampling
+    from gpt1.model.loading import load_model
+    from gpt1.tokens.bpe import BPETokenizer
+    from gpt1.tokens.detokenize import detokenize
+
+    use_cores()
+    model, tokenizer = load_model(directory), BPETokenizer.load(directory)
+    prompt = torch.tensor([tokenizer.encode(text)])
+    if not prompt.numel():
+        raise UserError("there is no word to go on from; give a text")
+    generated = sampling.generate(
+        model, prompt, tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
+    )
+    print(text, end=" ", flush=True)
+    for word in detokenize(tokenizer, (int(token) for token in generated)):
+        print(word, end="", flush=True)
+    print()
+
+
+@app.command()
+def glue(
+    predictions: Annotated[list[Path], typer.Argument(help="One model's predictions/*.parquet.")],
+    out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("glue.zip"),
+) -> None:
+    """Write the archive that GLUE's server scores, from predictions on its test splits."""
+    from gpt1.tasks.glue_submission import write_submission
+    from gpt1.tasks.predictions import read_predictions
+
+    write_submission(map(read_predictions, predictions), out)
+    print(f"{out}: submit it at gluebenchmark.com")

@@ -1,0 +1,118 @@
+"""Stages as Prefect tasks: each runs on an executor, and its task shows how it ended."""
+
+import re
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.futures import PrefectFuture
+from prefect.logging import get_run_logger
+from prefect.states import Completed, State
+
+from gpt1.errors import UserError
+from pipelines.execution import lockfile
+from pipelines.execution.executor import Executor, Outcome
+from pipelines.flow.reporter import Reporter, ignore_server_errors
+from pipelines.flow.terminal import Terminal
+from pipelines.graph.graph import Stage
+from pipelines.graph.plan import Plan
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+PROGRESS_SECONDS = 3.0
+
+
+class StageTasks:
+    """The Prefect tasks of the stages of `plan`."""
+
+    def __init__(self, repo: "Repo", plan: Plan, executor: Executor, reporter: Reporter) -> None:
+        self._repo, self._plan = repo, plan
+        self._executor, self._reporter = executor, reporter
+        self._repairing = threading.Lock()
+        self._futures: dict[str, PrefectFuture[Any]] = {}
+
+    def show_unchanged(self) -> None:
+        """Submit a task that is done already, for each selected stage that is not launched."""
+        launched = {*self._plan.to_launch()}
+        producers = self._reporter.records.producers()
+        for name, stage in self._plan.graph.stages.items():
+            if name in self._plan.selected and name not in launched:
+                message = self._reporter.unchanged(producers.get(name))
+                self._submit(stage, partial(Completed, name="Cached", message=message))
+
+    def launch(self, stage: Stage, done: Callable[[Outcome], None]) -> None:
+        """Start a stage as a task; `done` receives its outcome even when Prefect fails."""
+        reason, reporter = self._plan.why(stage.name), self._reporter
+        outcomes: list[Outcome] = []
+
+        def body() -> State:
+            listener = StageListener(reporter.terminal, stage.name)
+            reporter.terminal.started(stage.name)
+            listener.line(stage.name, f"runs: {reason}")
+            try:
+                outcomes.append(self._executor.run(stage, listener))
+            except UserError as error:
+                outcomes.append(Outcome("failed", tail=[str(error)]))
+            with self._repairing:
+                lockfile.repair_and_backup(self._repo)
+            if outcomes[0].status == "ran":
+                with ignore_server_errors():
+                    reporter.records.record_stage(stage.name, reporter.run_id, reason)
+            return reporter.state(stage.name, outcomes[0])
+
+        def ended(_: object) -> None:
+            outcome = (
+                outcomes[0] if outcomes else Outcome("failed", tail=["Prefect did not start it"])
+            )
+            reporter.terminal.ended(stage.name, outcome)
+            done(outcome)
+
+        self._submit(stage, body).add_done_callback(ended)
+
+    def wait(self) -> None:
+        """Wait until Prefect has the final state of every task."""
+        for future in self._futures.values():
+            future.wait()
+
+    def _submit(self, stage: Stage, body: Callable[[], State]) -> PrefectFuture[Any]:
+        named = task(name=stage.name, task_run_name=stage.name, description=stage.description)
+        upstream = [self._futures[name] for name in stage.upstream if name in self._futures]
+        future = named(body).submit(return_state=False, wait_for=upstream)
+        self._futures[stage.name] = future
+        return future
+
+
+class StageListener:
+    """Passes the output of a stage to the terminal, Prefect's log and a progress artifact."""
+
+    def __init__(self, terminal: Terminal, stage: str) -> None:
+        self._terminal = terminal
+        self._logger = get_run_logger()
+        self._key = "progress-" + re.sub(r"[^a-z0-9]+", "-", stage.lower())
+        self._artifact: UUID | None = None
+        self._due = 0.0
+
+    def line(self, stage: str, text: str) -> None:
+        self._terminal.line(stage, text)
+        self._logger.info(text)
+
+    def progress(self, stage: str, text: str) -> None:
+        """Draw the bar; the artifact, which costs a request, once in `PROGRESS_SECONDS`."""
+        self._terminal.progress(stage, text)
+        percent = re.search(r"(\d+)%\|", text)
+        if percent and time.monotonic() >= self._due:
+            self._due = time.monotonic() + PROGRESS_SECONDS
+            with ignore_server_errors():
+                self._update_artifact(float(percent[1]), text.strip())
+
+    def _update_artifact(self, percent: float, text: str) -> None:
+        if self._artifact:
+            update_progress_artifact(self._artifact, percent, text)
+        else:
+            self._artifact = cast(UUID, create_progress_artifact(percent, self._key, text))
