@@ -1,5 +1,7 @@
 """Projects to try things on: `project` is empty, `workspace` has this project's own stages."""
 
+import contextlib
+import fcntl
 import os
 import random
 import shutil
@@ -11,15 +13,28 @@ import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+from pipelines import servers
+from stages import tracking
+
 ROOT = Path(__file__).parents[1]
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the names
 def pytest_collection_modifyitems(items):
-    """The longest first, so that at the end no process waits for another."""
+    """The longest first, so that at the end no process waits for another.
+
+    With `--dist loadgroup` the tests that share a fixture of their module run in one process, which
+    makes it once; all others go wherever there is room.
+    """
     first = "test_pipeline.py"
     items.sort(key=lambda item: (item.path.name != first, not item.get_closest_marker("slow")))
+    for item in items:
+        fixtures = item._fixtureinfo.name2fixturedefs
+        shared = [name for name, found in fixtures.items() if found[-1].scope == "module"]
+        if shared:
+            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}:{shared[0]}"))
 
 
 class Project:
@@ -90,6 +105,43 @@ class Project:
     @property
     def lock(self):
         return self.read("dvc.lock")
+
+    def lay_out(self, databases):
+        """Spare the first touch of Prefect's and MLflow's databases: about 10 s."""
+        shutil.copytree(databases, self.root, dirs_exist_ok=True)
+
+    def record(self, *stages):
+        """One MLflow run for each stage, as the stage would make it in a process of its own.
+
+        MLflow takes two seconds to import, and this process has imported it.
+        """
+        with contextlib.chdir(self.root), pytest.MonkeyPatch.context() as patch:
+            for stage in stages:
+                patch.setenv("DVC_STAGE", stage)
+                with tracking.run():
+                    pass
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory):
+    """A folder with `.prefect` and `.mlflow` as a first touch leaves them, made once a session."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # all processes of the session share it
+    made = base / "databases"
+    with (base / "databases.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            from mlflow import MlflowClient
+
+            root = base / "databases.part"
+            servers.start(root, "prefect")
+            servers.stop(root, "prefect")
+            shutil.rmtree(root / ".work")
+            (root / tracking.FOLDER).mkdir()
+            MlflowClient(tracking.database(root))  # no experiment: it would name this folder
+            root.rename(made)
+    return made
 
 
 @pytest.fixture(scope="session")
