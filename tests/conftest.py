@@ -17,6 +17,7 @@ from pipelines import servers
 from stages import tracking
 
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait spin, and this costs the others
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
