@@ -26,16 +26,15 @@ settings.load_profile("busy")
 def pytest_collection_modifyitems(items):
     """The longest first, so that at the end no process waits for another.
 
-    With `--dist loadgroup` the tests that share a fixture of their module run in one process, which
-    makes it once; all others go wherever there is room.
+    With `--dist loadgroup` the tests of a module that share its fixtures run in one process, which
+    makes these once; all others go wherever there is room.
     """
     first = "test_pipeline.py"
     items.sort(key=lambda item: (item.path.name != first, not item.get_closest_marker("slow")))
     for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs
-        shared = [name for name, found in fixtures.items() if found[-1].scope == "module"]
-        if shared:
-            item.add_marker(pytest.mark.xdist_group(f"{item.path.stem}:{shared[0]}"))
+        fixtures = item._fixtureinfo.name2fixturedefs.values()
+        if any(found[-1].scope == "module" for found in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
 
 
 class Project:

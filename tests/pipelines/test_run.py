@@ -6,6 +6,7 @@ import signal
 import time
 import urllib.request
 from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -29,11 +30,15 @@ with tracking.run():
 """
 
 
-@pytest.fixture
-def fresh(project):
+def begun(project):
     (project.root / "in").write_text("x")
     project.write(STAGES)
     return project
+
+
+@pytest.fixture
+def fresh(project):
+    return begun(project)
 
 
 @pytest.fixture
@@ -54,17 +59,19 @@ def note(tmp_path_factory, databases):
 
 @pytest.fixture
 def server(small, note):
-    (small.root / ".work/servers").mkdir(parents=True)
-    shutil.copy(note, small.root / ".work/servers")
-    return Server(small)
+    return Server(small, note)
 
 
 class Server:
-    def __init__(self, project):
+    """The one of `note`, in the hands of a project."""
+
+    def __init__(self, project, note):
         from prefect.client.orchestration import SyncPrefectClient
 
-        note = json.loads((project.root / ".work/servers/prefect.json").read_text())
-        self.client = SyncPrefectClient(f"http://127.0.0.1:{note['port']}/api")
+        (project.root / ".work/servers").mkdir(parents=True)
+        shutil.copy(note, project.root / ".work/servers")
+        port = json.loads(note.read_text())["port"]
+        self.client = SyncPrefectClient(f"http://127.0.0.1:{port}/api")
 
     def last_run(self):
         runs = self.client.read_flow_runs(limit=1, sort="START_TIME_DESC")
@@ -100,18 +107,57 @@ def test_run_leaves_the_lock_file_of_dvc_repro_and_then_finds_nothing_to_do(fres
     assert fresh.lock == lock
 
 
-def test_the_ui_shows_what_ran_was_restored_cached_and_failed(small, server):
-    small.gpt1("run", check=False)
-    assert server.task_states() == dict.fromkeys(STAGES, "Completed")
-    (small.root / "right").unlink()  # the cache has it
-    stages = STAGES | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}}
-    small.write(stages)
-    done = small.gpt1("run", check=False)
-    assert done.returncode == 1
-    assert server.task_states() == {"first": "Cached", "left": "Failed", "right": "Restored"}
-    assert server.last_run().state.name == "Failed"
+@pytest.fixture(scope="module")
+def twice(new_project, databases, note):
+    """A whole run, and one in which a stage fails, one is restored and two are as they were."""
+    project = begun(new_project())
+    project.lay_out(databases)
+    server = Server(project, note)
+    (project.root / "copies.py").write_text(TRACKED)
+    stages = STAGES | {"s": {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}}
+    project.write(stages)
+    project.gpt1("run", check=False)
+    whole = server.task_states()
+    [run] = Records(project.root).runs("tags.stage = 's'")
+    [pipeline] = Records(project.root).runs("tags.stage = 'pipeline'")
+    lock = project.lock["stages"]
+    (project.root / "right").unlink()  # the cache has it
+    project.write(stages | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}})
+    done = project.gpt1("run", check=False)
+    return SimpleNamespace(
+        whole=whole,
+        run=run,
+        pipeline=pipeline,
+        lock=lock,
+        done=done,
+        tasks=server.tasks(),
+        state=server.last_run().state,
+    )
+
+
+def test_the_ui_shows_what_ran_was_restored_cached_and_failed(twice):
+    assert twice.whole == dict.fromkeys([*STAGES, "s"], "Completed")
+    assert {name: state.name for name, state in twice.tasks.items()} == {
+        "first": "Cached",
+        "left": "Failed",
+        "right": "Restored",
+        "s": "Cached",
+    }
+    assert twice.state.name == "Failed"
+    assert twice.done.returncode == 1
     for part in ("left failed", "its last words", ".work/logs/left.txt", "gpt1 run"):
-        assert part in done.stdout
+        assert part in twice.done.stdout
+
+
+def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(twice):
+    run, lock = twice.run, twice.lock["s"]
+    assert read(run) == {"in": lock["deps"][0]["md5"]}
+    assert made(run) == {"out": lock["outs"][0]["md5"]}
+    datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
+    assert datasets == read(run) | made(run)
+    assert run.data.tags["mlflow.parentRunId"] == twice.pipeline.info.run_id
+    assert twice.pipeline.info.status == "FINISHED"
+    assert run.info.run_id in twice.tasks["s"].message
 
 
 def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
@@ -145,28 +191,6 @@ def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
     small.write(STAGES)
     small.gpt1("run", check=False)
     assert set(small.lock["stages"]) == set(STAGES)
-
-
-def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(small, server):
-    (small.root / "copies.py").write_text(TRACKED)
-    stage = {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}
-    other = {"cmd": "cat out > end", "deps": ["out"], "params": ["a"], "outs": ["end"]}
-    small.write({"s": stage, "end": other})
-    small.gpt1("run", check=False)
-    [run] = Records(small.root).runs("tags.stage = 's'")
-    lock = small.lock["stages"]["s"]
-    assert read(run) == {"in": lock["deps"][0]["md5"]}
-    assert made(run) == {"out": lock["outs"][0]["md5"]}
-    datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
-    assert datasets == read(run) | made(run)
-    [pipeline] = Records(small.root).runs("tags.stage = 'pipeline'")
-    assert run.data.tags["mlflow.parentRunId"] == pipeline.info.run_id
-    assert pipeline.info.status == "FINISHED"
-    small.write({"s": stage, "end": other}, a=2)
-    small.gpt1("run", check=False)
-    cached = server.tasks()["s"]
-    assert cached.name == "Cached"
-    assert run.info.run_id in cached.message
 
 
 SLOWER = {name: stage | {"cmd": f"sleep 1; {stage['cmd']}"} for name, stage in STAGES.items()}
