@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -22,19 +23,13 @@ settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist writes the groups into the names
 def pytest_collection_modifyitems(items):
-    """The longest first, so that at the end no process waits for another.
+    """The files that take longest first, so that at the end no process waits for another.
 
-    With `--dist loadgroup` the tests of a module that share its fixtures run in one process, which
-    makes these once; all others go wherever there is room.
+    Each file runs in one process (`--dist loadfile`), which makes its fixtures once.
     """
-    first = "test_pipeline.py"
-    items.sort(key=lambda item: (item.path.name != first, not item.get_closest_marker("slow")))
-    for item in items:
-        fixtures = item._fixtureinfo.name2fixturedefs.values()
-        if any(found[-1].scope == "module" for found in fixtures):
-            item.add_marker(pytest.mark.xdist_group(item.path.relative_to(ROOT).as_posix()))
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name != "test_pipeline.py", -slow[item.path]))
 
 
 class Project:
@@ -191,7 +186,7 @@ def shrink(params):
     return params
 
 
-def write_books(folder, books=8, paragraphs=40, seed=1):
+def write_books(folder, books=8, paragraphs=20, seed=1):
     """Small novels: every book has its own people and places, so that it can be told apart."""
     folder.mkdir()
     chance = random.Random(seed)
