@@ -1,25 +1,35 @@
 """Projects to try things on: `project` is empty, `workspace` has this project's own stages."""
 
+import contextlib
+import fcntl
 import os
 import random
 import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
 
+from pipelines.flow import servers
+from stages import tracking
+
 ROOT = Path(__file__).parents[1]
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait spin, and this costs the others
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items):
-    """The longest first, so that at the end no process waits for another."""
-    first = "test_pipeline.py"
-    items.sort(key=lambda item: (item.path.name != first, not item.get_closest_marker("slow")))
+    """The files that take longest first, so that at the end no process waits for another.
+
+    Each file runs in one process (`--dist loadfile`), which makes its fixtures once.
+    """
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: (item.path.name != "test_pipeline.py", -slow[item.path]))
 
 
 class Project:
@@ -91,6 +101,43 @@ class Project:
     def lock(self):
         return self.read("dvc.lock")
 
+    def lay_out(self, databases):
+        """Spare the first touch of Prefect's and MLflow's databases: about 10 s."""
+        shutil.copytree(databases, self.root, dirs_exist_ok=True)
+
+    def record(self, *stages):
+        """One MLflow run for each stage, as the stage would make it in a process of its own.
+
+        MLflow takes two seconds to import, and this process has imported it.
+        """
+        with contextlib.chdir(self.root), pytest.MonkeyPatch.context() as patch:
+            for stage in stages:
+                patch.setenv("DVC_STAGE", stage)
+                with tracking.run():
+                    pass
+
+
+@pytest.fixture(scope="session")
+def databases(tmp_path_factory):
+    """A folder with `.prefect` and `.mlflow` as a first touch leaves them, made once a session."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent  # all processes of the session share it
+    made = base / "databases"
+    with (base / "databases.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not made.exists():
+            from mlflow import MlflowClient
+
+            root = base / "databases.part"
+            servers.start(root, "prefect")
+            servers.stop(root, "prefect")
+            shutil.rmtree(root / ".work")
+            (root / tracking.FOLDER).mkdir()
+            MlflowClient(tracking.database(root))  # no experiment: it would name this folder
+            root.rename(made)
+    return made
+
 
 @pytest.fixture(scope="session")
 def new_project(tmp_path_factory):
@@ -139,7 +186,7 @@ def shrink(params):
     return params
 
 
-def write_books(folder, books=8, paragraphs=40, seed=1):
+def write_books(folder, books=8, paragraphs=20, seed=1):
     """Small novels: every book has its own people and places, so that it can be told apart."""
     folder.mkdir()
     chance = random.Random(seed)

@@ -99,7 +99,7 @@ import resource, sys
 from gpt1.workers import map_to_files, ordered_map
 def items(n):
     for _ in range(n):
-        yield "x" * 5_000_000
+        yield "x" * 1_000_000
 for n in map(len, ordered_map(str.upper, items(int(sys.argv[1])), 0)): pass
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """

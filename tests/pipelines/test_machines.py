@@ -1,6 +1,7 @@
 """Clones that share nothing but a remote, git, and for workers a Prefect server."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -87,8 +88,9 @@ def test_pushed_here_and_pulled_there_nothing_has_to_run(here, tmp_path_factory,
 
 
 @pytest.fixture
-def server(tmp_path_factory):
+def server(tmp_path_factory, databases):
     root = tmp_path_factory.mktemp("server")
+    shutil.copytree(databases, root, dirs_exist_ok=True)
     yield servers.start(root, "prefect", keep=True)
     servers.stop(root, "prefect")
 
@@ -97,7 +99,7 @@ def worker(there, pool, api):
     return subprocess.Popen(
         ["gpt1", "work", pool],
         cwd=there.root,
-        env=there.environment | {"PREFECT_API_URL": api},
+        env=there.environment | {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"},
         start_new_session=True,
         stdout=(there.root / "worker.txt").open("w"),
         stderr=subprocess.STDOUT,
@@ -107,7 +109,7 @@ def worker(there, pool, api):
 IMPATIENT = """
 from pipelines import cli
 from pipelines.flow import pools
-pools.SILENCE_SECONDS = 30  # five beats are missed by then
+pools.SILENCE_SECONDS = 20  # four beats are missed by then
 cli.main()
 """
 
@@ -127,8 +129,9 @@ def flow_runs(api):
 
 
 def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_repro(
-    here, server, tmp_path_factory
+    here, server, databases, tmp_path_factory
 ):
+    here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
     slow = STAGES["right"] | {"cmd": f"echo $PPID >> {began}/pids; sleep 5; cat first > right"}

@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from gpt1.errors import UserError
@@ -10,12 +12,27 @@ STAGES = {
 }
 
 
-@pytest.fixture
-def built(project):
+PARAMS = {"a": {"x": 1, "y": {"z": 2}}, "b": 1}
+
+
+@pytest.fixture(scope="module")
+def ran(new_project):
+    """A project in which every stage ran."""
+    project = new_project()
     (project.root / "in").write_text("x")
-    project.write(STAGES, a={"x": 1, "y": {"z": 2}}, b=1)
+    project.write(STAGES, **PARAMS)
     project.dvc("repro")
     return project
+
+
+@pytest.fixture
+def built(ran, monkeypatch):
+    """The same as the test before found it, for a plan changes nothing."""
+    monkeypatch.chdir(ran.root)
+    (ran.root / "in").write_text("x")
+    (ran.root / "apart").write_text("\n")
+    ran.write(STAGES, **PARAMS)
+    return ran
 
 
 def states(made):
@@ -43,6 +60,16 @@ def test_a_changed_param_is_named_down_to_its_key_with_both_values(built):
     made = plan.build_plan(graph.open_project())
     assert why(made) == {"first": ["param a.y.z: 2 -> 3"]}
     assert states(made) == {"first": "will run", "second": "may run", "apart": "unchanged"}
+
+
+def test_plan_for_programs_is_json_with_old_and_new_values(built):
+    built.write(STAGES, a={"x": 1, "y": {"z": 3}}, b=1)
+    found = {s["stage"]: s for s in json.loads(built.gpt1("plan", "--json").stdout)}
+    states = {name: stage["state"] for name, stage in found.items()}
+    assert states == {"first": "will run", "second": "may run", "apart": "unchanged"}
+    [reason] = found["first"]["reasons"]
+    assert (reason["what"], reason["name"]) == ("param", "a.y.z")
+    assert (reason["old"], reason["new"]) == (2, 3)
 
 
 def test_a_changed_file_is_named(built):

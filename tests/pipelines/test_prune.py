@@ -4,18 +4,15 @@ import pytest
 
 from pipelines.history.records import Records
 
-TRACKED = """
-import sys
-from stages import tracking
-with tracking.run():
-    open(sys.argv[1], "w").write(sys.argv[2])
-"""
-
 
 def cells(project, names, a):
-    command = "python makes.py out_${item.name} '${item.name} ${a}'"
-    stage = {"matrix": {"name": names}, "cmd": command, "params": ["a"]}
-    project.write({"cell": stage | {"outs": ["out_${item.name}"]}}, a=a)
+    stage = {
+        "matrix": {"name": names},
+        "cmd": "echo ${item.name} ${a} > out_${item.name}",
+        "params": ["a"],
+        "outs": ["out_${item.name}"],
+    }
+    project.write({"cell": stage}, a=a)
 
 
 def commit(project, message):
@@ -24,12 +21,13 @@ def commit(project, message):
 
 
 @pytest.mark.slow
-def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(project):
-    (project.root / "makes.py").write_text(TRACKED)
+def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(project, databases):
+    project.lay_out(databases)
     contents = {}
     for a, branch in ((1, "old"), (2, ""), (3, "")):
         cells(project, ["x", "y"], a)
         project.dvc("repro")
+        project.record("cell@x", "cell@y")
         lock = project.lock["stages"]
         contents[a] = [lock[f"cell@{name}"]["outs"][0]["md5"] for name in "xy"]
         if branch:

@@ -5,6 +5,8 @@ import shutil
 import signal
 import time
 import urllib.request
+from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -29,17 +31,28 @@ with tracking.run():
 """
 
 
-@pytest.fixture
-def small(project):
+def begun(project):
     (project.root / "in").write_text("x")
     project.write(STAGES)
     return project
 
 
+@pytest.fixture
+def fresh(project):
+    return begun(project)
+
+
+@pytest.fixture
+def small(fresh, databases):
+    fresh.lay_out(databases)
+    return fresh
+
+
 @pytest.fixture(scope="module")
-def note(tmp_path_factory):
+def note(tmp_path_factory, databases):
     """A Prefect server for all tests of this module, as the note that `gpt1 up` leaves."""
     root = tmp_path_factory.mktemp("server")
+    shutil.copytree(databases, root, dirs_exist_ok=True)
     servers.start(root, "prefect", keep=True)
     yield root / ".work/servers/prefect.json"
     servers.stop(root, "prefect")
@@ -47,17 +60,19 @@ def note(tmp_path_factory):
 
 @pytest.fixture
 def server(small, note):
-    (small.root / ".work/servers").mkdir(parents=True)
-    shutil.copy(note, small.root / ".work/servers")
-    return Server(small)
+    return Server(small, note)
 
 
 class Server:
-    def __init__(self, project):
+    """The one of `note`, in the hands of a project."""
+
+    def __init__(self, project, note):
         from prefect.client.orchestration import SyncPrefectClient
 
-        note = json.loads((project.root / ".work/servers/prefect.json").read_text())
-        self.client = SyncPrefectClient(f"http://127.0.0.1:{note['port']}/api")
+        (project.root / ".work/servers").mkdir(parents=True)
+        shutil.copy(note, project.root / ".work/servers")
+        port = json.loads(note.read_text())["port"]
+        self.client = SyncPrefectClient(f"http://127.0.0.1:{port}/api")
 
     def last_run(self):
         runs = self.client.read_flow_runs(limit=1, sort="START_TIME_DESC")
@@ -80,105 +95,121 @@ def wait_for(condition, seconds=240):
         time.sleep(0.1)
 
 
-def test_run_leaves_the_lock_file_of_dvc_repro_and_then_finds_nothing_to_do(small):
-    small.gpt1("run", check=False)  # no results to show
-    lock = small.lock
+def test_run_leaves_the_lock_file_of_dvc_repro_and_then_finds_nothing_to_do(fresh):
+    """In a project where neither Prefect nor MLflow was ever there."""
+    fresh.gpt1("run", check=False)  # no results to show
+    lock = fresh.lock
     assert set(lock["stages"]) == set(STAGES)
-    assert "said by first" in (small.root / ".work/logs/first.txt").read_text()
-    assert small.gpt1("run", check=False).stdout.startswith("Nothing to do: all 4 stages")
-    assert "is down" in small.gpt1("status").stdout
-    (small.root / "dvc.lock").unlink()
-    small.dvc("repro", "--force")
-    assert small.lock == lock
+    assert "said by first" in (fresh.root / ".work/logs/first.txt").read_text()
+    assert fresh.gpt1("run", check=False).stdout.startswith("Nothing to do: all 4 stages")
+    assert "is down" in fresh.gpt1("status").stdout
+    (fresh.root / "dvc.lock").unlink()
+    fresh.dvc("repro", "--force")
+    assert fresh.lock == lock
 
 
-def test_the_ui_shows_what_ran_was_restored_cached_and_failed(small, server):
-    small.gpt1("run", check=False)
-    assert server.task_states() == dict.fromkeys(STAGES, "Completed")
-    (small.root / "right").unlink()  # the cache has it
-    stages = STAGES | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}}
-    small.write(stages)
-    done = small.gpt1("run", check=False)
-    assert done.returncode == 1
-    assert server.task_states() == {"first": "Cached", "left": "Failed", "right": "Restored"}
-    assert server.last_run().state.name == "Failed"
+@pytest.fixture(scope="module")
+def twice(new_project, databases, note):
+    """A whole run, and one in which a stage fails, one is restored and two are as they were."""
+    project = begun(new_project())
+    project.lay_out(databases)
+    server = Server(project, note)
+    (project.root / "copies.py").write_text(TRACKED)
+    stages = STAGES | {"s": {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}}
+    project.write(stages)
+    project.gpt1("run", check=False)
+    whole = server.task_states()
+    [run] = Records(project.root).runs("tags.stage = 's'")
+    [pipeline] = Records(project.root).runs("tags.stage = 'pipeline'")
+    lock = project.lock["stages"]
+    (project.root / "right").unlink()  # the cache has it
+    project.write(stages | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}})
+    done = project.gpt1("run", check=False)
+    return SimpleNamespace(
+        whole=whole,
+        run=run,
+        pipeline=pipeline,
+        lock=lock,
+        done=done,
+        tasks=server.tasks(),
+        state=server.last_run().state,
+    )
+
+
+def test_the_ui_shows_what_ran_was_restored_cached_and_failed(twice):
+    assert twice.whole == dict.fromkeys([*STAGES, "s"], "Completed")
+    assert {name: state.name for name, state in twice.tasks.items()} == {
+        "first": "Cached",
+        "left": "Failed",
+        "right": "Restored",
+        "s": "Cached",
+    }
+    assert twice.state.name == "Failed"
+    assert twice.done.returncode == 1
     for part in ("left failed", "its last words", ".work/logs/left.txt", "gpt1 run"):
-        assert part in done.stdout
+        assert part in twice.done.stdout
 
 
-@pytest.mark.parametrize("way", ["SIGTERM", "in the UI"])
-def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server, way):
+def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(twice):
+    run, lock = twice.run, twice.lock["s"]
+    assert inputs_of(run) == {"in": lock["deps"][0]["md5"]}
+    assert outputs_of(run) == {"out": lock["outs"][0]["md5"]}
+    datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
+    assert datasets == inputs_of(run) | outputs_of(run)
+    assert run.data.tags["mlflow.parentRunId"] == twice.pipeline.info.run_id
+    assert twice.pipeline.info.status == "FINISHED"
+    assert run.info.run_id in twice.tasks["s"].message
+
+
+def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
+    from prefect.states import Cancelling
+
     slow = STAGES["right"] | {"cmd": "echo > began; sleep 63 & sleep 63; cat first > right"}
     small.write(STAGES | {"right": slow})
-    driver = small.start("gpt1", "run")
-    wait_for((small.root / "began").exists)
-    children = psutil.Process(driver.pid).children(recursive=True)
-    assert "sleep" in {child.name() for child in children}
-    second = small.gpt1("run", check=False)
-    assert second.stderr.startswith("error: another `gpt1 run` is at work here")
-    started = time.monotonic()
-    if way == "in the UI":
-        from prefect.states import Cancelling
 
-        server.client.set_flow_run_state(server.last_run().id, Cancelling())
-    else:
-        driver.send_signal(signal.SIGTERM)  # Ctrl-C has the same handler
-    psutil.wait_procs(children, timeout=30)
-    assert time.monotonic() - started < 8  # 5 s, and some for a machine that is busy
-    assert driver.wait(timeout=60) == 130
-    assert server.last_run().state.name == "Cancelled"
-    assert not any(child.is_running() for child in children)
-    assert set(small.lock["stages"]) == {"first", "left"}
-    assert not (small.root / "right").exists()
+    def cancelled(cancel):
+        """Start a run and cancel it while `right` is at work."""
+        (small.root / "began").unlink(missing_ok=True)
+        driver = small.start("gpt1", "run")
+        wait_for((small.root / "began").exists)
+        children = psutil.Process(driver.pid).children(recursive=True)
+        assert "sleep" in {child.name() for child in children}
+        second = small.gpt1("run", check=False)
+        assert second.stderr.startswith("error: another `gpt1 run` is at work here")
+        started = time.monotonic()
+        cancel(driver)
+        psutil.wait_procs(children, timeout=30)
+        assert time.monotonic() - started < 8  # 5 s, and some for a machine that is busy
+        assert driver.wait(timeout=60) == 130
+        assert server.last_run().state.name == "Cancelled"
+        assert not any(child.is_running() for child in children)
+        assert set(small.lock["stages"]) == {"first", "left"}
+        assert not (small.root / "right").exists()
+
+    cancelled(lambda driver: driver.send_signal(signal.SIGTERM))  # Ctrl-C has the same handler
+    in_the_ui = server.client.set_flow_run_state
+    cancelled(lambda driver: in_the_ui(server.last_run().id, Cancelling()))
     small.write(STAGES)
     small.gpt1("run", check=False)
     assert set(small.lock["stages"]) == set(STAGES)
 
 
-def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(small, server):
-    (small.root / "copies.py").write_text(TRACKED)
-    stage = {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}
-    other = {"cmd": "cat out > end", "deps": ["out"], "params": ["a"], "outs": ["end"]}
-    small.write({"s": stage, "end": other})
-    small.gpt1("run", check=False)
-    [run] = Records(small.root).runs("tags.stage = 's'")
-    lock = small.lock["stages"]["s"]
-    assert inputs_of(run) == {"in": lock["deps"][0]["md5"]}
-    assert outputs_of(run) == {"out": lock["outs"][0]["md5"]}
-    datasets = {i.dataset.name: i.dataset.digest for i in run.inputs.dataset_inputs}
-    assert datasets == inputs_of(run) | outputs_of(run)
-    [pipeline] = Records(small.root).runs("tags.stage = 'pipeline'")
-    assert run.data.tags["mlflow.parentRunId"] == pipeline.info.run_id
-    assert pipeline.info.status == "FINISHED"
-    small.write({"s": stage, "end": other}, a=2)
-    small.gpt1("run", check=False)
-    cached = server.tasks()["s"]
-    assert cached.name == "Cached"
-    assert run.info.run_id in cached.message
-
-
 SLOWER = {name: stage | {"cmd": f"sleep 1; {stage['cmd']}"} for name, stage in STAGES.items()}
 
 
-@pytest.fixture(scope="module")
-def undisturbed(new_project):
-    """The lock file of `dvc repro`."""
-    project = new_project()
-    (project.root / "in").write_text("x")
-    project.write(SLOWER)
-    project.dvc("repro")
-    return project.lock
-
-
-@pytest.mark.parametrize("victim", ["driver", "stage", "server"])
-def test_killed_at_any_moment_one_more_run_ends_in_the_lock_file_of_an_undisturbed_one(
-    small, undisturbed, victim
-):
+def test_killed_again_and_again_the_next_run_ends_in_the_lock_file_of_an_undisturbed_one(small):
     small.write(SLOWER)
-    driver = small.start("gpt1", "run")
-    wait_for((small.root / "first").exists)
-    find(victim, small, driver).kill()
-    driver.wait(timeout=120)
+    small.dvc("repro")
+    undisturbed = small.lock
+    for name in ("dvc.lock", *STAGES):
+        (small.root / name).unlink()
+    shutil.rmtree(small.root / ".dvc/cache")  # nothing to restore from
+    for victim in ("driver", "stage", "dvc", "server"):
+        driver = small.start("gpt1", "run")
+        wait_for((small.root / "first").exists)
+        find(victim, small, driver).kill()
+        driver.wait(timeout=120)
+    assert small.lock == undisturbed, "a server that dies is started again"
     small.gpt1("run", check=False)
     assert small.lock == undisturbed
     assert not list((small.root / ".work/sessions").iterdir())
@@ -186,17 +217,20 @@ def test_killed_at_any_moment_one_more_run_ends_in_the_lock_file_of_an_undisturb
 
 
 def find(victim, project, driver):
-    if victim == "driver":
-        return psutil.Process(driver.pid)
+    """The process to kill, once the command of a stage runs."""
+    found = {"driver": [psutil.Process(driver.pid)]}
+
+    def at_work():
+        with suppress(psutil.NoSuchProcess):
+            found["dvc"] = [p for p in found["driver"][0].children() if "repro" in p.cmdline()]
+            found["stage"] = [child for dvc in found["dvc"] for child in dvc.children()]
+        return found.get("stage")
+
+    wait_for(at_work)
     if victim == "server":
         note = project.root / ".work/servers/prefect.json"
         return psutil.Process(json.loads(note.read_text())["pid"])
-    found = []
-    while not found:
-        notes = list((project.root / ".work/sessions").iterdir())
-        members = [p for note in notes for p in processes.members(int(note.name))]
-        found = [p for p in members if (p.pid in {int(n.name) for n in notes}) == (victim == "dvc")]
-    return found[0]
+    return found[victim][0]
 
 
 def test_the_page_in_the_browser_asks_the_server_it_came_from(server):

@@ -37,7 +37,10 @@ def test_its_recipe_is_the_paper_s(profile):
 
 
 @pytest.mark.slow
-def test_random_weights_in_the_released_layout_go_all_the_way_to_the_report(workspace, profile):
+def test_random_weights_in_the_released_layout_go_all_the_way_to_the_report(
+    workspace, profile, databases
+):
+    workspace.lay_out(databases)
     profile["compare"]["tasks"] = ["rte"]
     profile["tasks"] = {"rte": {"path": "real/glue_data"}}
     profile["finetune"] = {"rte": profile["finetune"]["rte"] | {"epochs": 1, "threads": 1}}

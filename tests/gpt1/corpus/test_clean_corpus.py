@@ -202,11 +202,11 @@ def test_a_minhash_estimates_the_true_similarity() -> None:
     assert np.mean(minhash(one) == minhash(other)) == pytest.approx(true, abs=0.12)
 
 
-@pytest.mark.slow
-def test_real_books_go_through(tmp_path: Path) -> None:
+@pytest.mark.parametrize("every", [30, pytest.param(6, marks=pytest.mark.nightly)])
+def test_real_books_go_through(tmp_path: Path, every: int) -> None:
     if not (data := os.environ.get("GPT1_REAL_DATA")):
         pytest.skip("GPT1_REAL_DATA is not set")
-    paths = sorted(Path(data).glob("books*/*.txt"))[::6]
+    paths = sorted(Path(data).glob("books*/*.txt"))[::every]
     books = {path.stem: path.read_bytes().decode("utf-8-sig") for path in paths}
     books["again"] = next(iter(books.values()))[1000:]
     clean(raw(tmp_path, books), tmp_path / "out", replace(PARAMS, language="en"))

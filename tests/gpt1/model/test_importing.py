@@ -123,7 +123,7 @@ def test_a_pickle_is_never_opened(tmp_path: Path) -> None:
         import_model(tmp_path, tmp_path / "out")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_the_released_layout_at_full_shape(tmp_path: Path) -> None:
     write_released(their_model(40_478, 512, 768, 12), tmp_path / "released")
     symbols = [*VOCABULARY, *(chr(0x20000 + i) for i in range(40_478 - 7))]

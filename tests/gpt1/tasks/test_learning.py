@@ -105,7 +105,6 @@ def test_shuffled_labels_bring_a_derived_task_to_chance_and_right_ones_teach_it(
             assert above_chance(answered(task, train, dev, tmp_path, **thorough)) > 7
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
 @pytest.mark.parametrize("name", TASKS)
 def test_shuffled_labels_bring_a_real_task_to_chance(name: str, tmp_path: Path) -> None:
@@ -116,7 +115,16 @@ def test_shuffled_labels_bring_a_real_task_to_chance(name: str, tmp_path: Path) 
     assert abs(above_chance(found)) < 3.5
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
+def test_some_of_sst2_is_learned_with_no_pretraining(tmp_path: Path) -> None:
+    loaded = load.official("sst2", Path(REAL or "") / "tasks/glue_data")
+    train, dev = some(loaded.examples, "train", 10_000), some(loaded.examples, "dev", 872)
+    recipe = dataclasses.replace(RECIPE, learning_rate=3e-3)  # type: ignore[type-var]
+    found = answered(loaded.task, train, dev, tmp_path, recipe=recipe, merges=2000)
+    assert METRICS["accuracy"](found.target, found.answers) >= 0.7
+
+
+@pytest.mark.nightly
 @pytest.mark.skipif(not REAL, reason="GPT1_REAL_DATA is not set")
 def test_sst2_is_learned_at_the_demos_size_with_no_pretraining(tmp_path: Path) -> None:
     loaded = load.official("sst2", Path(REAL or "") / "tasks/glue_data")

@@ -13,7 +13,6 @@ from gpt1.tokens.bpe import BPETokenizer
 from tests.gpt1.tokens.reference import Reference
 
 REAL_DATA = os.environ.get("GPT1_REAL_DATA")
-STRETCH = 80_000
 TEXT = "The lord said, let us go up; and the people went up with the lord.\nAnd he said: go!\n"
 
 
@@ -199,16 +198,18 @@ def test_any_text_gives_the_ids_of_the_released_way(
     assert tokenizer.encode(text) == reference.encode(text)
 
 
-@pytest.mark.slow
-def test_every_real_book_gives_the_ids_of_the_released_way(released: BPETokenizer) -> None:
+@pytest.mark.parametrize("stretch", [4_000, pytest.param(80_000, marks=pytest.mark.nightly)])
+def test_every_real_book_gives_the_ids_of_the_released_way(
+    released: BPETokenizer, stretch: int
+) -> None:
     """A stretch of each, elsewhere in every one; `SIZE=100000000 benchmarks/text.py`: all whole."""
     reference = Reference(released.vocab, released.merges)
     paths = sorted(Path(REAL_DATA or "").glob("books*/*.txt"))
     assert len(paths) == 83
     for number, path in enumerate(paths):
         text = path.read_bytes().decode("utf-8-sig")
-        start = number * 40_000 % max(len(text) - STRETCH, 1)
-        part = text[start : start + STRETCH]
+        start = number * 40_000 % max(len(text) - stretch, 1)
+        part = text[start : start + stretch]
         assert released.encode(part) == reference.encode(part), path.name
 
 
