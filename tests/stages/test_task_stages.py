@@ -124,7 +124,7 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
     project: Path, tmp_path: Path
 ) -> None:
     values = YAML(typ="safe").load(project / "params.yaml")
-    values["finetune"]["book"]["epochs"] = 100
+    values["finetune"]["book"]["epochs"] = 200
     for name in ("whole", "stopped"):
         for part in ("data", "models"):
             shutil.copytree(project / part, tmp_path / name / part)
@@ -141,7 +141,7 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
         """Send a signal when that many updates are done; the exit code."""
         process, seen = start(tmp_path / "stopped"), ""
         assert process.stderr
-        while not any(int(n) > after for n in re.findall(r"(\d+)/200", seen)):
+        while not any(int(n) > after for n in re.findall(r"(\d+)/400", seen)):
             read = process.stderr.read(64)
             assert read, f"it ended too early: {seen}"
             seen += read
@@ -155,7 +155,7 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
     assert not (tmp_path / "stopped/finetuned").exists()
     assert signalled(signal.SIGKILL, after=20) == -signal.SIGKILL
     last = start(tmp_path / "stopped")
-    assert "0/200" not in re.findall(r"\b\d+/200", last.communicate()[1])
+    assert "0/400" not in re.findall(r"\b\d+/400", last.communicate()[1])
     assert (whole.communicate(), whole.returncode, last.returncode)[1:] == (0, 0)
     for path in ("finetuned/book/model.safetensors", "finetuned/book/head.safetensors",
                  "p.parquet", "curve.csv"):  # fmt: skip
