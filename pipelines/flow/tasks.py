@@ -54,7 +54,7 @@ class StageTasks:
         def body() -> State:
             listener = StageListener(reporter.terminal, stage.name)
             reporter.terminal.started(stage.name)
-            listener.line(stage.name, f"runs: {reason}")
+            listener.line(stage.name, f"{self._plan.state(stage.name)}: {reason}")
             try:
                 outcomes.append(self._executor.run(stage, listener))
             except UserError as error:
