@@ -7,7 +7,7 @@ import time
 import psutil
 import pytest
 
-from pipelines.execution import interrupts, processes
+from pipelines.execution import gpus, interrupts, processes
 from pipelines.execution.local import LocalExecutor
 from pipelines.graph import graph
 
@@ -169,6 +169,7 @@ def test_a_second_signal_ends_a_stage_at_once(project, run):
 
 def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    monkeypatch.setattr(gpus, "here", lambda: ["3", "5"])  # on a machine where none computes
     waits = "echo $CUDA_VISIBLE_DEVICES > ${item.s}; sleep 3"
     asks = {"matrix": {"s": ["a", "b"]}, "cmd": waits, "meta": {"gpu": 1}}
     project.write(
