@@ -26,15 +26,15 @@ run: $(VENV)/.run
 
 # All but what is marked nightly.
 test: $(VENV)/.dev
-	pytest
+	pytest -n 2
 
 # A minute, for those who edit: the linters and the unit tests of the science.
 check: lint
-	pytest tests/gpt1 -m "not slow and not nightly"
+	pytest -n 2 tests/gpt1 -m "not slow and not nightly"
 
 # Everything, with the tests at full size.
 nightly: $(VENV)/.dev
-	pytest -m ""
+	pytest -n 2 -m ""
 
 lint: $(VENV)/.dev
 	ruff check .

@@ -168,6 +168,8 @@ class Model:
             raise ValueError(f"micro_batch: {self.micro_batch} does not divide batch: {self.batch}")
 
 
+Shape = Literal["classification", "entailment", "similarity", "regression", "multiple_choice"]
+"""Of a task: what the network reads and answers."""
 LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
 """The paper's values for `kind: lstm` (section 5), where they differ from the Transformer's."""
 
@@ -210,9 +212,7 @@ class OwnTask:
 
     path: str = key(min_length=1)
     """Its folder or archive, or a source file (`.yaml`)."""
-    shape: Literal[
-        "classification", "entailment", "similarity", "regression", "multiple_choice"
-    ] = key()
+    shape: Shape = key()
     """What the network reads and answers."""
     labels: list[str] = key()
     """Labels as the files write them; in multiple choice, names of the places such as A, B, C; in

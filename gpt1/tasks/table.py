@@ -6,15 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.errors import UserError
 from gpt1.files import publish, read_tagged_parquet
-
-Shape = Literal["classification", "entailment", "similarity", "regression", "multiple_choice"]
+from gpt1.params import Shape
 
 SCHEMA = pa.schema(
     [
