@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from pipelines import servers, sessions
+from pipelines import lockfile, servers, sessions
 from pipelines.records import Records, made, read
 
 pytestmark = pytest.mark.slow
@@ -171,6 +171,7 @@ def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
         (small.root / "began").unlink(missing_ok=True)
         driver = small.start("gpt1", "run")
         wait_for((small.root / "began").exists)
+        wait_for(lambda: "left" in lockfile.entries(small.root))
         children = psutil.Process(driver.pid).children(recursive=True)
         assert "sleep" in {child.name() for child in children}
         second = small.gpt1("run", check=False)
