@@ -134,7 +134,8 @@ def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
-    slow = STAGES["right"] | {"cmd": f"echo $PPID >> {began}/pids; sleep 5; cat first > right"}
+    waits = f"echo began >> {began}/times; [ $(wc -l < {began}/times) -gt 1 ] || sleep 600"
+    slow = STAGES["right"] | {"cmd": f"{waits}; cat first > right"}
     here.write(STAGES | {"right": slow})
     commit(here)
     api = f"{server.address}/api"
@@ -150,7 +151,7 @@ def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        while not (began / "pids").exists():
+        while not (began / "times").exists():
             assert driver.poll() is None, (here.root / "driver.txt").read_text()
             time.sleep(0.2)
         [victim] = [worker for worker in workers if sleeping(worker)]
@@ -158,7 +159,7 @@ def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_
             process.kill()
         victim.wait()
         driver.wait(timeout=500)
-        assert len((began / "pids").read_text().split()) == 2
+        assert len((began / "times").read_text().split()) == 2
         ran = flow_runs(api)
         assert ran == {"cpu": {"first", "left", "right"}, "gpu": {"last"}}, "score goes with last"
     finally:

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from pipelines.execution import processes
+from pipelines.execution import lockfile, processes
 from pipelines.flow import servers
 from pipelines.history.records import Records, inputs_of, outputs_of
 
@@ -172,6 +172,7 @@ def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
         (small.root / "began").unlink(missing_ok=True)
         driver = small.start("gpt1", "run")
         wait_for((small.root / "began").exists)
+        wait_for(lambda: "left" in lockfile.entries(small.root))
         children = psutil.Process(driver.pid).children(recursive=True)
         assert "sleep" in {child.name() for child in children}
         second = small.gpt1("run", check=False)

@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import get_type_hints
 
@@ -43,9 +44,10 @@ def run(folder: Path, name: str, **arguments: str | int) -> None:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def project(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Path:
     """Params, held-out documents of four books, and a small model that was never trained."""
     folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(databases, folder, dirs_exist_ok=True)
     params = YAML(typ="safe").load(ROOT / "params.yaml")
     for name in TASKS:
         params["derived_tasks"][name] |= {"train": 40, "dev": 8, "test": 12, "words": 6}
@@ -121,13 +123,14 @@ def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
 
 @pytest.mark.slow
 def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
-    project: Path, tmp_path: Path
+    project: Path, databases: Path, tmp_path: Path
 ) -> None:
     values = YAML(typ="safe").load(project / "params.yaml")
     values["finetune"]["book"]["epochs"] = 200
     for name in ("whole", "stopped"):
         for part in ("data", "models"):
             shutil.copytree(project / part, tmp_path / name / part)
+        shutil.copytree(databases, tmp_path / name, dirs_exist_ok=True)
         YAML(typ="safe").dump(values, tmp_path / name / "params.yaml")
 
     def start(folder: Path) -> "subprocess.Popen[str]":
@@ -137,25 +140,27 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
                                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                                 stderr=subprocess.PIPE)  # fmt: skip
 
-    def signalled(number: signal.Signals, after: int) -> int:
-        """Send a signal when that many updates are done; the exit code."""
+    def signalled(number: signal.Signals) -> tuple[str, int]:
+        """Send a signal early in the training; all it said, and the exit code."""
         process, seen = start(tmp_path / "stopped"), ""
         assert process.stderr
-        while not any(int(n) > after for n in re.findall(r"(\d+)/400", seen)):
-            read = process.stderr.read(64)
+        while "/400" not in seen:
+            read = os.read(process.stderr.fileno(), 4096).decode(errors="replace")
             assert read, f"it ended too early: {seen}"
             seen += read
+        time.sleep(0.3)
         process.send_signal(number)
-        process.communicate()
-        return process.returncode
+        return seen + process.communicate()[1], process.returncode
 
     whole = start(tmp_path / "whole")
-    assert signalled(signal.SIGTERM, after=0) == RESUME_CODE
+    said, code = signalled(signal.SIGTERM)
+    assert code == RESUME_CODE
+    [stopped] = re.findall(r"stopped before update (\d+)", said)
     assert len(list((tmp_path / "stopped/.work").rglob("state.safetensors"))) == 1
     assert not (tmp_path / "stopped/finetuned").exists()
-    assert signalled(signal.SIGKILL, after=20) == -signal.SIGKILL
+    assert signalled(signal.SIGKILL)[1] == -signal.SIGKILL
     last = start(tmp_path / "stopped")
-    assert "0/400" not in re.findall(r"\b\d+/400", last.communicate()[1])
+    assert re.findall(r"\b(\d+)/400", last.communicate()[1])[0] == stopped
     assert (whole.communicate(), whole.returncode, last.returncode)[1:] == (0, 0)
     for path in ("finetuned/book/model.safetensors", "finetuned/book/head.safetensors",
                  "p.parquet", "curve.csv"):  # fmt: skip

@@ -176,6 +176,7 @@ def test_nothing_left_is_one_line(tmp_path: Path) -> None:
         clean(raw(tmp_path, {"a": "12 34"}), tmp_path / "out", PARAMS)
 
 
+@pytest.mark.slow
 def test_any_number_of_workers_writes_the_same_bytes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

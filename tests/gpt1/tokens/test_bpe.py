@@ -33,6 +33,7 @@ def test_the_vocabulary_is_laid_out_as_the_released_one(tokenizer: BPETokenizer)
     assert list(tokenizer.vocab.values()) == list(range(len(tokenizer)))
 
 
+@pytest.mark.slow
 def test_training_gives_the_same_files_in_every_process(tmp_path: Path) -> None:
     # Every pair of these words is as frequent as any other: nothing but ties.
     script = (

@@ -90,6 +90,7 @@ def run(processes: int, out: Path, **settings: float) -> Path:
     return out
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dropout", "parts"), [(0.0, 4), (0.1, 3)])
 def test_two_processes_follow_one_for_fifty_updates_also_with_dropout_and_uneven_shares(
     tmp_path: Path, dropout: float, parts: int
