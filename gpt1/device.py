@@ -25,12 +25,12 @@ def device() -> torch.device:
 
 
 def computing() -> list[str]:
-    """Every accelerator that computes: `cuda:0`, `cuda:1`. Takes a context on each of them."""
+    """Every accelerator that computes: `cuda:0`, `cuda:1`. Creates a context on each of them."""
     return [name for name, fault in _tried() if not fault]
 
 
 def use_cores() -> None:
-    """Where no param counts the threads: no more of them than cores that this process may use."""
+    """For commands without a `threads` param: limit PyTorch to the cores this process may use."""
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
 
 
@@ -114,8 +114,8 @@ REASONS = {
     "`nvidia-smi -L`",
     r"no kernel image": "torch {torch.__version__} has no kernels for a card of this age; install "
     "a build that has (pytorch.org), or name another card in GPT1_DEVICE",
-    r"out of memory|ALLOC_FAILED": "others hold the memory of the card; `nvidia-smi` names them, "
-    "or name another card in GPT1_DEVICE",
+    r"out of memory|ALLOC_FAILED": "other processes use the memory of the card; `nvidia-smi` "
+    "names them, or name another card in GPT1_DEVICE",
     r"busy or unavailable": "another process has the card to itself; `nvidia-smi` names it, or "
     "name another card in GPT1_DEVICE",
     r"invalid device ordinal": "no card has this number; `nvidia-smi -L` lists them",
@@ -123,6 +123,6 @@ REASONS = {
     "driver does not start; see whether `nvidia-smi` does, and restart the machine after an update",
     r"not compiled with|Could not run": "torch {torch.__version__} is a build without it; "
     "pytorch.org has others",
-    r"device string|No module named": "torch knows no such device; cpu, cuda and cuda:1 are some",
+    r"device string|No module named": "unknown device; give one such as cpu, cuda or cuda:1",
 }
 """Texts of torch 2.13 and of the CUDA runtime in it."""

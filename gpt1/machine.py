@@ -1,4 +1,4 @@
-"""What this machine gives to this process: less than it has, in a container or a job."""
+"""Cores and memory that this process may use, within its affinity and the limits of its cgroups."""
 
 import math
 import os

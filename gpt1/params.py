@@ -105,7 +105,7 @@ class Contamination:
 
     def __post_init__(self) -> None:
         if self.drop and not self.tasks:
-            raise ValueError("drop needs tasks: what overlaps with them is left out")
+            raise ValueError("drop needs tasks: list those whose overlap is to be left out")
 
 
 @section

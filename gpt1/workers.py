@@ -29,12 +29,12 @@ def ordered_map(function: Callable[[T], R], items: Iterable[T], size: int) -> It
     size: bytes of all items together; small inputs are mapped in this process.
     At most two items for each worker are in flight, so memory does not grow with their number.
     """
-    places = Environment.read()
-    workers = places.workers or cores()
-    if not places.dask and (workers == 1 or (size < SMALL and not places.workers)):
+    environment = Environment.read()
+    workers = environment.workers or cores()
+    if not environment.dask and (workers == 1 or (size < SMALL and not environment.workers)):
         yield from map(function, items)
         return
-    with _executor(places.dask, workers) as (executor, width):
+    with _executor(environment.dask, workers) as (executor, width):
         waiting: deque[Future[R]] = deque()
         try:
             for item in items:

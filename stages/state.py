@@ -19,8 +19,8 @@ from gpt1 import files
 FOLDER = Path(".work")
 GPT1 = Path(gpt1.__file__).parent
 CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
-TRAINING = (GPT1 / "model", GPT1 / "training")
-FINETUNING = (GPT1 / "tasks", *TRAINING)
+TRAINING = (GPT1 / "model", GPT1 / "training", TOKENS)
+FINETUNING = (GPT1 / "tasks", GPT1 / "analysis" / "transfer.py", *TRAINING)
 """Code that a state depends on: a stage with other code starts again."""
 
 

@@ -1,4 +1,4 @@
-"""Record a stage as an MLflow run. No other module of the stages imports MLflow.
+"""Record a stage as an MLflow run. Only `logged_model`, which MLflow runs, imports it as well.
 
     with tracking.run() as run:
         run.params(params)

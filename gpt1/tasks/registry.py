@@ -18,7 +18,7 @@ class RegisteredTask:
     published_sizes: dict[str, int]
     """Split -> examples as the authors publish them; another size is a warning."""
     raw_labels: Sequence[str] = ()
-    """The labels as the files write them, where the task names them otherwise."""
+    """The labels as the files write them, where they differ from the task's own."""
 
 
 THREE_WAY = ("entailment", "neutral", "contradiction")

@@ -66,7 +66,7 @@ def fit(
     title: names the run in the progress bar and in messages.
 
     The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
-    state after the micro-batch in hand and exits with RESUME_CODE; a second one ends at once.
+    state after the current micro-batch and exits with RESUME_CODE; a second one ends at once.
     Raises UserError when a loss is not finite, or there are fewer micro-batches than processes.
     """
     model, is_rank_0 = objective.model, distributed.rank() == 0

@@ -14,7 +14,7 @@ def is_out_of_memory(error: RuntimeError) -> bool:
 def suggest_micro_batch(loss: Callable[[int], Tensor], rows: int, model: nn.Module) -> str:
     """The largest divisor of `rows` that fits, as a message.
 
-    Tries a backward pass of `loss` on so many rows beside AdamW's two moments; each try costs one.
+    Runs a backward pass of `loss` for each candidate, with AdamW's two moments allocated.
     """
     for tried in (part for part in range(rows - 1, 0, -1) if rows % part == 0):
         model.zero_grad()

@@ -1,4 +1,4 @@
-"""Learning rate schedules: functions of the update, counted from 0."""
+"""Learning rate schedules: functions of the update, counted from 0, as `warmup` is."""
 
 import math
 

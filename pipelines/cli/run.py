@@ -17,7 +17,10 @@ from pipelines.flow.options import RunOptions
 
 app = typer.Typer()
 Targets = Annotated[
-    list[str] | None, typer.Argument(help="Stages to end with; none: all.", show_default=False)
+    list[str] | None,
+    typer.Argument(
+        help="Stages to bring up to date, with upstream; none: all.", show_default=False
+    ),
 ]
 
 
@@ -28,7 +31,8 @@ def run(
         int | None, typer.Option(min=1, help="CPU threads to fill; default: all cores.")
     ] = None,
     keep_going: Annotated[
-        bool, typer.Option("--keep-going/--fail-fast", help="After a failure go on elsewhere.")
+        bool,
+        typer.Option("--keep-going/--fail-fast", help="After a failure, continue elsewhere."),
     ] = True,
     force: Annotated[bool, typer.Option(help="Run stages even where nothing changed.")] = False,
     on_workers: Annotated[
@@ -82,8 +86,8 @@ def _print_addresses() -> None:
 @app.command("plan")
 def plan_(
     targets: Targets = None,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-    cost: Annotated[bool, typer.Option("--cost", help="Time, memory and disk instead.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    cost: Annotated[bool, typer.Option("--cost", help="Show time, memory and disk.")] = False,
 ) -> None:
     """Show which stages would run, and why."""
     from pipelines.graph.plan import build_plan
@@ -112,7 +116,7 @@ def serve(
         try:
             CronSchedule(cron=cron)
         except ValueError:
-            raise UserError(f"--cron {cron!r} is no schedule; say `0 3 * * *`") from None
+            raise UserError(f"--cron {cron!r} is not a cron schedule; one is `0 3 * * *`") from None
     from pipelines.flow.session import prefect_session
 
     with workspace.enter(), prefect_session():

@@ -1,4 +1,4 @@
-"""What runs stages, as the scheduler and the flow see it: here, or on workers of other machines."""
+"""The interface of what runs stages: here, or on workers of other machines."""
 
 from dataclasses import dataclass, field
 from pathlib import Path

@@ -13,7 +13,8 @@ from pipelines.execution.executor import Executor
 def handle_interrupts(executor: Executor) -> Iterator[None]:
     """The first signal cancels all stages with their grace periods, the second kills them.
 
-    Python allows handlers in the main thread alone; in another one the block runs without.
+    A training saves its state within its grace period (`gpt1.training.loop`), and `gpt1 run` exits
+    with 130. Python allows handlers in the main thread alone; in others the block has none.
     """
     received: list[int] = []
 

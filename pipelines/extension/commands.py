@@ -68,7 +68,7 @@ def generate(
         float, typer.Option(min=0, help="0: always the most probable token.")
     ] = 0.0,
     top_k: Annotated[
-        int, typer.Option(min=0, help="Draw from so many of the likeliest; 0: from all.")
+        int, typer.Option(min=0, help="Sample from this many of the likeliest tokens; 0: all.")
     ] = 0,
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Draw from the likeliest with this share.")

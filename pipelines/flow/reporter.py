@@ -101,7 +101,7 @@ def _final_state(outcomes: dict[str, Outcome], cancelled: bool) -> State:
     failed = [name for name, outcome in outcomes.items() if outcome.status == "failed"]
     skipped = sum(outcome.status == "skipped" for outcome in outcomes.values())
     if cancelled:
-        return Cancelled(message="`gpt1 run` goes on from here.")
+        return Cancelled(message="Resume with `gpt1 run`.")
     if failed:
         return Failed(message=f"{', '.join(failed)}; {skipped} stages skipped.")
     return Completed(message=f"{len(outcomes)} stages brought up to date.")

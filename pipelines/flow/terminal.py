@@ -58,13 +58,13 @@ class Terminal:
             self._print(stage, text)
 
     def failures(self, outcomes: dict[str, Outcome]) -> None:
-        """Print each failed stage's last lines, its log file, and the command that goes on."""
+        """Print each failed stage's last lines, its log file, and the command that resumes."""
         for stage, outcome in outcomes.items():
             if outcome.status == "failed":
                 self.console.rule(Text(f"{stage} failed", "red"))
                 for line in outcome.tail:
                     self.console.print(Text(line))
-                self.console.print(Text(f"whole output: {outcome.log}\nto go on:     gpt1 run"))
+                self.console.print(Text(f"whole output: {outcome.log}\nto resume:    gpt1 run"))
 
     def _print(self, stage: str, text: str, style: str | None = None) -> None:
         self.console.print(Text.assemble((f"{stage}  ", "cyan"), (text, style or "")))

@@ -102,7 +102,7 @@ def open_project(root: Path | str = ".") -> "Repo":
     except SCMError:
         raise UserError(
             "no git repository here: `git clone` the project, or for an unpacked archive "
-            "say `dvc config --local core.no_scm true`"
+            "run `dvc config --local core.no_scm true`"
         ) from None
 
 

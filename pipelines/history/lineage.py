@@ -76,10 +76,10 @@ class Lineage:
         runs = {e.run: e for e in reversed(self._executions) if e.run and e.run.startswith(target)}
         if RUN_ID.fullmatch(target) and runs:
             if len(runs) > 1:
-                raise UserError(f"{target} begins {len(runs)} runs: {', '.join(sorted(runs))}")
+                raise UserError(f"{target} matches {len(runs)} runs: {', '.join(sorted(runs))}")
             return runs.popitem()[1]
         raise UserError(
-            f"{target or chr(34) * 2} is no output of a stage, and no run that MLflow knows"
+            f"{target or chr(34) * 2} is neither an output of a stage nor a run that MLflow knows"
         )
 
     def back(self, execution: Execution) -> Tree:

@@ -127,7 +127,7 @@ DRIVERS = {
     "not started": ((3, 99000), "driver does not start"),
     "updated": ((803, 99000), "driver does not start"),
     "taken": ((46, 99000), "another process has the card to itself"),
-    "full": ((2, 99000), "others hold the memory of the card"),
+    "full": ((2, 99000), "other processes use the memory of the card"),
 }
 """What its cuInit answers, its version, and what is to be said of it."""
 

@@ -107,7 +107,7 @@ def test_the_beginning_of_an_id_will_do_while_only_one_run_has_it(built):
     lineage._executions = [
         replace(m, run=first[:5] + m.run[5:]) for m in lineage._executions if m.run
     ]
-    with pytest.raises(UserError, match=f"{first[:5]} begins .* runs: .*{first}"):
+    with pytest.raises(UserError, match=f"{first[:5]} matches .* runs: .*{first}"):
         lineage.find(first[:5])
 
 
@@ -172,5 +172,5 @@ def test_an_older_report_comes_from_the_scores_of_its_time(reported):
 
 
 def test_an_unknown_path_or_run_is_one_line(built):
-    with pytest.raises(UserError, match="nowhere is no output of a stage"):
+    with pytest.raises(UserError, match="nowhere is neither an output of a stage"):
         Lineage(built.root).find("nowhere")

@@ -254,7 +254,7 @@ def test_ended_while_a_server_starts_nothing_is_left_of_it(small, command):
 
 def test_a_schedule_that_is_none_is_refused_before_a_server_starts(small):
     said = small.gpt1("serve", "--cron", "banana", check=False)
-    assert said.stderr.startswith("error: --cron 'banana' is no schedule")
+    assert said.stderr.startswith("error: --cron 'banana' is not a cron schedule")
     assert not (small.root / ".work/servers").exists()
 
 

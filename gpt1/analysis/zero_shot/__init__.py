@@ -12,5 +12,5 @@
     scoring.py      log-probabilities of many continuations at once
 
 To add a heuristic: write a function from an `Example` to its prompts in `heuristics.py`, and give
-it an entry in `HEURISTICS` under the task's name.
+it an entry in `HEURISTICS` under the task's name, and the best published score in `task.CEILINGS`.
 """

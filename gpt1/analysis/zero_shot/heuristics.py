@@ -12,7 +12,7 @@ import numpy as np
 from gpt1.errors import UserError
 from gpt1.tasks.table import Example, Task
 
-FULL_STOP, DEGREE, POLES = ".", "very", ("negative", "positive")
+FULL_STOP, SENTIMENT_SUFFIX, SENTIMENT_WORDS = ".", "very", ("negative", "positive")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _acceptability(example: Example) -> list[Prompt]:
 
 
 def _sentiment(example: Example) -> list[Prompt]:
-    return [Prompt((example.text, DEGREE), POLES)]
+    return [Prompt((example.text, SENTIMENT_SUFFIX), SENTIMENT_WORDS)]
 
 
 def _referent(example: Example) -> list[Prompt]:

@@ -3,7 +3,7 @@
 A reader is a function `(root, collector) -> None`. It finds files below the folder `root`
 (`official_files`), reads their rows (`rows`), and passes them to `collector.add_rows` with the
 `ColumnMapping` of the file; what is no table (RACE's articles, XML) it parses itself and passes to
-`collector.add`, one `Example` at a time.
+`collector.add`, one `Example` at a time, and says in `collector.files[split]` which file that was.
 
 To add a format:
 

@@ -33,7 +33,7 @@ class ExampleCollector:
     task: Task
     raw_labels: Sequence[str]
     """The labels as the files write them, in the order of the task's labels. In multiple choice the
-    names of the places."""
+    names of the positions, such as A, B, C, D."""
     examples: list[Example] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """Split -> name of the file that it comes from."""
