@@ -19,7 +19,8 @@ Measure = Callable[[np.ndarray, np.ndarray], float]
 class Metric:
     """A measure of agreement, called as `metric(targets, answers)` with float64 arrays (examples,).
 
-    It is at most 1, and higher is better: scores are shown in per cent. Targets and answers are indices of labels or choices, or the scores of a regression.
+    It is at most 1, and higher is better: scores are shown in per cent. Targets and answers are
+    indices of labels or choices, or the scores of a regression.
     """
 
     measure: Measure
