@@ -91,8 +91,10 @@ def installed(python: Path, package: str) -> str:
 
 
 def uv_install(python: Path, *arguments: str | Path, **options: Any) -> None:
-    """Install with bytecode: where PYTHONDONTWRITEBYTECODE is set, as in many containers, no process
-    would keep what it compiles, and each start of a stage would take seconds longer.
+    """Install and compile to bytecode.
+
+    Where PYTHONDONTWRITEBYTECODE is set, as in many containers, no process would keep what it
+    compiles, and each start of a stage would take seconds longer.
     """
     command = [python.with_name("uv"), "pip", "install", "--quiet", "--compile-bytecode"]
     run(*command, "--python", python, *arguments, **options)
