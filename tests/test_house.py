@@ -8,6 +8,8 @@ import grimp
 import pytest
 from ruamel.yaml import YAML
 
+from stages import state
+
 ROOT = Path(__file__).parents[1]
 HELPERS = {"entry", "recorder", "state", "tracking"}
 STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
@@ -57,6 +59,26 @@ def test_a_stage_depends_on_every_room_that_its_module_reaches() -> None:
                 continue  # what every room builds on
             covered = (f"{path}.py", *(str(parent) for parent in Path(path).parents), path)
             assert {*covered} & {*body["deps"]}, f"{name} misses {path}"
+
+
+RESUMABLE = {"stages.pretrain": state.TRAINING} | dict.fromkeys(
+    ["stages.finetune", "stages.finetune_no_auxiliary", "stages.finetune_transfer"],
+    state.FINETUNING,
+)
+
+
+def test_the_state_of_a_training_depends_on_all_of_gpt1_that_its_stage_depends_on() -> None:
+    seen = set()
+    for name, stage in load("dvc.yaml")["stages"].items():
+        body = stage.get("do", stage)
+        if (module := body["cmd"].split()[2]) not in RESUMABLE:
+            continue
+        seen.add(module)
+        for dep in body["deps"]:
+            if dep.startswith("gpt1/"):
+                rooms = {Path("gpt1") / code.relative_to(state.GPT1) for code in RESUMABLE[module]}
+                assert rooms & {Path(dep), *Path(dep).parents}, f"{name}: {dep}"
+    assert seen == {*RESUMABLE}
 
 
 def test_every_code_dependency_exists() -> None:
