@@ -31,6 +31,11 @@ def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def warnings(found: subprocess.CompletedProcess[str]) -> list[str]:
+    """Ours: a build for CUDA without a card has PyTorch log lines of its own."""
+    return [line for line in found.stderr.splitlines() if line.startswith("warning:")]
+
+
 def test_a_compiler_that_is_there_and_fails_leaves_the_model_uncompiled_and_one_line(
     tmp_path: Path,
 ) -> None:
@@ -42,14 +47,15 @@ def test_a_compiler_that_is_there_and_fails_leaves_the_model_uncompiled_and_one_
     broken.chmod(0o755)
     found = run(tmp_path, CXX=str(broken))
     assert found.stdout == "False\n"
-    assert found.stderr == (
+    assert warnings(found) == [
         "warning: compile: true needs a compiler that works, and Python's headers "
-        "(fatal error: Python.h: No such file or directory); going on uncompiled\n"
-    )
+        "(fatal error: Python.h: No such file or directory); going on uncompiled"
+    ]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("g++"), reason="there is no g++")
-def test_where_the_compiler_works_the_blocks_are_compiled_in_silence(tmp_path: Path) -> None:
+def test_where_the_compiler_works_the_blocks_are_compiled_without_a_warning(tmp_path: Path) -> None:
     found = run(tmp_path)
-    assert (found.stdout, found.stderr) == ("True\n", "")
+    assert found.stdout == "True\n"
+    assert not warnings(found)
