@@ -108,4 +108,7 @@ if __name__ == "__main__":
     try:
         main()
     except subprocess.CalledProcessError as failed:
-        sys.exit(f"error: this command failed: {' '.join(map(str, failed.cmd))}")
+        command = " ".join(map(str, failed.cmd))
+        sys.exit(
+            f"error: this failed: {command}; try again, or remove {sys.argv[1]} and start anew"
+        )
