@@ -13,11 +13,11 @@ export DO_NOT_TRACK := 1
 .PHONY: setup run test check nightly lint lock fresh bench
 setup: $(VENV)/.run
 
-$(VENV)/.run: pyproject.toml requirements.lock scripts/install.py
+$(VENV)/.run: pyproject.toml constraints.txt scripts/install.py
 	$(INSTALL)
 	touch $@
 
-$(VENV)/.dev: pyproject.toml requirements.lock scripts/install.py
+$(VENV)/.dev: pyproject.toml constraints.txt scripts/install.py
 	$(INSTALL) dev
 	touch $(VENV)/.run $@
 
@@ -47,7 +47,7 @@ lock: $(VENV)/.dev
 	env -u UV_DEFAULT_INDEX -u UV_INDEX -u UV_INDEX_URL -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS \
 		uv pip compile --no-config --quiet --universal --python-version 3.11 --all-extras \
 		--generate-hashes --no-annotate --custom-compile-command "make lock" $(UPGRADE) \
-		pyproject.toml --output-file requirements.lock
+		pyproject.toml --output-file constraints.txt
 
 # Before a release: a clone, set up in an empty folder as a stranger's machine does it, and its demo.
 fresh:

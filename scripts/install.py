@@ -1,6 +1,6 @@
 """Create the virtual environment: `python scripts/install.py VENV [EXTRA ...]`.
 
-Needs the standard library alone. Every package has the version and the hash that requirements.lock
+Needs the standard library alone. Every package has the version and the hash that constraints.txt
 gives. torch is the exception where a build without CUDA is to be had, which takes 0.8 GB of disk
 instead of 4.3: pip's settings may offer one, and PyTorch's own index has one for machines without
 an NVIDIA driver. The variable TORCH names another build, as `uv pip install --torch-backend` does:
@@ -16,7 +16,7 @@ import venv
 from pathlib import Path
 from typing import Any
 
-LOCK = Path("requirements.lock")
+LOCK = Path("constraints.txt")
 INDEX_SETTINGS = ("index-url", "extra-index-url", "find-links")
 
 
@@ -109,6 +109,4 @@ if __name__ == "__main__":
         main()
     except subprocess.CalledProcessError as failed:
         command = " ".join(map(str, failed.cmd))
-        sys.exit(
-            f"error: this failed: {command}; try again, or remove {sys.argv[1]} and start anew"
-        )
+        sys.exit(f"error: failed: {command}; try again, or remove {sys.argv[1]} and start anew")

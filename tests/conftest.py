@@ -163,7 +163,7 @@ def workspace(project):
             ROOT / name, project.root / name, ignore=shutil.ignore_patterns("__pycache__")
         )
     shutil.copy(ROOT / "dvc.yaml", project.root)
-    shutil.copy(ROOT / "requirements.lock", project.root)
+    shutil.copy(ROOT / "constraints.txt", project.root)
     project.dump(shrink(YAML(typ="safe").load(ROOT / "params.yaml")), "params.yaml")
     write_books(project.root / "books")
     return project
