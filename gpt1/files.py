@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+PARTIAL = ".part"
+"""How the name of an output ends that is not whole yet: `.NAME.PID.part`. DVC and git ignore it."""
+
 
 @contextmanager
 def publish(out: Path) -> Iterator[Path]:
@@ -25,15 +28,15 @@ def publish(out: Path) -> Iterator[Path]:
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.part")
-    _remove(temporary)
+    temporary = out.with_name(f".{out.name}.{os.getpid()}{PARTIAL}")
+    remove(temporary)
     try:
         yield temporary
         if out.is_dir():  # os.replace refuses a folder that is not empty
-            _remove(out)
+            remove(out)
         os.replace(temporary, out)
     finally:
-        _remove(temporary)
+        remove(temporary)
 
 
 def iterate_rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:
@@ -96,7 +99,8 @@ def sha256(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def _remove(path: Path) -> None:
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:

@@ -10,6 +10,7 @@ import typer
 
 from gpt1.errors import UserError
 from pipelines.cli import history, run, servers
+from pipelines.execution import interrupts
 from pipelines.extension import commands
 
 app = typer.Typer(
@@ -24,7 +25,8 @@ for group in (run, history, servers, commands):
 
 def main() -> None:
     """Run a command. A UserError is printed in one line and exits with status 1."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # unlike a kill, it cleans up
+    for number in interrupts.endings():  # unlike a kill, an exit cleans up
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:
         app()
     except UserError as error:

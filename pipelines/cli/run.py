@@ -5,8 +5,9 @@ import os
 import sys
 from contextlib import suppress
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +15,11 @@ from gpt1.errors import UserError
 from pipelines import extension
 from pipelines.execution import workspace
 from pipelines.flow.options import RunOptions
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+
+    from pipelines.graph.plan import Plan
 
 app = typer.Typer()
 Targets = Annotated[
@@ -49,22 +55,23 @@ def run(
     options = RunOptions(targets or None, workers, keep_going, force, on_workers)
     with workspace.enter() as repo, workspace.exclusive_lock(repo):
         plan = build_plan(repo, targets or [], force)
-    if not plan.to_launch():
-        print(f"Nothing to do: all {len(plan.selected)} stages are up to date.")
-    else:
-        print(f"{len(plan.to_launch())} stages to run or check; starting Prefect.", flush=True)
-        _launch(options)
+        if not plan.to_launch():
+            print(f"Nothing to do: all {len(plan.selected)} stages are up to date.")
+        else:
+            print(f"{len(plan.to_launch())} stages to run or check; starting Prefect.", flush=True)
+            _launch(repo, plan, options)
     if extension.print_results(plan.selected):
         _print_addresses()
 
 
-def _launch(options: RunOptions) -> None:
+def _launch(repo: "Repo", plan: "Plan", options: RunOptions) -> None:
     """Run the flow; exits with 1 after a failure, with 130 after a cancel."""
     from pipelines.flow.session import prefect_session
 
     with prefect_session():
-        from pipelines.flow.pipeline import pipeline
+        from pipelines.flow.pipeline import make_flow, run_plan
 
+        pipeline = make_flow(partial(run_plan, repo, plan))
         state = pipeline(**asdict(options), return_state=True)
     if not state.is_completed():
         error = state.result(raise_on_failure=False)

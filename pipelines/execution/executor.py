@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from pipelines.execution.lockfile import Entry
 from pipelines.graph.graph import Stage
 
 Status = Literal["ran", "restored", "unchanged", "failed", "cancelled", "skipped"]
@@ -22,6 +23,8 @@ class Outcome:
     """The file with the whole output of the stage."""
     tail: list[str] = field(default_factory=list)
     """The last lines of the output."""
+    entry: Entry | None = None
+    """The entry of the stage in `dvc.lock`."""
 
     @property
     def good(self) -> bool:
@@ -41,7 +44,7 @@ class Executor(Protocol):
     """Runs stages; `pipelines.execution.local` and `pipelines.flow.pools` have one each.
 
     Methods may be called from any thread. An executor reports to nobody but the listener: Prefect,
-    MLflow and the terminal are told by the flow.
+    MLflow and the terminal are told by the flow. A listener that fails changes no outcome.
     """
 
     @property
@@ -53,3 +56,6 @@ class Executor(Protocol):
 
     def cancel(self, at_once: bool = False) -> None:
         """End every running stage, after its grace period or at once. Does not wait."""
+
+    def close(self) -> None:
+        """Write what is still to be written to `dvc.lock`, and end idle processes."""

@@ -1,40 +1,43 @@
-"""Run stages on this machine: one `dvc repro --single-item` for each, in its own process session.
+"""Run stages on this machine: one process of `pipelines.execution.reproduce` for each at a time.
 
-One process for each stage, for DVC's Python API is not thread-safe; a session, for a signal to DVC
-alone would leave the stage's command running.
+A process, for DVC's Python API is not thread-safe; a session, for a signal to that process alone
+would leave the stage's command running.
 """
 
-import codecs
-import os
 import re
-import subprocess
-import sys
 import threading
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ruamel.yaml import YAML
 
 from pipelines.execution import gpus, processes
-from pipelines.execution.executor import TAIL, Listener, Outcome, Status
+from pipelines.execution.executor import Listener, Outcome, Status
+from pipelines.execution.lockfile import LockFiles
+from pipelines.execution.output import Output
+from pipelines.execution.process import ReproduceProcess
 from pipelines.graph.graph import Stage
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 class LocalExecutor:
-    """Runs stages of the project at `root`; with `force` even where DVC finds nothing changed."""
+    """Runs stages of `repo`; with `force` even where DVC finds nothing changed."""
 
     def __init__(
-        self, root: Path, environment: Mapping[str, str] | None = None, force: bool = False
+        self, repo: "Repo", environment: Mapping[str, str] | None = None, force: bool = False
     ) -> None:
-        self._root, self._force = root, force
+        self._root, self._force = Path(repo.root_dir), force
+        self._environment = dict(environment or {})
         self._cancelled = threading.Event()
-        self._environment = os.environ | _STAGE_ENVIRONMENT | dict(environment or {})
-        self._environment["PATH"] = os.pathsep.join(
-            [os.path.dirname(sys.executable), self._environment.get("PATH", os.defpath)]
-        )
-        self._running: dict[int, Stage] = {}
         self._asked_to_end = threading.Lock()
+        self._running: dict[str, tuple[Stage, ReproduceProcess]] = {}
+        self._idle: list[ReproduceProcess] = []
+        self._lock_files = LockFiles(repo)
         self._gpus = gpus.Lender()
 
     @property
@@ -46,12 +49,11 @@ class LocalExecutor:
 
         Not by the retries of a Prefect task: a worker runs several stages in one flow run.
         """
+        retries = stage.needs.retries
         outcome = self._attempt(stage, listener)
-        for attempt in range(stage.needs.retries):
-            if outcome.status != "failed":
-                break
-            listener.line(stage.name, f"failed; retry {attempt + 1} of {stage.needs.retries}")
-            outcome = self._attempt(stage, listener)
+        for attempt in range(1, retries + 1):
+            if outcome.status == "failed":
+                outcome = self._attempt(stage, listener, f"failed; retry {attempt} of {retries}")
         return outcome
 
     def cancel(self, at_once: bool = False) -> None:
@@ -63,130 +65,74 @@ class LocalExecutor:
         self._cancelled.set()
         if not at_once and not self._asked_to_end.acquire(blocking=False):
             return
-        for session, stage in list(self._running.items()):
-            _end(session, 0 if at_once else stage.needs.grace)
+        for stage, process in list(self._running.values()):
+            process.end(0 if at_once else stage.needs.grace)
 
-    def _attempt(self, stage: Stage, listener: Listener) -> Outcome:
+    def close(self) -> None:
+        """Write what is still to be written to `dvc.lock`, and end idle processes."""
+        for process in self._idle:
+            process.close()
+        self._lock_files.flush()
+
+    def _attempt(self, stage: Stage, listener: Listener, first_line: str = "") -> Outcome:
         if self.cancelled:
             return Outcome("cancelled")
         start = time.monotonic()
         log = self._root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
-        log.parent.mkdir(parents=True, exist_ok=True)
+        output = Output(stage.name, log, listener)
+        output.line(first_line)
         with (
+            closing(output),
             self._gpus.lent(stage.needs.gpu) as lent,
-            self._process(stage, lent) as process,
+            self._process(stage) as process,
             _time_limit(process, stage) as overdue,
         ):
-            tail, said = self._listen(process, stage.name, listener, log)
+            request = {"stage": stage.name, "force": self._force, "grace": stage.needs.grace}
+            ended = process.reproduce(request | {"environment": dict(lent)}, output)
         if overdue.is_set():
-            tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
-        status: Status = said
-        if process.returncode != 0:
-            status = "cancelled" if self.cancelled else "failed"
-        return Outcome(status, time.monotonic() - start, log, tail)
+            output.tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
+        entry = YAML(typ="safe").load(ended["entry"]) if ended.get("entry") else None
+        if entry:
+            self._lock_files.put(stage.name, entry)
+        status: Status = ended["status"]
+        if status == "failed" and self.cancelled:
+            status = "cancelled"
+        return Outcome(status, time.monotonic() - start, log, list(output.tail), entry)
 
     @contextmanager
-    def _process(self, stage: Stage, lent: Mapping[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-        """A DVC process that runs `stage`. No process of its session is left after the block."""
-        command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", "--single-item"]
-        process = subprocess.Popen(
-            [*command, *(["--force"] if self._force else []), stage.name],
-            cwd=self._root,
-            env=self._environment | dict(lent),
-            start_new_session=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        with processes.pid_file(self._root, process.pid, stage.needs.grace):
-            self._running[process.pid] = stage
-            if self.cancelled:  # since the check in _attempt
-                _end(process.pid, stage.needs.grace)
-            try:
+    def _process(self, stage: Stage) -> Iterator[ReproduceProcess]:
+        """A process for `stage`: an idle one, or a new one. It is kept while it is usable."""
+        try:
+            process = self._idle.pop()
+        except IndexError:
+            process = ReproduceProcess(self._root, self._environment)
+        self._running[stage.name] = stage, process
+        if self.cancelled:  # since the check in _attempt
+            process.end(stage.needs.grace)
+        try:
+            with processes.pid_file(self._root, process.session, stage.needs.grace):
                 yield process
-            finally:
-                process.wait()
-                processes.end(process.pid, stage.needs.grace if self.cancelled else 0)
-                del self._running[process.pid]
-
-    def _listen(
-        self, process: subprocess.Popen[bytes], name: str, listener: Listener, log: Path
-    ) -> tuple[list[str], Status]:
-        """Pass on each line until the process ends; return the last lines and what DVC did."""
-        tail: deque[str] = deque(maxlen=TAIL)
-        status: Status = "ran"
-        with log.open("w") as file:
-            for text, whole in _lines_and_bars(process):
-                if not whole:
-                    listener.progress(name, text)
-                    continue
-                file.write(f"{text}\n")
-                file.flush()
-                if text.strip() and not text.lstrip().startswith(_ADVICE):
-                    tail.append(text)
-                    listener.line(name, text)
-                if "didn't change, skipping" in text:
-                    status = "unchanged"
-                elif "is cached - skipping run" in text:
-                    status = "restored"
-        return list(tail), status
-
-
-_STAGE_ENVIRONMENT = {
-    "DVC_NO_ANALYTICS": "1",
-    "PYTHONUNBUFFERED": "1",
-    "TQDM_MININTERVAL": "1",
-    "TQDM_NCOLS": "80",
-}
-
-_ADVICE = (
-    "To track the changes with git",
-    "git add ",
-    "To enable auto staging",
-    "dvc config core.autostage",
-    "Use `dvc push`",
-)
-"""How the lines begin that DVC prints after every stage."""
-
-
-def _end(session: int, grace: float) -> None:
-    threading.Thread(target=processes.end, args=(session, grace), daemon=True).start()
+        finally:
+            del self._running[stage.name]
+            if process.usable:
+                self._idle.append(process)
+            else:
+                process.close()
 
 
 @contextmanager
-def _time_limit(process: subprocess.Popen[bytes], stage: Stage) -> Iterator[threading.Event]:
+def _time_limit(process: ReproduceProcess, stage: Stage) -> Iterator[threading.Event]:
     """End the stage after its time limit; yields an event that is set when that happened."""
     overdue = threading.Event()
 
     def end() -> None:
         overdue.set()
-        processes.end(process.pid, stage.needs.grace)
+        process.end(stage.needs.grace)
 
-    if not stage.needs.timeout:
-        yield overdue
-        return
     timer = threading.Timer(stage.needs.timeout, end)
-    timer.start()
+    if stage.needs.timeout:
+        timer.start()
     try:
         yield overdue
     finally:
         timer.cancel()
-
-
-def _lines_and_bars(process: subprocess.Popen[bytes]) -> Iterator[tuple[str, bool]]:
-    """Each line as it is printed, with True; each state of a progress bar, with False."""
-    assert process.stdout
-    decoder = codecs.getincrementaldecoder("utf-8")("replace")
-    rest = ""
-    while data := process.stdout.read1(65536):  # type: ignore[attr-defined]
-        rest += decoder.decode(data)
-        *lines, rest = rest.replace("\r\n", "\n").split("\n")
-        for line in lines:
-            yield line.rpartition("\r")[2], True
-        if "\r" in rest:
-            bar = rest.rpartition("\r")[2]
-            rest = f"\r{bar}"
-            if bar.strip():
-                yield bar, False
-    if rest.strip():
-        yield rest.rpartition("\r")[2], True

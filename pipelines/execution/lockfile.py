@@ -1,11 +1,13 @@
-"""Read, write and repair `dvc.lock`.
+"""Read and write `dvc.lock`.
 
 DVC writes the file in place: a kill leaves it truncated, and the next DVC refuses it or loses the
-entries that are cut off. A driver therefore keeps a backup while it runs.
+entries that are cut off. A driver therefore writes it itself, whole and beside.
 """
 
 import json
+import threading
 import time
+from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ import psutil
 from ruamel.yaml import YAML, YAMLError
 
 from gpt1 import files
+from gpt1.errors import UserError
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -29,10 +32,8 @@ def entries(root: Path) -> dict[str, Entry]:
     """
     for _ in range(40):
         try:
-            return dict(_load(root / "dvc.lock"))
-        except FileNotFoundError:
-            return {}
-        except ValueError:
+            return _stages(_load(root / "dvc.lock"))
+        except UserError:
             time.sleep(0.05)
     return {}
 
@@ -42,38 +43,71 @@ def hashes(entry: Entry, kind: str) -> dict[str, str]:
     return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
 
 
-def write(root: Path, stages: dict[str, Entry]) -> None:
-    """Write a whole `dvc.lock`, atomically."""
-    yaml = YAML()
-    yaml.default_flow_style = False  # as DVC writes it
-    with files.publish(root / "dvc.lock") as path:
-        yaml.dump({"schema": "2.0", "stages": stages}, path)
+def write(file: Path, stages: dict[str, Entry]) -> None:
+    """Write a lock file with these `stages`, atomically; anything else in it stays."""
+    _dump(file, {"schema": "2.0"} | _load(file) | {"stages": stages})
 
 
-def repair_and_backup(repo: "Repo") -> None:
-    """Restore entries that a killed DVC cut off `dvc.lock` from the backup; then renew the backup.
+class LockFiles:
+    """The lock files of a project while a driver runs.
 
-    Complete entries stay as they are. A stage that ended after the last backup need not run again:
-    DVC's run cache has it.
+    `put` may be called from any thread. Writing takes seconds when there are thousands of stages:
+    entries that come sooner than `REST` times the time of a write are written together. Those that
+    a kill loses are in DVC's run cache, from which the next run restores them.
     """
-    root = Path(repo.root_dir)
-    path, backup = root / "dvc.lock", _backup(root)
-    with repo.lock:
-        if backup.exists():
-            saved, _ = _parse_truncated(backup)
-            current, complete = _parse_truncated(path)
-            if not complete or saved.keys() - current.keys():
-                if current:  # the last entry may lack its end
-                    current.popitem()
-                write(root, saved | current)
-        if path.exists():
-            with files.publish(backup) as beside:
-                beside.write_bytes(path.read_bytes())
 
+    REST = 10
 
-def remove_backup(root: Path) -> None:
-    """Between runs anyone may remove entries from `dvc.lock`, and no repair must restore them."""
-    _backup(root).unlink(missing_ok=True)
+    def __init__(self, repo: "Repo") -> None:
+        from dvc.lock import make_lock
+
+        self._root, self._lock = Path(repo.root_dir), threading.Lock()
+        # Not `repo.lock`, which must not be taken by two threads.
+        self._dvc = make_lock(
+            str(Path(repo.tmp_dir, "lock")),
+            tmp_dir=repo.tmp_dir,
+            hardlink_lock=repo.config["core"].get("hardlink_lock", False),
+            wait=True,
+        )
+        self._pending: dict[Path, dict[str, Entry]] = defaultdict(dict)
+        self._written: dict[Path, tuple[object, dict[str, Any]]] = {}
+        self._due = 0.0
+        self._timer: threading.Timer | None = None
+
+    def put(self, address: str, entry: Entry) -> None:
+        """Add or replace the entry of the stage `address`, such as `raw` or `a/dvc.yaml:raw`."""
+        folder, _, name = address.rpartition("dvc.yaml:")
+        with self._lock:
+            self._pending[self._root / folder / "dvc.lock"][name] = entry
+            wait = self._due - time.monotonic()
+            if wait <= 0:
+                self._write()
+            elif not self._timer:
+                self._timer = threading.Timer(wait, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def flush(self) -> None:
+        """Write all entries that are not written yet."""
+        with self._lock:
+            self._write()
+
+    def _write(self) -> None:
+        start = time.monotonic()
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        with self._dvc:
+            for file, new in self._pending.items():
+                signature, content = self._written.get(file, (None, {}))
+                if signature is None or signature != _signature(file):  # someone's DVC wrote it
+                    content = _load(file)
+                if any(_stages(content).get(name) != entry for name, entry in new.items()):
+                    content = {"schema": "2.0"} | content | {"stages": _stages(content) | new}
+                    _dump(file, content)
+                self._written[file] = _signature(file), content
+        self._pending.clear()
+        self._due = time.monotonic() + self.REST * (time.monotonic() - start)
 
 
 def remove_stale_rwlock(root: Path) -> None:
@@ -88,30 +122,39 @@ def remove_stale_rwlock(root: Path) -> None:
             file.unlink()
 
 
-def _load(path: Path) -> dict[str, Entry]:
-    """The entries. Raises ValueError when DVC would refuse the file."""
+def _dump(file: Path, content: dict[str, Any]) -> None:
+    from dvc.utils.serialize import dump_yaml
+
+    with files.publish(file) as path:
+        dump_yaml(path, content)
+
+
+def _stages(content: dict[str, Any]) -> dict[str, Entry]:
+    return content.get("stages") or {}
+
+
+def _load(file: Path) -> dict[str, Any]:
+    """The content; {} without a file. Raises UserError when DVC would refuse it."""
     from dvc.schema import COMPILED_LOCKFILE_SCHEMA
     from voluptuous import Invalid
 
     try:
-        lock = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(path))
-    except (YAMLError, Invalid) as error:
-        raise ValueError(f"{path.name} is truncated: {error}") from None
-    return dict(lock.get("stages", {}))
-
-
-def _parse_truncated(path: Path) -> tuple[dict[str, Entry], bool]:
-    """The entries that DVC would read, and whether the file is complete."""
-    try:
-        return _load(path), path.read_bytes().endswith(b"\n")
+        return dict(COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(file)))
     except FileNotFoundError:
-        return {}, True
-    except ValueError:
-        return {}, False
+        return {}
+    except (YAMLError, Invalid):
+        raise UserError(
+            f"{file.name} is not whole: a DVC was killed while it wrote it; take the last one from "
+            "git, or remove it: DVC has what it made in its cache"
+        ) from None
 
 
-def _backup(root: Path) -> Path:
-    return root / ".work" / "dvc.lock"
+def _signature(file: Path) -> object:
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return ()
+    return status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def _pids(rwlock: Path) -> set[int]:

@@ -1,4 +1,4 @@
-"""The workspace of one DVC project: entered by a command, locked and repaired by a driver."""
+"""The workspace of one DVC project: entered by a command, locked and cleaned by a driver."""
 
 import fcntl
 import os
@@ -7,11 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
+from gpt1 import files
 from gpt1.errors import UserError
 from pipelines.execution import lockfile, processes
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
+
+    from pipelines.graph.graph import Graph
 
 
 @contextmanager
@@ -28,7 +33,7 @@ def enter() -> Iterator["Repo"]:
 
 @contextmanager
 def exclusive_lock(repo: "Repo") -> Iterator[Path]:
-    """Lock the workspace, end and repair what a killed driver left, and yield the root.
+    """Lock the workspace, end what a killed driver left, and yield the root.
 
     DVC's own locks do not keep two drivers apart. Raises UserError when another driver runs here.
     """
@@ -36,11 +41,17 @@ def exclusive_lock(repo: "Repo") -> Iterator[Path]:
     with _only_driver(root):
         processes.end_orphans(root)
         lockfile.remove_stale_rwlock(root)
-        lockfile.repair_and_backup(repo)
-        try:
-            yield root
-        finally:
-            lockfile.remove_backup(root)
+        yield root
+
+
+def remove_partial_outputs(graph: "Graph", root: Path) -> None:
+    """Remove what `gpt1.files.publish` left beside the outputs when it was killed."""
+    outs = [out for stage in graph.stages.values() for out in stage.outs]
+    for folder in {root, *((root / out).parent for out in outs)}:
+        for path in folder.glob(f".*{files.PARTIAL}"):
+            writer = path.name.split(".")[-2]
+            if not (writer.isdecimal() and psutil.pid_exists(int(writer))):
+                files.remove(path)
 
 
 @contextmanager

@@ -1,9 +1,11 @@
 """The Prefect flow: one task for each stage of DVC's graph."""
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect import flow
+from prefect import Flow, flow
 from prefect.runtime import flow_run
 from prefect.states import State
 
@@ -11,7 +13,7 @@ from pipelines.execution.executor import Executor
 from pipelines.execution.interrupts import handle_interrupts
 from pipelines.execution.local import LocalExecutor
 from pipelines.execution.scheduler import Capacity, run_all
-from pipelines.execution.workspace import exclusive_lock
+from pipelines.execution.workspace import exclusive_lock, remove_partial_outputs
 from pipelines.flow.options import RunOptions
 from pipelines.flow.reporter import Reporter
 from pipelines.flow.supervision import supervise
@@ -24,31 +26,49 @@ if TYPE_CHECKING:
     from dvc.repo import Repo
 
 
-@flow(name="gpt1", flow_run_name="pipeline", validate_parameters=False)
-def pipeline(
-    targets: list[str] | None = None,
-    workers: int | None = None,
-    keep_going: bool = True,
-    force: bool = False,
-    on_workers: bool = False,
-) -> State:
-    """Bring stages up to date: those that changed, and all downstream of them.
+def make_flow(body: Callable[[RunOptions], State]) -> Flow[..., State]:
+    """The flow whose parameters become the options of `body`."""
 
-    Args:
-        targets: Stages to end with, such as `report` or `finetune@book-gpt-1`; none: all.
-        workers: CPU threads to fill with parallel stages; none: all cores.
-        keep_going: After a failure, go on with all stages that do not depend on the failed one.
-        force: Run the targets and everything upstream of them even where nothing changed.
-        on_workers: Run each stage on a worker of the work pool `gpu` or `cpu`, not here.
-    """
-    return run_stages(RunOptions(targets, workers, keep_going, force, on_workers))
+    @flow(name="gpt1", flow_run_name="pipeline", validate_parameters=False)
+    def pipeline(
+        targets: list[str] | None = None,
+        workers: int | None = None,
+        keep_going: bool = True,
+        force: bool = False,
+        on_workers: bool = False,
+    ) -> State:
+        """Bring stages up to date: those that changed, and all downstream of them.
+
+        Args:
+            targets: Stages to end with, such as `report` or `finetune@book-gpt-1`; none: all.
+            workers: CPU threads to fill with parallel stages; none: all cores.
+            keep_going: After a failure, go on with all stages that do not depend on the failed one.
+            force: Run the targets and everything upstream of them even where nothing changed.
+            on_workers: Run each stage on a worker of the work pool `gpu` or `cpu`, not here.
+        """
+        return body(RunOptions(targets, workers, keep_going, force, on_workers))
+
+    return pipeline
 
 
-def run_stages(options: RunOptions) -> State:
-    """The body of the flow; returns its final state. Raises UserError before any stage starts."""
+def plan_and_run(options: RunOptions) -> State:
+    """The body of a run that was started in the UI or by a schedule."""
     repo = graph.open_project()
-    with exclusive_lock(repo) as root, Terminal() as terminal:
-        plan = build_plan(repo, options.targets or [], options.force)
+    with exclusive_lock(repo):
+        return run_plan(repo, build_plan(repo, options.targets or [], options.force), options)
+
+
+pipeline = make_flow(plan_and_run)
+
+
+def run_plan(repo: "Repo", plan: Plan, options: RunOptions) -> State:
+    """Run the stages of `plan` in a locked workspace; returns the final state of the flow.
+
+    Raises UserError before any stage starts.
+    """
+    root = Path(repo.root_dir)
+    with Terminal() as terminal:
+        remove_partial_outputs(plan.graph, root)
         reporter = Reporter(root, terminal)
         executor = make_executor(options, repo, plan, reporter)
         if options.on_workers:
@@ -56,9 +76,13 @@ def run_stages(options: RunOptions) -> State:
         else:
             needs = [plan.graph.stages[name].needs for name in plan.to_launch()]
             capacity = Capacity.of_this_machine(needs, options.workers)
-        tasks = StageTasks(repo, plan, executor, reporter)
+        tasks = StageTasks(plan, executor, reporter)
         tasks.show_unchanged()
-        with handle_interrupts(executor), supervise(executor, root, flow_run.id):
+        with (
+            closing(executor),
+            handle_interrupts(executor),
+            supervise(executor, root, flow_run.id),
+        ):
             outcomes = run_all(
                 plan.graph,
                 plan.to_launch(),
@@ -75,7 +99,7 @@ def make_executor(options: RunOptions, repo: "Repo", plan: Plan, reporter: Repor
     """Where the stages run. Raises UserError where workers would miss uncommitted changes."""
     if not options.on_workers:
         environment = {"GPT1_PARENT_RUN": reporter.run_id}
-        return LocalExecutor(Path(repo.root_dir), environment, options.force)
+        return LocalExecutor(repo, environment, options.force)
     from pipelines.flow.pools import WorkerExecutor
 
     parent = reporter.run_id if reporter.records.address else ""

@@ -59,6 +59,7 @@ class WorkerExecutor:
         self._cancelled = threading.Event()
         self._merging = threading.Lock()
         self._commit = _head(self._root)
+        self._lock_files = lockfile.LockFiles(repo)
 
     @property
     def cancelled(self) -> bool:
@@ -67,6 +68,9 @@ class WorkerExecutor:
     def cancel(self, at_once: bool = False) -> None:
         """Cancel the flow runs on the workers at the next poll; `at_once` is not passed on."""
         self._cancelled.set()
+
+    def close(self) -> None:
+        """Nothing is open between two stages."""
 
     def push_inputs(self) -> None:
         """Push to the remote what the workers need of the outputs that are here."""
@@ -109,7 +113,9 @@ class WorkerExecutor:
             listener.line(stage.name, "pulling the outputs of the worker")
             with self._merging:
                 for name in good:
-                    merge_entry(self._repo, name, results[name]["entry"])
+                    check_entry(self._repo, name, results[name]["entry"])
+                    self._lock_files.put(name, results[name]["entry"])
+                self._lock_files.flush()
                 commands.dvc(self._root, "pull", "--force", *good)
 
     def _submit(self, chain: list[str]) -> FlowRun:
@@ -160,19 +166,17 @@ class WorkerExecutor:
             time.sleep(POLL_SECONDS)
 
 
-def merge_entry(repo: "Repo", name: str, entry: lockfile.Entry) -> None:
-    """Have DVC write the entry of a stage that ran on a worker into `dvc.lock`.
-
-    Raises UserError when the worker's stage differs from the one here.
-    """
+def check_entry(repo: "Repo", name: str, entry: lockfile.Entry) -> None:
+    """Raise UserError when the stage that ran on a worker differs from the one here."""
     from dvc.stage.loader import StageLoader
+    from dvc.stage.serialize import to_single_stage_lockfile
+    from dvc.utils.serialize import dumps_yaml, loads_yaml
 
     with repo.lock:
         repo._reset()
-        [stage] = repo.stage.load_all(name=name)
+        [stage] = repo.stage.collect(name)
         StageLoader.fill_from_lock(stage, entry)
-        stage.dump(update_pipeline=False)
-    if lockfile.entries(Path(repo.root_dir))[name] != entry:
+    if loads_yaml(dumps_yaml(to_single_stage_lockfile(stage))) != entry:
         raise UserError(f"{name} is not the same on its worker as here: is all committed?")
 
 

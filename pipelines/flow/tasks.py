@@ -1,11 +1,10 @@
 """Stages as Prefect tasks: each runs on an executor, and its task shows how it ended."""
 
 import re
-import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 from uuid import UUID
 
 from prefect import task
@@ -15,15 +14,11 @@ from prefect.logging import get_run_logger
 from prefect.states import Completed, State
 
 from gpt1.errors import UserError
-from pipelines.execution import lockfile
 from pipelines.execution.executor import Executor, Outcome
 from pipelines.flow.reporter import Reporter, ignore_server_errors
 from pipelines.flow.terminal import Terminal
 from pipelines.graph.graph import Stage
 from pipelines.graph.plan import Plan
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
 
 PROGRESS_SECONDS = 3.0
 
@@ -31,10 +26,8 @@ PROGRESS_SECONDS = 3.0
 class StageTasks:
     """The Prefect tasks of the stages of `plan`."""
 
-    def __init__(self, repo: "Repo", plan: Plan, executor: Executor, reporter: Reporter) -> None:
-        self._repo, self._plan = repo, plan
-        self._executor, self._reporter = executor, reporter
-        self._repairing = threading.Lock()
+    def __init__(self, plan: Plan, executor: Executor, reporter: Reporter) -> None:
+        self._plan, self._executor, self._reporter = plan, executor, reporter
         self._futures: dict[str, PrefectFuture[Any]] = {}
 
     def show_unchanged(self) -> None:
@@ -56,22 +49,23 @@ class StageTasks:
             reporter.terminal.started(stage.name)
             listener.line(stage.name, f"{self._plan.state(stage.name)}: {reason}")
             try:
-                outcomes.append(self._executor.run(stage, listener))
+                outcome = self._executor.run(stage, listener)
             except UserError as error:
-                outcomes.append(Outcome("failed", tail=[str(error)]))
-            with self._repairing:
-                lockfile.repair_and_backup(self._repo)
-            if outcomes[0].status == "ran":
+                outcome = Outcome("failed", tail=[str(error)])
+            outcomes.append(outcome)
+            if outcome.status == "ran" and outcome.entry:
                 with ignore_server_errors():
-                    reporter.records.record_stage(stage.name, reporter.run_id, reason)
-            return reporter.state(stage.name, outcomes[0])
+                    reporter.records.record_stage(
+                        stage.name, outcome.entry, reporter.run_id, reason
+                    )
+            return reporter.state(stage.name, outcome)
 
         def ended(_: object) -> None:
             outcome = (
                 outcomes[0] if outcomes else Outcome("failed", tail=["Prefect did not start it"])
             )
+            done(outcome)  # first: without it the run waits for ever
             reporter.terminal.ended(stage.name, outcome)
-            done(outcome)
 
         self._submit(stage, body).add_done_callback(ended)
 

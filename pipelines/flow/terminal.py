@@ -1,7 +1,11 @@
 """The terminal while stages run: their lines, and one live line for each running stage."""
 
+import os
+import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any, TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -16,11 +20,35 @@ EVERY = 10
 STYLES = {"ran": "green", "restored": "blue", "failed": "red bold", "cancelled": "yellow"}
 
 
+class StandardOutput:
+    """Standard output until it cannot be written, then the null device: no run ends by it.
+
+    The reader of a pipe may end (`gpt1 run | head`), a terminal hang up, a disk be full.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys.stdout, name)
+
+    def write(self, text: str) -> int:
+        return self._attempt(sys.stdout.write, text) or len(text)
+
+    def flush(self) -> None:
+        self._attempt(sys.stdout.flush)
+
+    def _attempt(self, action: Callable[..., Any], *values: Any) -> Any:
+        try:
+            return action(*values)
+        except OSError:
+            with open(os.devnull, "w") as null:
+                os.dup2(null.fileno(), sys.stdout.fileno())
+
+
 class Terminal:
     """A listener of executors; its methods may be called from any thread."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=False, highlight=False, soft_wrap=True)
+        output = cast(TextIO, StandardOutput())
+        self.console = console or Console(file=output, highlight=False, soft_wrap=True)
         self._lock = threading.Lock()
         self._bars: dict[str, str] = {}
         self._shown: dict[str, float] = {}

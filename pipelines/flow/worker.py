@@ -10,7 +10,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
@@ -62,14 +62,15 @@ def stages(names: list[str], commit: str, entries: dict[str, Any], parent: str =
     """
     root = Path(Environment.read().workspace)
     os.chdir(root)
-    with (
-        exclusive_lock(graph.open_project(root)),
-        Terminal() as terminal,
-        _heartbeat() as results,
-    ):
+    repo = graph.open_project(root)
+    with exclusive_lock(repo), Terminal() as terminal, _heartbeat() as results:
         known = _prepare(root, commit, entries)
-        executor = LocalExecutor(root, {"GPT1_PARENT_RUN": parent} if parent else {})
-        with handle_interrupts(executor), supervise(executor, root, flow_run.id):
+        executor = LocalExecutor(repo, {"GPT1_PARENT_RUN": parent} if parent else {})
+        with (
+            closing(executor),
+            handle_interrupts(executor),
+            supervise(executor, root, flow_run.id),
+        ):
             for name in names:
                 if inputs := sorted(known[name].upstream - results.keys()):
                     commands.dvc(root, "pull", *inputs)
@@ -78,7 +79,7 @@ def stages(names: list[str], commit: str, entries: dict[str, Any], parent: str =
                     results[name] = {"status": outcome.status}
                     break
                 commands.dvc(root, "push", name)
-                results[name] = {"status": outcome.status, "entry": lockfile.entries(root)[name]}
+                results[name] = {"status": outcome.status, "entry": outcome.entry}
     if outcome.status == "cancelled":
         return Cancelled()
     return Completed() if outcome.good else Failed(message="\n".join(outcome.tail))
@@ -95,7 +96,7 @@ def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, grap
             for out in other.outs:  # of an earlier run; a stage may read the folder around it
                 path = root / out
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    lockfile.write(root, entries)
+    lockfile.write(root / "dvc.lock", entries)
     return known
 
 

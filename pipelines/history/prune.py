@@ -61,7 +61,9 @@ def remove(repo: "Repo", found: Prunable) -> None:
     root = Path(repo.root_dir)
     if found.stages:
         entries = lockfile.entries(root)
-        lockfile.write(root, {n: entry for n, entry in entries.items() if n not in found.stages})
+        lockfile.write(
+            root / "dvc.lock", {n: entry for n, entry in entries.items() if n not in found.stages}
+        )
     for path in found.files:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if found.cached:

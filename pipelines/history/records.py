@@ -55,11 +55,11 @@ class Records:
             token = page.token or ""
         return found
 
-    def record_stage(self, stage: str, parent: str, reason: str) -> None:
+    def record_stage(self, stage: str, entry: lockfile.Entry, parent: str, reason: str) -> None:
         """Record the hashes of the run of `stage` below the run `parent`, and why it ran."""
         tag = f"tags.stage = '{stage}' and tags.`mlflow.parentRunId` = '{parent}'"
         for run in self.runs(f"{tag} and attributes.status = 'FINISHED'")[:1]:
-            self.record_hashes(run, lockfile.entries(self.root).get(stage, {}))
+            self.record_hashes(run, entry)
             self.client.set_tag(run.info.run_id, REASON, reason[:1000])
 
     def record_hashes(self, run: "Run", entry: lockfile.Entry) -> None:

@@ -3,13 +3,14 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 
 import psutil
 import pytest
 
 from pipelines.execution import gpus, interrupts, processes
 from pipelines.execution.local import LocalExecutor
-from pipelines.graph import graph
+from pipelines.graph import graph, plan
 
 
 class Heard:
@@ -29,8 +30,12 @@ def run(project):
 
     def run(name="s", force=False, runner=None):
         heard = Heard()
-        stage = graph.load(graph.open_project()).stages[name]
-        return (runner or LocalExecutor(project.root, force=force)).run(stage, heard), heard
+        repo = graph.open_project()
+        stage = graph.load(repo).stages[name]
+        if runner:
+            return runner.run(stage, heard), heard
+        with closing(LocalExecutor(repo, force=force)) as executor:
+            return executor.run(stage, heard), heard
 
     return run
 
@@ -105,13 +110,98 @@ def test_a_stage_that_ends_while_dvc_is_locked_for_long_is_not_thrown_away(proje
     assert set(project.lock["stages"]) == {"s"}
 
 
+def test_words_of_dvc_in_the_output_of_a_stage_are_no_outcome(project, run):
+    said = "echo \"Stage 's' is cached - skipping run\"; echo \"Stage 's' didn't change, skipping\""
+    project.write({"s": {"cmd": f"{said}; echo > s", "outs": ["s"]}})
+    assert run()[0].status == "ran"
+
+
+def test_a_process_that_a_stage_leaves_running_is_named_and_ended_and_holds_nothing(project, run):
+    """In a session of its own, with the output of the stage open."""
+    project.write({"s": {"cmd": "setsid sleep 64 & echo > s", "outs": ["s"]}})
+    outcome, heard = run()
+    assert outcome.status == "ran"
+    assert outcome.seconds < 20
+    assert any("s left the process sleep (" in line for line in heard.lines)
+    assert not [p for p in psutil.process_iter() if p.name() == "sleep" and "64" in p.cmdline()]
+
+
+def edited(project, run, **change):
+    """What a stage says while which `dep` and the param `a` get other values."""
+    (project.root / "dep").write_text("before")
+    project.write(
+        {
+            "s": {
+                "cmd": "touch began; while test -e began; do sleep 0.1; done; echo > s",
+                "deps": ["dep"],
+                "params": ["a"],
+                "outs": ["s"],
+            }
+        }
+    )
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(run()))
+    thread.start()
+    while not (project.root / "began").exists():
+        time.sleep(0.05)
+    if "dep" in change:
+        (project.root / "dep").write_text(change["dep"])
+    if "a" in change:
+        project.dump({"a": change["a"]}, "params.yaml")
+    (project.root / "began").unlink()
+    thread.join()
+    [(outcome, heard)] = ended
+    assert outcome.status == "ran"
+    return [line for line in heard.lines if "was edited while s ran" in line]
+
+
+def reasons():
+    return [str(reason) for reason in plan.build_plan(graph.open_project()).reasons.get("s", [])]
+
+
+def test_an_edit_while_a_stage_runs_is_named_and_reruns_the_stage_unless_it_is_undone(project, run):
+    [dep, param] = edited(project, run, dep="after", a=2)
+    assert dep.startswith("dep was edited")
+    assert param.startswith("params.yaml was edited while s ran (a)")
+    assert project.lock["stages"]["s"]["params"] == {"params.yaml": {"a": 1}}
+    assert reasons() == ["dependency dep modified", "param a: 1 -> 2"]
+    (project.root / "dep").write_text("before")
+    project.dump({"a": 1}, "params.yaml")
+    assert reasons() == []
+
+
+def test_without_an_edit_nothing_is_said_of_one(project, run):
+    assert edited(project, run) == []
+    assert reasons() == []
+
+
+@pytest.mark.parametrize("fault", ["listener", "disk"])
+def test_a_stage_ends_well_when_nobody_listens_or_the_disk_of_the_log_is_full(project, run, fault):
+    project.write({"s": {"cmd": python("print('x' * 200000)") + "; echo > s", "outs": ["s"]}})
+    repo = graph.open_project()
+
+    class Deaf:
+        def line(self, stage, text):
+            raise BrokenPipeError
+
+    heard = Deaf() if fault == "listener" else Heard()
+    if fault == "disk":
+        (project.root / ".work/logs").mkdir(parents=True)
+        (project.root / ".work/logs/s.txt").symlink_to("/dev/full")
+    with closing(LocalExecutor(repo)) as executor:
+        outcome = executor.run(graph.load(repo).stages["s"], heard)
+    assert outcome.status == "ran"
+    if fault == "disk":
+        assert "the log ends here: [Errno 28] No space left on device" in heard.lines
+
+
 STUBBORN = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
 
 
 @pytest.mark.parametrize("command", ["sleep 61 & sleep 61", f'bash -c "{STUBBORN}"'])
 def test_cancel_ends_a_stage_with_all_its_children_within_its_grace(project, run, command):
     project.write({"s": {"cmd": command, "outs": ["out"], "meta": {"grace": 1}}})
-    runner, done, others = LocalExecutor(project.root), [], set(descendants())
+    runner, done, others = LocalExecutor(graph.open_project()), [], set(descendants())
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not any("sleep" in p.name() for p in descendants()):
@@ -139,7 +229,7 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
     )
     (project.root / "saves.py").write_text(saves)
     project.write({"s": {"cmd": "python saves.py", "meta": {"grace": 30}}})
-    runner, done = LocalExecutor(project.root), []
+    runner, done = LocalExecutor(graph.open_project()), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not (project.root / "ready").exists():
@@ -155,7 +245,7 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
 
 def test_a_second_signal_ends_a_stage_at_once(project, run):
     project.write({"s": {"cmd": f'bash -c "{STUBBORN}"', "meta": {"grace": 300}}})
-    runner, done = LocalExecutor(project.root), []
+    runner, done = LocalExecutor(graph.open_project()), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
     while not any("sleep" in p.name() for p in descendants()):
@@ -175,7 +265,7 @@ def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
     project.write(
         {"s": asks | {"outs": ["${item.s}"]}, "c": {"cmd": "echo $CUDA_VISIBLE_DEVICES > c"}}
     )
-    stages, runner = graph.load(graph.open_project()).stages, LocalExecutor(project.root)
+    stages, runner = graph.load(graph.open_project()).stages, LocalExecutor(graph.open_project())
     threads = [
         threading.Thread(target=runner.run, args=(stage, Heard())) for stage in stages.values()
     ]
@@ -189,24 +279,46 @@ def test_stages_side_by_side_have_a_gpu_each(project, monkeypatch):
 
 
 DRIVER = """
-from pathlib import Path
 from pipelines.execution.local import LocalExecutor
 from pipelines.flow.terminal import Terminal
-from pipelines.graph import graph
-stage = graph.load(graph.open_project()).stages["s"]
-LocalExecutor(Path.cwd()).run(stage, Terminal())
+from pipelines.graph import graph, plan
+repo = graph.open_project()
+LocalExecutor(repo).run(graph.load(repo).stages["s"], Terminal())
 """
 
 
-def test_what_a_killed_driver_left_behind_is_ended_and_nothing_else(project):
-    project.write({"s": {"cmd": "echo > out; sleep 62", "outs": ["out"]}})
+def test_when_its_driver_is_killed_a_stage_saves_its_state_and_all_its_processes_end(project):
+    saves = (
+        "import pathlib, signal, sys\n"
+        "def save(*_):\n"
+        "    print('saving', flush=True); pathlib.Path('saved').touch(); sys.exit(1)\n"
+        "signal.signal(signal.SIGTERM, save); pathlib.Path('out').touch(); signal.pause()\n"
+    )
+    (project.root / "saves.py").write_text(saves)
+    project.write({"s": {"cmd": "python saves.py", "outs": ["out"], "meta": {"grace": 30}}})
+    session = killed_driver(project)
+    while processes.members(session):
+        time.sleep(0.1)
+    assert (project.root / "saved").exists()
+
+
+def killed_driver(project):
+    """Kill a driver once the stage `s` has made `out`; returns the session of its stage."""
     driver = project.start(sys.executable, "-c", DRIVER)
     while not (project.root / "out").exists():
         time.sleep(0.1)
+    [note] = (project.root / ".work" / "sessions").iterdir()
     driver.send_signal(signal.SIGKILL)
     driver.wait()
+    return int(note.name)
+
+
+def test_what_a_killed_driver_left_behind_is_ended_and_nothing_else(project):
+    """Here the process that would end its stage is stopped."""
+    project.write({"s": {"cmd": "kill -STOP $PPID; echo > out; sleep 62", "outs": ["out"]}})
+    session = killed_driver(project)
     [note] = (project.root / ".work" / "sessions").iterdir()
-    assert processes.members(int(note.name))
+    assert processes.members(session)
     (note.parent / str(os.getsid(0))).write_text('{"started": 1.0, "grace": 0}')  # of another boot
     processes.end_orphans(project.root)
     assert not processes.members(int(note.name))

@@ -1,0 +1,81 @@
+"""The driver's side of a process of `pipelines.execution.reproduce`."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from pipelines.execution import processes
+from pipelines.execution.output import Output
+
+ENVIRONMENT = {
+    "DVC_NO_ANALYTICS": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TQDM_MININTERVAL": "1",
+    "TQDM_NCOLS": "80",
+}
+
+
+class ReproduceProcess:
+    """Reproduces one stage at a time, in a process session of its own.
+
+    Stages find the Python of this project first on their PATH.
+    """
+
+    def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
+        path = [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", "pipelines.execution.reproduce"],
+            cwd=root,
+            env=os.environ | ENVIRONMENT | dict(environment) | {"PATH": os.pathsep.join(path)},
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self.session = self._popen.pid
+        self._ending = False
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can take another stage."""
+        return not self._ending and self._popen.poll() is None
+
+    def reproduce(self, request: Mapping[str, Any], output: Output) -> dict[str, Any]:
+        """Send `request` and wait for the end of its stage; returns `status` and `entry`."""
+        assert self._popen.stdin
+        assert self._popen.stdout
+        with suppress(BrokenPipeError):  # it was killed
+            self._popen.stdin.write(json.dumps(request).encode() + b"\n")
+            self._popen.stdin.flush()
+        for line in self._popen.stdout:
+            event = json.loads(line)
+            if "status" in event:
+                return dict(event)
+            output.feed(event["output"])
+        code = self._popen.wait()
+        processes.end(self.session, 0)  # what the killed process left
+        if code:
+            output.line(f"the process of the stage ended with {_name(code)}")
+        return {"status": "failed"}
+
+    def end(self, grace: float) -> None:
+        """End it and its stage, without waiting; see `processes.end`."""
+        self._ending = True
+        threading.Thread(target=processes.end, args=(self.session, grace), daemon=True).start()
+
+    def close(self) -> None:
+        """Give it no more stages, and wait for its end."""
+        assert self._popen.stdin
+        with suppress(BrokenPipeError):
+            self._popen.stdin.close()
+        self._popen.wait()
+
+
+def _name(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -1,0 +1,229 @@
+"""A process that reproduces stages for a driver with DVC's Python API, one after the other.
+
+    python -m pipelines.execution.reproduce
+
+Standard input brings a request in each line, as JSON:
+
+    {"stage": "finetune@rte-gpt-1", "force": false, "environment": {}, "grace": 60}
+
+and standard output tells what comes of it: `{"output": TEXT}` for what the stage and DVC print,
+then `{"status": ..., "entry": ...}`, with the entry as YAML that the driver writes to `dvc.lock`.
+
+`dvc repro` is not enough: it tells its outcome among the output of the stage, writes `dvc.lock` in
+place, hashes what a stage read when the stage has *ended*, and outlives its driver.
+
+When the input ends, because the driver has nothing more or was killed, the stage in hand is asked
+to end. Its output is read on, so that it can save its state.
+"""
+
+import codecs
+import ctypes
+import json
+import logging
+import os
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
+
+from pipelines.execution import processes
+from pipelines.execution.executor import Status
+from pipelines.graph import graph
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import Stage
+
+PR_SET_CHILD_SUBREAPER = 36
+
+
+def main() -> None:
+    """Serve requests until the input ends or SIGTERM comes; then end after the stage in hand."""
+    requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+    signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
+    events = Events()
+    _adopt_orphans()
+    from dvc.logger import setup
+
+    setup(level=logging.INFO)
+    threading.Thread(target=_receive, args=(_take_input(), requests), daemon=True).start()
+    repo = graph.open_project()
+    while request := requests.get():
+        events.end(_serve(repo, request))
+
+
+def _receive(lines: TextIO, requests: "queue.SimpleQueue[dict[str, Any] | None]") -> None:
+    """Queue the requests; after the last line end the command in hand, within its grace."""
+    grace = 0.0
+    for line in lines:
+        request = json.loads(line)
+        grace = request["grace"]
+        requests.put(request)
+    requests.put(None)
+    processes.end(os.getsid(0), grace, spare=os.getpid())
+
+
+def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
+    """Reproduce the stage of a request, and end what it left running."""
+    from dvc.exceptions import DvcException
+
+    try:
+        return reproduce(repo, request["stage"], request["force"], request["environment"])
+    except (DvcException, OSError) as error:
+        print(f"ERROR: {error}")
+    except Exception:  # of ours or DVC's: the driver must be told an end
+        traceback.print_exc()
+    finally:
+        for name in processes.end_children():
+            print(f"{request['stage']} left the process {name} running; it was ended")
+    return {"status": "failed"}
+
+
+def reproduce(
+    repo: "Repo", name: str, force: bool = False, environment: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Do what `dvc repro --single-item NAME` does, but for the writing of `dvc.lock`.
+
+    Returns `status` and `entry`. The hashes of deps and the params in the entry are those that the
+    stage started from. Where files were edited while it ran, DVC thus finds them changed.
+    Raises DvcException when the stage fails.
+    """
+    from dvc.stage.serialize import to_single_stage_lockfile
+    from dvc.utils.serialize import dumps_yaml
+
+    with repo.lock, repo.scm_context(quiet=True):
+        repo._reset()
+        [stage] = repo.stage.collect(name)
+        status = _reproduce(stage, force, environment or {})
+        entry = to_single_stage_lockfile(stage) if stage.cmd else None
+    return {"status": status, "entry": entry and dumps_yaml(entry)}
+
+
+def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> Status:
+    from dvc.stage.cache import RunCacheNotFoundError
+    from dvc.stage.decorators import unlocked_repo
+    from dvc.stage.run import cmd_run
+
+    if stage.frozen or not stage.cmd:  # such as a file that `dvc add` or `dvc import` made
+        made = stage.reproduce(force=force)
+        if made and not stage.cmd:
+            stage.dump(update_pipeline=False)
+        return "ran" if made else "unchanged"
+    if not force and not stage.changed():
+        return "unchanged"
+    stage.remove_outs()
+    status: Status = "restored"
+    try:
+        if force:
+            raise RunCacheNotFoundError(stage)
+        stage.repo.stage_cache.restore(stage)
+        stage.save_deps()
+    except RunCacheNotFoundError:
+        status = "ran"
+        stage.save_deps()
+        unlocked_repo(cmd_run)(stage, run_env=environment)
+        _tell_edits(stage)
+    _save_outs(stage)
+    return status
+
+
+def _tell_edits(stage: "Stage") -> None:
+    """Name the deps and params that differ from what `save_deps` saw when the stage started."""
+    from dvc.dependency.param import ParamsDependency
+
+    for dep in stage.deps:
+        for path, change in dep.status().items():
+            what = ", ".join(change) if isinstance(dep, ParamsDependency) else change
+            print(
+                f"{path} was edited while {stage.addressing} ran ({what}): dvc.lock has what the "
+                "stage started from. Undo the edit to keep its outputs; else it runs again"
+            )
+
+
+def _save_outs(stage: "Stage") -> None:
+    """Hash and cache the outputs, and remember them in DVC's run cache."""
+    stage.save_outs()
+    stage.md5 = stage.compute_md5()
+    if all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs):
+        stage.repo.stage_cache.save(stage)
+    stage.commit()
+
+
+class Events:
+    """The events for the driver. File descriptors 1 and 2 become a pipe that is read here.
+
+    The stage and its children write into that pipe, and it is drained whether or not there still is
+    a driver. The end of a stage goes through the same pipe, behind the output.
+    """
+
+    def __init__(self) -> None:
+        self._driver: BinaryIO | None = os.fdopen(os.dup(1), "wb")
+        self._mark = b"\0" + os.urandom(8).hex().encode() + b"\0"  # between output and events
+        self._told = threading.Semaphore(0)
+        read, write = os.pipe()
+        os.dup2(write, 1)
+        os.dup2(write, 2)
+        os.close(write)
+        threading.Thread(target=self._relay, args=(read,), daemon=True).start()
+
+    def end(self, event: Mapping[str, Any]) -> None:
+        """Tell the driver `event`, after all output that came before."""
+        sys.stderr.flush()
+        sys.stdout.flush()
+        with open(1, "wb", closefd=False) as pipe:
+            pipe.write(self._mark + json.dumps(event).encode() + self._mark)
+        self._told.acquire()
+
+    def _relay(self, pipe: int) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        rest, is_event = b"", False
+        while data := os.read(pipe, 1 << 16):
+            *parts, rest = (rest + data).split(self._mark)
+            for part in parts:  # output and events alternate
+                self._tell(part if is_event else _output(decoder.decode(part)))
+                if is_event:
+                    self._told.release()
+                is_event = not is_event
+            if not is_event:
+                cut = rest.rfind(b"\0")
+                if cut < 0 or not self._mark.startswith(rest[cut:]):
+                    cut = len(rest)
+                self._tell(_output(decoder.decode(rest[:cut])))
+                rest = rest[cut:]
+
+    def _tell(self, event: bytes) -> None:
+        try:
+            if event and self._driver:
+                self._driver.write(event + b"\n")
+                self._driver.flush()
+        except BrokenPipeError:  # the driver was killed
+            self._driver = None
+
+
+def _output(text: str) -> bytes:
+    return json.dumps({"output": text}).encode() if text else b""
+
+
+def _take_input() -> TextIO:
+    """Standard input for this process alone: a stage reads /dev/null."""
+    requests = os.fdopen(os.dup(0))
+    with open(os.devnull) as null:
+        os.dup2(null.fileno(), 0)
+    return requests
+
+
+def _adopt_orphans() -> None:
+    """Become the parent of processes whose parent ends, to find all that a stage started.
+
+    Linux has this; elsewhere a process that leaves its session is not found.
+    """
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+if __name__ == "__main__":
+    main()
