@@ -81,13 +81,13 @@ class Project:
             raise AssertionError(f"{command} failed:\n{done.stdout}\n{done.stderr}")
         return done
 
-    def start(self, *command):
+    def start(self, *command, stdout=subprocess.DEVNULL):
         return subprocess.Popen(
             command,
             cwd=self.root,
             env=self.environment,
             text=True,
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=subprocess.DEVNULL,
         )
 

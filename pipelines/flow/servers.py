@@ -3,6 +3,7 @@
 `.work/servers/KIND.json` records each server that runs.
 """
 
+import fcntl
 import json
 import os
 import socket
@@ -46,6 +47,8 @@ class Server:
     port: int
     keep: bool
     """It runs until `gpt1 down`; otherwise it ends with the run that started it."""
+    launcher: int
+    """The pid of the process that started it."""
 
     @property
     def address(self) -> str:
@@ -75,25 +78,35 @@ def healthy(server: Server) -> bool:
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
     """Return the running server, or start one on `port` (0: any free port), once it answers.
 
-    Raises UserError when the port is taken, the server does not answer, or it ends at once.
+    Of several processes that call this at once, one launches it. Raises UserError when the port is
+    taken, the server does not answer, or it ends at once.
     """
-    before = running(root, kind)
-    server = before or _launch(root, kind, port, keep)
     end = time.monotonic() + START_SECONDS
-    while not healthy(server):
-        alive = running(root, kind)
-        if not alive or time.monotonic() > end:
-            if not before:
-                stop(root, kind)
+    server = None
+    while True:
+        if server is None or _of_others(server):  # theirs may end before it answers
+            with _lock(root, kind):
+                server = running(root, kind) or _launch(root, kind, port)
+        if healthy(server):
+            break
+        dead = not _of_others(server) and not running(root, kind)
+        if dead or time.monotonic() > end:
+            stop(root, kind, spare=_of_others)
             log = _log(root, kind)
             said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            reason = f"no answer in {START_SECONDS} s" if alive else (said or ["?"])[-1]
+            reason = (said or ["?"])[-1] if dead else f"no answer in {START_SECONDS} s"
             raise UserError(f"the {kind} server does not start: {reason} (see {log})")
         time.sleep(0.2)
-    return _save(root, replace(server, keep=server.keep or keep))
+    with _lock(root, kind):
+        now = running(root, kind) or server
+        return _save(root, replace(now, keep=now.keep or keep))
 
 
-def _launch(root: Path, kind: str, port: int, keep: bool) -> Server:
+def _of_others(server: Server) -> bool:
+    return server.launcher != os.getpid()
+
+
+def _launch(root: Path, kind: str, port: int) -> Server:
     port = _free(kind, port)
     log = _log(root, kind)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -107,16 +120,22 @@ def _launch(root: Path, kind: str, port: int, keep: bool) -> Server:
             stderr=subprocess.STDOUT,
         )
     created = psutil.Process(process.pid).create_time()
-    return _save(root, Server(kind, process.pid, created, port, keep))
+    return _save(root, Server(kind, process.pid, created, port, False, os.getpid()))
 
 
-def stop(root: Path, kind: str) -> bool:
-    """End the server in the state file with all its processes; returns whether there was one."""
-    server = running(root, kind)
-    if server:
-        processes.end(server.pid, grace=5)
-    _state_file(root, kind).unlink(missing_ok=True)
-    return server is not None
+def stop(root: Path, kind: str, spare: Callable[[Server], bool] = lambda _: False) -> bool:
+    """End the server in the state file with all its processes; returns whether there was one.
+
+    One for which `spare` holds stays.
+    """
+    with _lock(root, kind):
+        server = running(root, kind)
+        if server and spare(server):
+            return False
+        if server:
+            processes.end(server.pid, grace=5)
+        _state_file(root, kind).unlink(missing_ok=True)
+        return server is not None
 
 
 @contextmanager
@@ -125,9 +144,8 @@ def starting(
 ) -> Iterator[dict[str, Future[Server]]]:
     """Start a server of each kind in `ports` while the block runs; each takes seconds.
 
-    When the block raises, servers that were not running before are stopped.
+    When the block raises, those that this process launched are stopped.
     """
-    before = {kind for kind in ports if running(root, kind)}
     with ThreadPoolExecutor() as pool:
         started = {kind: pool.submit(start, root, kind, ports[kind], keep) for kind in ports}
         try:
@@ -136,8 +154,8 @@ def starting(
             ended = False
             while not ended:  # a thread may be about to launch its server
                 ended = all(future.done() for future in started.values())
-                for kind in {*ports} - before:
-                    stop(root, kind)
+                for kind in ports:
+                    stop(root, kind, spare=_of_others)
                 time.sleep(0.1)
             raise
 
@@ -195,6 +213,16 @@ def _free(kind: str, port: int) -> int:
 
 def _state_file(root: Path, kind: str) -> Path:
     return root / ".work" / "servers" / f"{kind}.json"
+
+
+@contextmanager
+def _lock(root: Path, kind: str) -> Iterator[None]:
+    """Keeps processes apart that start or stop a server of one kind at the same time."""
+    path = _state_file(root, kind).with_suffix(".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _log(root: Path, kind: str) -> Path:

@@ -33,7 +33,7 @@ def prefect_session() -> Iterator[None]:
         current = servers.running(root, "prefect")
         if current and not current.keep:
             _flush()
-            servers.stop(root, "prefect")
+        servers.stop(root, "prefect", spare=lambda server: server.keep)
 
 
 def _flush() -> None:

@@ -1,8 +1,10 @@
 """`gpt1 run` as people start it: a process of its own, real DVC, Prefect and MLflow."""
 
+import hashlib
 import json
 import shutil
 import signal
+import subprocess
 import time
 import urllib.request
 from contextlib import suppress
@@ -187,7 +189,7 @@ def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
         assert set(small.lock["stages"]) == {"first", "left"}
         assert not (small.root / "right").exists()
 
-    cancelled(lambda driver: driver.send_signal(signal.SIGTERM))  # Ctrl-C has the same handler
+    cancelled(lambda driver: driver.send_signal(signal.SIGHUP))  # Ctrl-C has the same handler
     in_the_ui = server.client.set_flow_run_state
     cancelled(lambda driver: in_the_ui(server.last_run().id, Cancelling()))
     small.write(STAGES)
@@ -196,25 +198,38 @@ def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
 
 
 SLOWER = {name: stage | {"cmd": f"sleep 1; {stage['cmd']}"} for name, stage in STAGES.items()}
+VICTIMS = ("driver", "stage", "process", "server")
 
 
 def test_killed_again_and_again_the_next_run_ends_in_the_lock_file_of_an_undisturbed_one(small):
     small.write(SLOWER)
-    small.dvc("repro")
-    undisturbed = small.lock
-    for name in ("dvc.lock", *STAGES):
-        (small.root / name).unlink()
-    shutil.rmtree(small.root / ".dvc/cache")  # nothing to restore from
-    for victim in ("driver", "stage", "dvc", "server"):
+    servers.start(small.root, "prefect", keep=True)  # spares each run the seconds of its own
+    for number, victim in enumerate(VICTIMS):
+        (small.root / "in").write_text(str(number))  # every stage has to run again
         driver = small.start("gpt1", "run")
-        wait_for((small.root / "first").exists)
         find(victim, small, driver).kill()
         driver.wait(timeout=120)
-    assert small.lock == undisturbed, "a server that dies is started again"
-    small.gpt1("run", check=False)
-    assert small.lock == undisturbed
+        if victim != "server":  # one that dies is started again
+            small.gpt1("run", check=False)
+        server = processes.members(servers.running(small.root, "prefect").pid)
+        wait_for(lambda: left_in(small.root) <= {*server}, seconds=20)
+        assert contents(small.lock) == dict.fromkeys(STAGES, str(number)) | {
+            "last": f"{number}" * 2
+        }
+    servers.stop(small.root, "prefect")
     assert not list((small.root / ".work/sessions").iterdir())
-    assert "up" not in small.gpt1("status").stdout.split()
+    lock = small.lock
+    (small.root / "dvc.lock").unlink()
+    shutil.rmtree(small.root / ".dvc/cache")
+    small.dvc("repro")
+    assert small.lock == lock
+
+
+def contents(lock):
+    """Stage -> the content of its output, where that is one or two digits."""
+    known = {hashlib.md5(text.encode()).hexdigest(): text for text in map(str, range(100))}
+    known |= {hashlib.md5(f"{n}{n}".encode()).hexdigest(): f"{n}{n}" for n in range(10)}
+    return {name: known.get(stage["outs"][0]["md5"]) for name, stage in lock["stages"].items()}
 
 
 def find(victim, project, driver):
@@ -223,8 +238,11 @@ def find(victim, project, driver):
 
     def at_work():
         with suppress(psutil.NoSuchProcess):
-            found["dvc"] = [p for p in found["driver"][0].children() if "repro" in p.cmdline()]
-            found["stage"] = [child for dvc in found["dvc"] for child in dvc.children()]
+            children = found["driver"][0].children()
+            found["process"] = [
+                p for p in children if "pipelines.execution.reproduce" in p.cmdline()
+            ]
+            found["stage"] = [child for p in found["process"] for child in p.children()]
         return found.get("stage")
 
     wait_for(at_work)
@@ -258,17 +276,43 @@ def test_a_schedule_that_is_none_is_refused_before_a_server_starts(small):
     assert not (small.root / ".work/servers").exists()
 
 
-def test_the_servers_listen_on_loopback_alone(note):
-    root = note.parents[2]
-    servers.start(root, "mlflow")
+def test_two_up_at_once_share_servers_that_listen_on_loopback_alone_until_down(small):
+    command = ["gpt1", "up", "--prefect-port", "0", "--mlflow-port", "0"]
+    both = [small.start(*command, stdout=subprocess.PIPE) for _ in range(2)]
     try:
-        for kind in servers.KINDS:
-            members = processes.members(servers.running(root, kind).pid)
-            sockets = [socket for p in members for socket in p.net_connections("inet")]
-            listening = {s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN}
-            assert listening == {"127.0.0.1"}, kind
+        first, second = [each.communicate()[0] for each in both]
+        assert "http://127.0.0.1:" in first
+        assert first == second
+        members = [
+            process
+            for kind in servers.KINDS
+            for process in processes.members(servers.running(small.root, kind).pid)
+        ]
+        sockets = [socket for p in members for socket in p.net_connections("inet")]
+        listening = [s.laddr.ip for s in sockets if s.status == psutil.CONN_LISTEN]
+        assert {*listening} == {"127.0.0.1"}
+        assert len({s.laddr.port for s in sockets if s.status == psutil.CONN_LISTEN}) == 2
     finally:
-        servers.stop(root, "mlflow")
+        small.gpt1("down")
+    wait_for(lambda: not left_in(small.root), seconds=20)
+
+
+def left_in(root):
+    """The processes that work in a folder, without this one."""
+    found = set()
+    for process in {*psutil.process_iter()} - {psutil.Process()}:
+        with suppress(psutil.Error):
+            if process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(root):
+                found.add(process)
+    return found
+
+
+def test_when_the_reader_of_its_output_ends_a_run_goes_on_to_its_end(small, server):
+    done = small.run("sh", "-c", "gpt1 run | head -n 1", check=False)
+    assert done.stdout == "4 stages to run or check; starting Prefect.\n"
+    assert "Traceback" not in done.stderr
+    assert set(small.lock["stages"]) == set(STAGES)
+    assert server.last_run().state.name == "Completed"
 
 
 def test_served_a_run_starts_from_the_ui_with_parameters_of_a_described_form(small, server):
