@@ -17,6 +17,13 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path("constraints.txt")
+ON_PATH = (
+    "import os, sys; here = os.path.join(sys.prefix, 'bin'); "
+    "path = os.environ.get('PATH', os.defpath); "
+    "os.environ['PATH'] = path if path.startswith(here) else here + os.pathsep + path\n"
+)
+"""What Python runs at each start: dvc.yaml says `python`, which `.venv/bin/dvc` has to find even
+where nobody activated the environment."""
 INDEX_SETTINGS = ("index-url", "extra-index-url", "find-links")
 
 
@@ -34,6 +41,9 @@ def main() -> None:
         install_torch(python, pip, settings)
     project = f".[{','.join(extras)}]" if extras else "."
     uv_install(python, "--constraint", LOCK, "--editable", project)
+    ask = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    packages = subprocess.run([python, "-c", ask], capture_output=True, text=True, check=True)
+    Path(packages.stdout.strip(), "gpt1_path.pth").write_text(ON_PATH)
 
 
 def install_torch(python: Path, pip: list[str | Path], settings: dict[str, str]) -> None:

@@ -107,3 +107,11 @@ def test_a_cpu_build_that_pip_is_set_up_to_take_is_found(
 
 def test_pip_that_is_not_set_up_has_no_settings_of_an_index(install):
     assert not install.pip_settings(PIP).keys() & {*install.INDEX_SETTINGS}
+
+
+def test_where_nobody_activated_the_environment_stages_find_its_python(project):
+    project.write({"s": {"cmd": "python -c 'import sys; print(sys.prefix)' > s", "outs": ["s"]}})
+    command = [f"{sys.prefix}/bin/dvc", "repro"]
+    plain = {"PATH": "/usr/bin:/bin", "HOME": str(project.root), "DVC_NO_ANALYTICS": "1"}
+    subprocess.run(command, cwd=project.root, env=plain, check=True, capture_output=True)
+    assert (project.root / "s").read_text().strip() == sys.prefix

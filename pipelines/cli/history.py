@@ -19,8 +19,11 @@ def lineage(
 
     from pipelines.history.lineage import Lineage
 
+    path = Path(target).absolute()
     with workspace.enter() as repo:
         known = Lineage(Path(repo.root_dir))
+    if path.exists():
+        target = str(path.parent.resolve() / path.name)  # not the path itself, a link to the cache
     execution, console = known.find(target), Console(highlight=False)
     console.print("made from", known.back(execution), sep="\n")
     console.print("used for", known.forward(execution), sep="\n")
@@ -53,6 +56,8 @@ def prune(yes: Annotated[bool, typer.Option("--yes", help="Remove it.")] = False
             print(f"dead stage  {stage}")
         for path, size in found.sizes(root).items():
             print(f"{decimal(size):>10}  {path}")
+        if prune.shares_cache(repo):
+            print(f"not searched: the cache {repo.cache.local_cache_dir}, which others may use")
         if yes:
             prune.remove(repo, found)
         elif found.stages or found.files or found.cached:

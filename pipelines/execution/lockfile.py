@@ -43,8 +43,9 @@ def hashes(entry: Entry, kind: str) -> dict[str, str]:
     return {file["path"]: file.get("md5", "") for file in entry.get(kind, [])}
 
 
-def write(file: Path, stages: dict[str, Entry]) -> None:
-    """Write a lock file with these `stages`, atomically; anything else in it stays."""
+def write(root: Path, stages: dict[str, Entry]) -> None:
+    """Write `dvc.lock` with these `stages`, atomically; anything else in it stays."""
+    file = root / "dvc.lock"
     _dump(file, {"schema": "2.0"} | _load(file) | {"stages": stages})
 
 

@@ -96,7 +96,7 @@ def _prepare(root: Path, commit: str, entries: dict[str, Any]) -> dict[str, grap
             for out in other.outs:  # of an earlier run; a stage may read the folder around it
                 path = root / out
                 shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    lockfile.write(root / "dvc.lock", entries)
+    lockfile.write(root, entries)
     return known
 
 

@@ -67,9 +67,10 @@ class Lineage:
     def find(self, target: str) -> Execution:
         """The execution that wrote a path, or that of a run by (the beginning of) its id.
 
-        Raises UserError when there is none, or several runs begin so.
+        A path is absolute, or below the root. Raises UserError when there is none, or several runs
+        begin so.
         """
-        path = os.path.normpath(target)
+        path = os.path.relpath(self._root / target, self._root)
         for execution in self._executions:
             if any(_inside(path, out) for out in execution.outs):
                 return execution

@@ -2,7 +2,8 @@
 
 A stage is dead when it is in `dvc.lock` and no longer in `dvc.yaml`, such as an item that was
 removed from a matrix. The cache keeps what the workspace, a branch, a tag or an experiment uses,
-and the runs with the tag `keep` in MLflow with everything upstream of them.
+and the runs with the tag `keep` in MLflow with everything upstream of them. A cache that other
+clones may share is left alone.
 """
 
 import re
@@ -52,8 +53,13 @@ def find_prunable(repo: "Repo") -> Prunable:
     unfinished = {Path(out).name for stage in launched for out in stage.outs}
     states = {path.parent for path in (root / ".work").glob(f"*/{FINGERPRINT}")}
     files += [path for path in sorted(states) if path.name.rpartition("@")[2] not in unfinished]
-    cached = [Path(path) for path in _gc(repo, dry=True)]
+    cached = [] if shares_cache(repo) else [Path(path) for path in _gc(repo, dry=True)]
     return Prunable(dead, [path for path in files if path.exists()], cached)
+
+
+def shares_cache(repo: "Repo") -> bool:
+    """Whether the cache is outside the project, where DVC cannot tell what others use of it."""
+    return not Path(repo.cache.local_cache_dir).is_relative_to(repo.root_dir)
 
 
 def remove(repo: "Repo", found: Prunable) -> None:
@@ -61,9 +67,7 @@ def remove(repo: "Repo", found: Prunable) -> None:
     root = Path(repo.root_dir)
     if found.stages:
         entries = lockfile.entries(root)
-        lockfile.write(
-            root / "dvc.lock", {n: entry for n, entry in entries.items() if n not in found.stages}
-        )
+        lockfile.write(root, {n: entry for n, entry in entries.items() if n not in found.stages})
     for path in found.files:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
     if found.cached:

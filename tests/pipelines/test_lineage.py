@@ -171,6 +171,14 @@ def test_an_older_report_comes_from_the_scores_of_its_time(reported):
     assert len(lineage.upstream(lineage.find(older))) == 3
 
 
+def test_a_path_is_found_by_its_absolute_name_and_from_a_folder_below(built):
+    lineage = Lineage(built.root)
+    assert lineage.find(str(built.root / "score")) == lineage.find("score")
+    (built.root / "below").mkdir()
+    said = built.run("sh", "-c", "cd below && gpt1 lineage ../score").stdout
+    assert said.startswith("made from\nscore")
+
+
 def test_an_unknown_path_or_run_is_one_line(built):
     with pytest.raises(UserError, match="nowhere is neither an output of a stage"):
         Lineage(built.root).find("nowhere")

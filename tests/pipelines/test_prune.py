@@ -21,7 +21,9 @@ def commit(project, message):
 
 
 @pytest.mark.slow
-def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(project, databases):
+def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(
+    project, databases, tmp_path_factory
+):
     project.lay_out(databases)
     contents = {}
     for a, branch in ((1, "old"), (2, ""), (3, "")):
@@ -56,3 +58,11 @@ def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(proje
     files = project.root / ".dvc/cache/files/md5"
     there = {p.parent.name + p.name for p in files.glob("*/*")}
     assert there == {*contents[1], contents[2][0], contents[3][0]}
+
+    shared = tmp_path_factory.mktemp("shared") / "cache"
+    (project.root / ".dvc/cache").rename(shared)
+    project.dvc("config", "cache.dir", str(shared))
+    cells(project, ["x"], 4)
+    project.dvc("repro")  # the output of before is used by nothing here
+    assert f"not searched: the cache {shared}" in project.gpt1("prune", "--yes").stdout
+    assert there < {p.parent.name + p.name for p in (shared / "files/md5").glob("*/*")}
