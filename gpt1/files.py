@@ -79,6 +79,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
     Raises UserError when it is not YAML, or not a mapping.
     """
     from ruamel.yaml import YAML
+    from ruamel.yaml.constructor import DuplicateKeyError
     from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
     try:
@@ -87,6 +88,11 @@ def read_yaml(file: Path) -> dict[str, Any]:
         what = " ".join(str(error).split())
         if isinstance(error, MarkedYAMLError) and error.problem_mark:
             what = f"line {error.problem_mark.line + 1}: {error.problem}"
+        if isinstance(error, DuplicateKeyError) and error.problem_mark:
+            key = str(error.problem).split('"')[1]
+            raise UserError(
+                f"{file}: line {error.problem_mark.line + 1} gives the key {key} a second time"
+            ) from None
         raise UserError(f"{file}: not YAML: {what}") from None
     if not isinstance(values, dict):
         raise UserError(f"{file}: expected keys with values, found {values!r}")

@@ -492,13 +492,12 @@ class Params(Experiment):
                     )
 
 
-def check(values: dict[str, Any]) -> None:
+def check(values: dict[str, Any]) -> Params | None:
     """Check all of `params.yaml`, before anything runs for hours. Raises UserError as `parse`.
 
-    A project with none of our sections is somebody else's, and not checked.
+    None: a project with none of our sections is somebody else's, and not checked.
     """
-    if not values.keys().isdisjoint(_keys(Params)):
-        parse(Params, values)
+    return None if values.keys().isdisjoint(_keys(Params)) else parse(Params, values)
 
 
 def parse(cls: type[T], values: Any, name: str = "") -> T:

@@ -35,8 +35,17 @@ def sections(cls: type[T], name: str) -> dict[str, T]:
 
 
 def check() -> None:
-    """Check all of `params.yaml`, before anything runs."""
-    params.check(values())
+    """Check all of `params.yaml`, before anything runs. Raises UserError."""
+    found = params.check(values())
+    if found and found.zero_shot.tasks:
+        from gpt1.analysis.zero_shot.heuristics import heuristic_for
+        from gpt1.tasks import derived, registry
+
+        shapes = {name: task.shape for name, task in derived.TASKS.items()}
+        shapes |= {name: each.task.shape for name, each in registry.TASKS.items()}
+        shapes |= {n: t.shape for n, t in found.tasks.items() if isinstance(t, params.OwnTask)}
+        for name in found.zero_shot.tasks:
+            heuristic_for(name, shapes.get(name, ""))
 
 
 def run(stage: Callable[..., None]) -> None:

@@ -3,6 +3,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+from ruamel.yaml import YAML
+
+from gpt1.errors import UserError
+from stages import entry
+
 STAGE = """
 from gpt1.errors import UserError
 from stages import entry
@@ -35,3 +41,27 @@ def test_an_error_for_people_is_one_line_and_a_failing_exit(tmp_path: Path) -> N
     done = stage(tmp_path, "--size", "-4")
     assert done.returncode == 1
     assert done.stderr == "error: size is negative; give a positive one\n"
+
+
+def test_a_zero_shot_task_without_a_heuristic_is_refused_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    params = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+    for task, refused in (("next_sentence", False), ("book", True)):
+        params["zero_shot"]["tasks"] = [task]
+        YAML(typ="safe").dump(params, tmp_path / "params.yaml")
+        if refused:
+            with pytest.raises(UserError, match=r"zero_shot\.tasks names book, for which"):
+                entry.check()
+        else:
+            entry.check()
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "params.yaml").write_text("bpe:\n  merges: 1\nmodels: {}\nbpe:\n  merges: 2\n")
+    with pytest.raises(UserError, match=r"^params\.yaml: line 4 gives the key bpe a second time$"):
+        entry.check()

@@ -1,4 +1,5 @@
 import json
+import re
 import shutil
 import statistics
 from contextlib import nullcontext
@@ -284,15 +285,21 @@ def test_params_that_differ_from_the_paper_are_listed(project):
         "curves/zero_shot/race-gpt.csv",
     ],
 )
-@pytest.mark.parametrize("harm", ["missing", "cut short", "empty"])
+@pytest.mark.parametrize("harm", ["missing", "cut short", "empty", "other types", "no keys"])
 def test_a_file_that_cannot_be_read_is_one_line_that_names_it(project, name, harm):
     ask(project, **EVERYTHING)
     put(project, "report/report.md", "of before")
     path = project / name
     text = path.read_text()
     path.unlink()
+    harmed = {
+        "cut short": text[: text.index(",")],
+        "empty": "",
+        "other types": re.sub(r"(?<![\w.])[\d.]+", '"x"', text),
+        "no keys": "{}",
+    }
     if harm != "missing":
-        path.write_text(text[: text.index(",")] if harm == "cut short" else "")
+        path.write_text(harmed[harm])
     with pytest.raises(UserError, match=path.name) as error:
         build(project)
     assert "\n" not in str(error.value)

@@ -69,7 +69,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
 def scale(results: Results, experiment: Experiment) -> str:
     """One paragraph on the scale of the experiment: tasks, models, seeds, parameters."""
     compare = experiment.compare
-    sizes = [results.pretraining(name)["parameters"] for name in reported_models(experiment)]
+    sizes = [results.pretraining(name).parameters for name in reported_models(experiment)]
     models, seeds = len(compare.models), len(compare.seeds)
     counts = f"Tasks: {len(compare.tasks)}, models: {models}, seeds: {seeds}."
     if not sizes:

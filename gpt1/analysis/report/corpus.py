@@ -9,14 +9,14 @@ def section(results: Results, contamination: Contamination) -> Section:
     """A summary of the data card; the whole one is `data/clean/card.html`."""
     card = results.corpus()
     rows = [
-        [step, f"{count['books']:,}", f"{count['words']:,}", card["sha256"].get(step, "-")]
-        for step, count in card["steps"].items()
+        [step, f"{count.books:,}", f"{count.words:,}", card.sha256.get(step, "-")]
+        for step, count in card.steps.items()
     ]
     caption = (
         "Books and words after each step, and the SHA-256 of the documents that came out. "
         "The paper: 7,000 books, about a billion words."
     )
-    dropped = ", ".join(f"{count} {reason}" for reason, count in card["dropped"].items())
+    dropped = ", ".join(f"{count} {reason}" for reason, count in card.dropped.items())
     parts: list[Block] = [
         Table(caption, ["step", "books", "words", "SHA-256"], rows),
         f"Books dropped: {dropped or 'none'}. The whole card: `data/clean/card.html`.",
@@ -30,15 +30,15 @@ def _contamination(results: Results, tasks: list[str]) -> Table:
     rows = []
     for task in tasks:
         overlap = results.contamination(task)
-        sample = next((row["text"] for row in overlap["longest"]), "-")
-        for split, counts in overlap["splits"].items():
-            share = f"{counts['overlapping']:,} ({counts['overlapping'] / counts['examples']:.1%})"
+        sample = next((found.text for found in overlap.longest), "-")
+        for split, counts in overlap.splits.items():
+            share = f"{counts.overlapping:,} ({counts.overlapping / counts.examples:.1%})"
             rows.append(
                 [
                     task,
                     split,
-                    f"{counts['examples']:,}",
-                    f"{counts['short']:,}",
+                    f"{counts.examples:,}",
+                    f"{counts.short:,}",
                     share,
                     sample[:200],
                 ]

@@ -24,15 +24,15 @@ def section(results: Results, names: Sequence[str]) -> Section:
     rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:
         summary = results.pretraining(name)
-        operations = summary["operations"]
+        operations = summary.operations
         rows.append(
             [
                 name,
-                f"{summary['parameters']:,}",
-                f"{summary['updates']:,}",
-                f"{summary['valid']['loss']:.3f}",
-                f"{summary['valid']['perplexity']:.1f}",
-                f"{summary['valid']['perplexity_per_word']:.1f}",
+                f"{summary.parameters:,}",
+                f"{summary.updates:,}",
+                f"{summary.valid.loss:.3f}",
+                f"{summary.valid.perplexity:.1f}",
+                f"{summary.valid.perplexity_per_word:.1f}",
                 f"{operations:.2e}",
                 f"{operations / published:.1e}",
             ]
@@ -50,9 +50,9 @@ def section(results: Results, names: Sequence[str]) -> Section:
 def samples(results: Results, samples: Samples) -> Section | None:
     """Sampled text of every checkpoint; None without samples."""
     rows = [
-        [model, f"{sample['update']:,}", " ".join(sample["text"].split())]
+        [model, f"{sample.update:,}", " ".join(sample.text.split())]
         for model in samples.models
-        for sample in results.samples(model)["samples"]
+        for sample in results.samples(model).samples
     ]
     caption = (
         f'After "{samples.prompt}", drawn at temperature {samples.temperature} from the '

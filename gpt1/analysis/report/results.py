@@ -3,14 +3,14 @@
 No folder is listed, because files of an earlier experiment may still be there.
 """
 
-import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Self, TypeVar
 
 import pandas as pd
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from gpt1.analysis.report.statistics import Estimate, mean_estimate
 from gpt1.errors import UserError
@@ -62,9 +62,90 @@ class ZeroShotCurve:
     """Columns update, score, normalised."""
 
 
+class Counts(BaseModel):
+    books: int
+    words: int
+
+
+class Card(BaseModel):
+    """Of `metrics/clean.json`, as each of the following is of another file there."""
+
+    steps: dict[str, Counts]
+    dropped: dict[str, int]
+    sha256: dict[str, str]
+
+
+class Overlap(BaseModel):
+    examples: int
+    short: int
+    overlapping: int
+
+
+class Text(BaseModel):
+    text: str
+
+
+class Contamination(BaseModel):
+    splits: dict[str, Overlap]
+    longest: list[Text]
+
+
+class HeldOut(BaseModel):
+    loss: float
+    perplexity: float
+    perplexity_per_word: float
+
+
+class Pretraining(BaseModel):
+    parameters: int
+    updates: int
+    operations: float
+    valid: HeldOut
+
+
+class Sample(Text):
+    update: int
+
+
+class Samples(BaseModel):
+    samples: list[Sample]
+
+
+class ZeroShot(BaseModel):
+    metric: str
+    split: str
+    n: int
+    chance: float
+    ceiling: float
+
+
+class Scores(BaseModel, extra="allow"):
+    n: int
+    interval: tuple[float, float]
+    __pydantic_extra__: dict[str, float]  # the metrics, by name
+
+
+class Evaluation(BaseModel):
+    metric: str
+    splits: dict[str, Scores] = Field(min_length=1)
+    baseline: dict[str, float]
+    sha256: str
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        for split, scores in self.splits.items():
+            if self.metric not in scores.__pydantic_extra__ or split not in self.baseline:
+                raise ValueError(f"{split} has no {self.metric}, or no baseline")
+        return self
+
+    def score(self, split: str) -> float:
+        """The main metric, in per cent."""
+        return 100 * self.splits[split].__pydantic_extra__[self.metric]
+
+
 @dataclass(frozen=True)
 class Results:
-    """Folders of metrics and curves. Methods raise UserError for a missing or truncated file."""
+    """Folders of metrics and curves. Methods raise UserError for a missing or damaged file."""
 
     metrics: Path
     curves: Path
@@ -73,64 +154,60 @@ class Results:
         """The scores of all seeds on the reported split: test, or dev where test has no labels."""
         contents = {seed: self._evaluation(task, model, seed) for seed in seeds}
         first = next(iter(contents.values()))
-        split = reported_split(list(first["splits"]))
-        metric = first["metric"]
+        split = reported_split(list(first.splits))
         for seed, each in contents.items():
-            if each["sha256"] != first["sha256"]:
+            if each.sha256 != first.sha256:
                 raise _different_tables(task, f"{model}-{seed}", f"{model}-{seeds[0]}")
         return Cell(
             task,
             model,
             split,
-            metric,
-            first["splits"][split]["n"],
-            100 * first["baseline"][split],
-            {seed: 100 * each["splits"][split][metric] for seed, each in contents.items()},
+            first.metric,
+            first.splits[split].n,
+            100 * first.baseline[split],
+            {seed: each.score(split) for seed, each in contents.items()},
             {
                 seed: (100 * low, 100 * high)
                 for seed, each in contents.items()
-                for low, high in [each["splits"][split]["interval"]]
+                for low, high in [each.splits[split].interval]
             },
-            first["sha256"],
+            first.sha256,
         )
 
-    def corpus(self) -> dict[str, Any]:
+    def corpus(self) -> Card:
         """The data card of the cleaned books."""
-        return _read(self.metrics / "clean.json", "clean", _json("steps", "dropped", "sha256"))
+        return _read(self.metrics / "clean.json", "clean", _json(Card))
 
-    def contamination(self, task: str) -> dict[str, Any]:
+    def contamination(self, task: str) -> Contamination:
         """The overlap of a task with the training books."""
         path = self.metrics / "contamination" / f"{task}.json"
-        return _read(path, f"contamination@{task}", _json("splits", "longest"))
+        return _read(path, f"contamination@{task}", _json(Contamination))
 
-    def pretraining(self, model: str) -> dict[str, Any]:
+    def pretraining(self, model: str) -> Pretraining:
         """Parameters, updates, operations, and losses on the training and validation books."""
         path = self.metrics / "pretrain" / f"{model}.json"
-        return _read(
-            path, f"pretrain@{model}", _json("parameters", "updates", "operations", "valid")
-        )
+        return _read(path, f"pretrain@{model}", _json(Pretraining))
 
     def loss_curve(self, model: str) -> pd.DataFrame:
         path = self.curves / "pretrain" / f"{model}.csv"
         return _read(path, f"pretrain@{model}", _csv("update", "loss"))
 
-    def samples(self, model: str) -> dict[str, Any]:
+    def samples(self, model: str) -> Samples:
         """The prompt, and each checkpoint's continuation."""
         path = self.metrics / "samples" / f"{model}.json"
-        return _read(path, f"samples@{model}", _json("prompt", "samples"))
+        return _read(path, f"samples@{model}", _json(Samples))
 
     def zero_shot(self, task: str, model: str) -> ZeroShotCurve:
         stage, name = f"zero_shot@{task}-{model}", f"{task}-{model}"
-        columns = ("metric", "split", "n", "chance", "ceiling")
-        about = _read(self.metrics / "zero_shot" / f"{name}.json", stage, _json(*columns))
+        about = _read(self.metrics / "zero_shot" / f"{name}.json", stage, _json(ZeroShot))
         path = self.curves / "zero_shot" / f"{name}.csv"
         curve = _read(path, stage, _csv("update", "score", "normalised"))
-        return ZeroShotCurve(task, model, **{key: about[key] for key in columns}, curve=curve)
+        return ZeroShotCurve(task, model, **dict(about), curve=curve)
 
-    def _evaluation(self, task: str, model: str, seed: int) -> dict[str, Any]:
+    def _evaluation(self, task: str, model: str, seed: int) -> Evaluation:
         path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
         stage = f"evaluate@{task}-{model}-{seed}"
-        return _read(path, stage, _json("metric", "splits", "baseline", "sha256"))
+        return _read(path, stage, _json(Evaluation))
 
 
 def check_same_table(cells: Sequence[Cell]) -> Cell:
@@ -155,16 +232,17 @@ def _read(path: Path, stage: str, parse: Callable[[Path], T]) -> T:
         raise UserError(f"{path} is missing; `dvc repro {stage}` writes it") from None
     except ValueError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is truncated ({reason}); `dvc repro -f {stage}`") from None
+        raise UserError(f"{path} is damaged ({reason}); `dvc repro -f {stage}`") from None
 
 
-def _json(*keys: str) -> Callable[[Path], dict[str, Any]]:
-    def parse(path: Path) -> dict[str, Any]:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        absent = [key for key in keys if not isinstance(content, dict) or key not in content]
-        if absent:
-            raise ValueError(f"{absent[0]} is not in it")
-        return content
+def _json(shape: type[T]) -> Callable[[Path], T]:
+    def parse(path: Path) -> T:
+        try:
+            return TypeAdapter(shape).validate_json(path.read_bytes())
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{where}: {first['msg']}".removeprefix(": ")) from None
 
     return parse
 
@@ -175,6 +253,7 @@ def _csv(*columns: str) -> Callable[[Path], pd.DataFrame]:
         absent = [column for column in columns if column not in content]
         if absent:
             raise ValueError(f"it has no column {absent[0]}")
+        content[list(columns)] = content[list(columns)].apply(pd.to_numeric)
         return content
 
     return parse

@@ -22,11 +22,11 @@ def section(
     if len(scaling.models) < 2:
         return None, []
     summaries = {name: results.pretraining(name) for name in scaling.models}
-    losses = {name: summary["valid"]["loss"] for name, summary in summaries.items()}
-    sizes = {name: summary["parameters"] for name, summary in summaries.items()}
+    losses = {name: summary.valid.loss for name, summary in summaries.items()}
+    sizes = {name: summary.parameters for name, summary in summaries.items()}
     books = {name: models[name].books for name in summaries}
     tokens = {
-        name: summary["updates"] * models[name].batch * models[name].context
+        name: summary.updates * models[name].batch * models[name].context
         for name, summary in summaries.items()
     }
     rows = [

@@ -18,10 +18,10 @@ def section(
     pairs = list(zip(shuffling.contiguous, shuffling.shuffled, strict=True))
     if not pairs:
         return None, []
-    valid_losses = [[results.pretraining(model)["valid"] for model in pair] for pair in pairs]
-    losses = [[valid["loss"] for valid in of_pair] for of_pair in valid_losses]
+    valid_losses = [[results.pretraining(model).valid for model in pair] for pair in pairs]
+    losses = [[valid.loss for valid in of_pair] for of_pair in valid_losses]
     rows = [
-        [model, order, f"{valid['loss']:.3f}", f"{valid['perplexity']:.1f}"]
+        [model, order, f"{valid.loss:.3f}", f"{valid.perplexity:.1f}"]
         for pair, of_pair in zip(pairs, valid_losses, strict=True)
         for model, order, valid in zip(pair, ORDERS, of_pair, strict=True)
     ]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gpt1.errors import UserError
-from gpt1.tasks.table import Example, Task
+from gpt1.tasks.table import Example
 
 FULL_STOP, SENTIMENT_SUFFIX, SENTIMENT_WORDS = ".", "very", ("negative", "positive")
 
@@ -68,13 +68,13 @@ HEURISTICS = {
 """By task name."""
 
 
-def heuristic_for(task: Task) -> Heuristic:
-    """Raises UserError for a task without a heuristic."""
-    if task.name in HEURISTICS:
-        return HEURISTICS[task.name]
-    if task.shape == "multiple_choice":
+def heuristic_for(name: str, shape: str) -> Heuristic:
+    """The heuristic of a task by its name and shape. Raises UserError for one without."""
+    if name in HEURISTICS:
+        return HEURISTICS[name]
+    if shape == "multiple_choice":
         return CHOICE
     raise UserError(
-        f"task {task.name}: the paper has no zero-shot heuristic for it; remove it from "
-        f"zero_shot.tasks (known: {', '.join(HEURISTICS)}, and every multiple choice)"
+        f"params.yaml: zero_shot.tasks names {name}, for which the paper has no heuristic; there "
+        f"are some for {', '.join(HEURISTICS)}, and every multiple choice"
     )

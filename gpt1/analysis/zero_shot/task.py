@@ -26,7 +26,7 @@ class ZeroShotTask:
 
     def __init__(self, task: Task, examples: Sequence[Example], tokenizer: Tokenizer) -> None:
         self.task = task
-        self.heuristic = heuristic_for(task)
+        self.heuristic = heuristic_for(task.name, task.shape)
         self.split, self.examples = select_examples(task, examples)
         prompts = [self.heuristic.prompts(example) for example in self.examples]
         texts = sorted({FULL_STOP, *(text for each in prompts for p in each for text in p.texts)})
@@ -117,7 +117,7 @@ def select_examples(task: Task, examples: Sequence[Example]) -> tuple[str, list[
     The split is the first with labels of test, dev and, unless a threshold is chosen on it, train.
     Raises UserError when none has.
     """
-    threshold = heuristic_for(task).needs_threshold
+    threshold = heuristic_for(task.name, task.shape).needs_threshold
     labelled = [example for example in examples if example.target is not None]
     for split in ("test", "dev") if threshold else ("test", "dev", "train"):
         if any(example.split == split for example in labelled):
