@@ -76,7 +76,7 @@ def healthy(server: Server) -> bool:
 
 
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
-    """Return the running server, or start one on `port` (0: any free port), once it answers.
+    """Return the server that runs, or start one on `port` (0: any free port), once it answers.
 
     Of several processes that call this at once, one launches it. Raises UserError when the port is
     taken, the server does not answer, or it ends at once.
@@ -84,22 +84,28 @@ def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
     end = time.monotonic() + START_SECONDS
     server = None
     while True:
-        if server is None or _of_others(server):  # theirs may end before it answers
-            with _lock(root, kind):
-                server = running(root, kind) or _launch(root, kind, port)
-        if healthy(server):
+        with _lock(root, kind):
+            now = running(root, kind)
+            if not now and (not server or _of_others(server)):  # theirs may end before it answers
+                now = _launch(root, kind, port)
+        server = now
+        if server and healthy(server):
             break
-        dead = not _of_others(server) and not running(root, kind)
-        if dead or time.monotonic() > end:
+        if not server or time.monotonic() > end:
             stop(root, kind, spare=_of_others)
             log = _log(root, kind)
             said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            reason = (said or ["?"])[-1] if dead else f"no answer in {START_SECONDS} s"
+            reason = f"no answer in {START_SECONDS} s" if server else (said or ["?"])[-1]
             raise UserError(f"the {kind} server does not start: {reason} (see {log})")
         time.sleep(0.2)
     with _lock(root, kind):
         now = running(root, kind) or server
         return _save(root, replace(now, keep=now.keep or keep))
+
+
+def wanted_by_others(server: Server) -> bool:
+    """Whether it is to be kept, or was started by another process that still runs."""
+    return server.keep or (_of_others(server) and psutil.pid_exists(server.launcher))
 
 
 def _of_others(server: Server) -> bool:
