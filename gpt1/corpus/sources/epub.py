@@ -2,81 +2,162 @@
 
 import io
 import posixpath
+import re
+import unicodedata
 import zipfile
-import zlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-from gpt1.corpus.sources.book import MAX_BYTES, Book, too_large
+from gpt1.corpus.sources import book
+from gpt1.corpus.sources.encoding import Decoded, declared_encoding, decode
+from gpt1.corpus.sources.page import Page, read_page
+from gpt1.corpus.sources.unreadable import UnreadableError, reading
+from gpt1.corpus.sources.zip import members, open_zip, read_member
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_BLOCKS = {"p", "div", "li", "blockquote", "tr", "pre", "section", *(f"h{n}" for n in range(1, 7))}
-"""Elements that begin and end a paragraph."""
-_SKIPPED = {"script", "style", "head", "nav", "title"}
+_FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
+"""Obfuscation of fonts, in META-INF/encryption.xml too, leaves the text readable."""
+_GUIDE_KINDS = {
+    **dict.fromkeys(("toc", "loi", "lot", "lov"), "navigation"),
+    **dict.fromkeys(("copyright-page", "colophon"), "licence"),
+}
+"""Types of the references in the `guide` of an EPUB 2."""
+_MEDIA = ("image/", "audio/", "video/")
+_LICENCE_HEAD = re.compile(
+    r"\s*(the )?(full project gutenberg licen[sc]e|\*\*\* ?END OF)", re.IGNORECASE
+)
+_LICENCE = re.compile(
+    r"all rights reserved|\bISBN\b|creative commons|project gutenberg\W{0,4}(tm)? licen[sc]e"
+    r"|licensed for your personal|no part of this (book|publication)|©|\(c\) ?\d{4}",
+    re.IGNORECASE,
+)
+LICENCE_WORDS = 400
+"""A longer page that mentions rights has other text too."""
 
 
-def read_epub(name: str, origin: str, content: bytes) -> Book:
-    """Read a book with one paragraph a line, its pages in the order of the EPUB's spine.
+def read_epub(content: bytes) -> tuple[Decoded, str]:
+    """Return the text, one paragraph a line in the order of the spine, and a note on what it lacks.
 
-    A broken file, or one above `MAX_BYTES` unpacked, gives a book with a drop reason.
+    A page that cannot be read costs only itself. Raises UnreadableError if none can be read, or if
+    pages are encrypted.
     """
-    from lxml.etree import LxmlError
-
-    try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > MAX_BYTES:
-                return Book(name, origin, "", too_large())
-            pages = [_page_text(archive.read(page)) for page in _page_paths(archive)]
-    except (zipfile.BadZipFile, KeyError, zlib.error, EOFError, LxmlError, StopIteration) as error:
-        return Book(name, origin, "", f"broken EPUB: {error}")
-    return Book(name, origin, "\n\n".join(page for page in pages if page))
-
-
-def _page_paths(archive: zipfile.ZipFile) -> Iterator[str]:
-    """Yield the archive paths of the pages in reading order (the package's `spine`)."""
-    package = next(_tagged(_xml(archive.read("META-INF/container.xml")), "rootfile"))
-    path = package.get("full-path", "")
-    tree = _xml(archive.read(path))
-    items = {item.get("id"): item.get("href", "") for item in _tagged(tree, "item")}
-    for reference in _tagged(tree, "itemref"):
-        href = unquote(items[reference.get("idref")])
-        yield posixpath.normpath(posixpath.join(posixpath.dirname(path), href))
-
-
-def _page_text(page: bytes) -> str:
-    """The text of one XHTML page, a line for each block element."""
-    from lxml import html
-
-    if not page.strip():
-        return ""
-    lines = [""]
-    _append_text(html.document_fromstring(page, parser=html.HTMLParser(encoding="utf-8")), lines)
-    return "\n".join(filter(None, (" ".join(line.split()) for line in lines)))
+    pages: dict[str, Page] = {}
+    tried: dict[str, None] = {}
+    lost: list[str] = []
+    with open_zip(io.BytesIO(content), "EPUB") as archive:
+        package = _Package(archive)
+        for path in package.spine:
+            try:
+                content = package.read(path)
+                decoded = decode(content, declared_encoding(content))
+                pages[path] = read_page(decoded.text)
+            except UnreadableError as error:
+                lost.append(f"{path}: {error}")
+                continue
+            tried |= dict.fromkeys(decoded.tried)
+            if sum(len(page.text) for page in pages.values()) > book.MAX_BYTES:
+                raise UnreadableError(book.too_large())
+    if not pages:
+        raise UnreadableError(
+            f"broken EPUB: none of {len(lost)} pages can be read; {'; '.join(lost[:3])}"
+        )
+    kinds = {
+        path: _boilerplate(page) or package.kinds.get(path, "") for path, page in pages.items()
+    }
+    if all(kinds.values()):  # a book of one page with a notice in it
+        kinds = dict.fromkeys(pages, "")
+    left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
+    texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
+    notes = (("unreadable pages", lost), ("pages left out", left_out))
+    note = "; ".join(f"{what}: {', '.join(which)}" for what, which in notes if which)
+    return Decoded("\n\n".join(texts), tuple(tried)), note
 
 
-def _append_text(element: Any, lines: list[str]) -> None:
-    """Append the text of `element` and its children to `lines`; a block starts a new line."""
-    if not isinstance(element.tag, str) or element.tag in _SKIPPED:
-        return
-    block = element.tag in _BLOCKS
-    if block or element.tag == "br":
-        lines.append("")
-    lines[-1] += element.text or ""
-    for child in element:
-        _append_text(child, lines)
-        lines[-1] += child.tail or ""
-    if block:
-        lines.append("")
+class _Package:
+    """What an EPUB says about its files.
+
+    spine: the paths of the pages in reading order, each once.
+    kinds: path -> navigation or licence, for pages that are said to be that.
+    """
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self._members = {_folded(name): member for name, member in members(archive)}
+        container = _xml(self.read("META-INF/container.xml"))
+        path = next((root.get("full-path", "") for root in _tagged(container, "rootfile")), "")
+        tree = _xml(self.read(path))
+        self._folder = posixpath.dirname(path)
+        items = {item.get("id"): item for item in _tagged(tree, "item")}
+        self.spine: list[str] = []
+        self.kinds: dict[str, str] = {}
+        for reference in _tagged(tree, "itemref"):
+            name = reference.get("idref", "")
+            item = items.get(name, {"href": name})  # named by its id, it is told as missing
+            page = self._path(item.get("href", ""))
+            if page not in self.spine and not item.get("media-type", "").startswith(_MEDIA):
+                self.spine.append(page)
+            if "nav" in item.get("properties", "").split():
+                self.kinds[page] = "navigation"
+        for reference in _tagged(tree, "reference"):
+            kind = _GUIDE_KINDS.get(reference.get("type", ""))
+            if kind and "#" not in reference.get("href", "#"):
+                self.kinds[self._path(reference.get("href", ""))] = kind
+        self._refuse_encrypted()
+
+    def read(self, path: str) -> bytes:
+        """Unpack a file. Raises UnreadableError if there is none, or it is broken."""
+        member = self._members.get(_folded(path))
+        if member is None:
+            raise UnreadableError(f"broken EPUB: no {path or 'package'} in it")
+        return read_member(self._archive, member)
+
+    def _path(self, href: str) -> str:
+        """The path of a file that the package refers to, as a URL relative to itself."""
+        return posixpath.normpath(posixpath.join(self._folder, unquote(href.partition("#")[0])))
+
+    def _refuse_encrypted(self) -> None:
+        if _folded("META-INF/encryption.xml") not in self._members:
+            return
+        encrypted = set()
+        for data in _tagged(_xml(self.read("META-INF/encryption.xml")), "EncryptedData"):
+            method = next((m.get("Algorithm") for m in _tagged(data, "EncryptionMethod")), "")
+            if method not in _FONT_ALGORITHMS:
+                uris = (cipher.get("URI", "") for cipher in _tagged(data, "CipherReference"))
+                encrypted |= {_folded(posixpath.normpath(unquote(uri))) for uri in uris}
+        pages = sum(_folded(page) in encrypted for page in self.spine)
+        if pages:
+            raise UnreadableError(f"encrypted: {pages} of {len(self.spine)} pages, by DRM")
+
+
+def _boilerplate(page: Page) -> str:
+    """What a page is if not a part of the book; "" for a part of it."""
+    if page.linked > 0.5:
+        return "navigation"
+    if page.skipped and not page.text:
+        return "navigation or licence"
+    short = len(page.text.split()) <= LICENCE_WORDS
+    licence = _LICENCE_HEAD.match(page.text) or (short and _LICENCE.search(page.text))
+    return "licence" if licence else ""
+
+
+def _folded(path: str) -> str:
+    """`path` with one spelling for names that are equal on the systems that EPUBs come from."""
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 def _xml(content: bytes) -> "_Element":
-    """Parse XML from a stranger: no external entities, no network."""
+    """Parse XML from a stranger, mended where it is broken: no external entities, no network."""
     from lxml import etree
 
-    return etree.fromstring(content, etree.XMLParser(resolve_entities=False, no_network=True))
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, recover=True)
+    with reading("EPUB"):
+        tree = etree.fromstring(content, parser)
+    if tree is None:
+        raise UnreadableError("broken EPUB: no XML where it describes its pages")
+    return tree
 
 
 def _tagged(tree: "_Element", name: str) -> Iterator["_Element"]:

@@ -1,0 +1,191 @@
+"""The text of one XHTML or HTML page, a line for each paragraph."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html.entities import html5
+from typing import Any
+from xml.parsers import expat
+
+from gpt1.corpus.sources.unreadable import reading
+
+_BLOCK = re.compile(
+    r"address|article|aside|blockquote|body|br|caption|center|d[dlt]|details|dialog|dir|div"
+    r"|fieldset|fig(caption|ure)|footer|form|h[1-6r]|header|hgroup|html|legend|li|listing|main|menu"
+    r"|ol|optgroup|option|p|plaintext|pre|search|section|summary|table|t(body|foot|head|r)|ul|xmp"
+)
+"""Elements that begin and end a line: `display: block` in the style sheet of the HTML standard."""
+_CELL = ("td", "th")
+_SKIPPED = re.compile(
+    r"annotation|audio|canvas|head|iframe|nav|r[pt]|rtc|script|style|template|title|video"
+)
+_SKIPPED_TYPES = re.compile(
+    r"(?<![\w-])((doc-)?(colophon|copyright-page|imprint|landmarks|lo[aitv]|page-?list|toc))(?![\w-])"
+)
+"""Values of `epub:type` and `role` whose elements are navigation or licence."""
+_SKIPPED_NAMES = re.compile(r"\bpg-?(header|footer|boilerplate)\b", re.IGNORECASE)
+"""Classes and ids of what Project Gutenberg puts around a book."""
+_MARKER_TYPES = re.compile(r"\b(noteref|pagebreak|backlink)\b")
+_MARKER_NAMES = re.compile(
+    r"page-?_?(num|no\b|break)|noteref|fnref|fnanchor|note-?_?(anchor|num|mark|call)", re.IGNORECASE
+)
+_NOTE_LINK = re.compile(r"#.*?(note|fn|ftn|edn)", re.IGNORECASE)
+_HIDDEN, _BLOCK_STYLE = re.compile(r"display:\s*none"), re.compile(r"display:\s*block")
+_MARKER = re.compile(
+    r"\W{0,4}((pg|pages?|p|fn|(foot|end)?note)\b\W{0,3})?(\d{1,5}|[ivxlcdm]{1,8}|[a-z])?\W{0,4}",
+    re.IGNORECASE,
+)
+"""The text of a page number or of a reference to a note: `[Pg 12]`, `xiv`, `*`, `(a)`."""
+_BRACKETED = re.compile(r"[\[({]\s*(\d{1,4}|[a-z]|[*†‡§¶])\s*[\])}]|[*†‡§¶↩]{1,4}", re.IGNORECASE)
+_RAISED = re.compile(r"[\[({]?[\d,\s]{1,8}[\])}]?|[*†‡§¶]{1,4}")
+_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(\w+;)")
+_DECLARATION = re.compile(r"\s*<\?xml.*?\?>", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Page:
+    """text: a line for each paragraph, heading, list item or row of a table.
+
+    linked: the share of its letters that are inside links.
+    skipped: whether navigation or a licence was left out.
+    """
+
+    text: str
+    linked: float
+    skipped: bool
+
+
+def read_page(markup: str) -> Page:
+    """Read a page without its navigation, licence, scripts, glosses, note and page numbers.
+
+    Raises UnreadableError where no parser can read it.
+    """
+    markup = _DECLARATION.sub("", _ENTITY.sub(lambda name: html5.get(name[1], name[0]), markup))
+    try:
+        return _parse_xml(markup)
+    except expat.ExpatError:
+        return _parse_html(markup)
+
+
+def _parse_xml(markup: str) -> Page:
+    """Parse well-formed XHTML: `<title/>` and `<a/>` are empty, and elements of any depth."""
+    events = _TextEvents()
+    parser = expat.ParserCreate()
+    parser.buffer_text = True
+    parser.StartElementHandler = events.start
+    parser.EndElementHandler = events.end
+    parser.CharacterDataHandler = events.data
+    parser.Parse(markup, True)
+    return events.close()
+
+
+def _parse_html(markup: str) -> Page:
+    """Parse anything else as HTML, with the end tags that browsers infer."""
+    from lxml import etree
+
+    events = _TextEvents()
+    parser = etree.HTMLParser(target=events, encoding="utf-8", huge_tree=True)  # for deep elements
+    with reading("page"):
+        parser.feed(markup.encode())
+        return parser.close()
+
+
+@dataclass
+class _Element:
+    """An open element.
+
+    block: whether it ends a line.
+    marker: if its text matches this, it is a page number or refers to a note, and is left out.
+    start: the index of its first part of text.
+    """
+
+    tag: str
+    block: bool
+    marker: re.Pattern[str] | None
+    start: int
+
+
+class _TextEvents:
+    """Receives a parser's events, and collects the text."""
+
+    def __init__(self) -> None:
+        self.parts: list[str] = []
+        self.open: list[_Element] = []
+        self.skipping = 0
+        """Depth inside a skipped element."""
+        self.skipped = False
+        self.links = self.linked = self.letters = 0
+
+    def start(self, name: str, attributes: Mapping[str, str]) -> None:
+        tag = name.rpartition(":")[2].lower()
+        named = _is_navigation(attributes)
+        if self.skipping or _SKIPPED.fullmatch(tag) or named:
+            self.skipping += 1
+            self.skipped |= named
+            return
+        block = bool(_BLOCK.fullmatch(tag) or _BLOCK_STYLE.search(attributes.get("style", "")))
+        if block or tag in _CELL:
+            self.parts.append("\n" if block else " ")
+        marker = _marker(tag, attributes)
+        parent = self.open[-1] if self.open else None
+        if parent and {tag, parent.tag} == {"a", "sup"}:  # a raised link refers to a note
+            marker = parent.marker = _MARKER
+        self.links += tag == "a" and "href" in attributes
+        self.open.append(_Element(tag, block, marker, len(self.parts)))
+
+    def end(self, _: str) -> None:
+        if self.skipping:
+            self.skipping -= 1
+            return
+        element = self.open.pop()
+        if element.marker and self._is_marker(element, element.marker):
+            del self.parts[element.start :]
+        if element.block or element.tag in _CELL:
+            self.parts.append("\n" if element.block else " ")
+
+    def data(self, text: str) -> None:
+        if not self.skipping:
+            self.parts.append(text.replace("\n", " "))
+            letters = sum(map(len, text.split()))
+            self.letters += letters
+            if any(element.tag == "a" for element in self.open[-3:]):
+                self.linked += letters
+
+    def close(self) -> Page:
+        lines = (" ".join(line.split()) for line in "".join(self.parts).split("\n"))
+        linked = self.linked / self.letters if self.links > 2 and self.letters else 0.0
+        return Page("\n".join(filter(None, lines)), linked, self.skipped)
+
+    def _is_marker(self, element: _Element, pattern: re.Pattern[str]) -> bool:
+        parts = self.parts[element.start :]
+        if len(parts) > 20 or not pattern.fullmatch("".join(parts).strip()):
+            return False
+        before = self.parts[element.start - 1] if element.start else ""
+        # An exponent follows a digit or a single letter; a note, a word.
+        return pattern is not _RAISED or not re.search(r"\d$|(^|\W)[^\W\d]$", before)
+
+
+def _is_navigation(attributes: Mapping[str, str]) -> bool:
+    return bool(
+        _SKIPPED_TYPES.search(_types(attributes))
+        or _SKIPPED_NAMES.search(_names(attributes))
+        or "hidden" in attributes
+        or _HIDDEN.search(attributes.get("style", ""))
+    )
+
+
+def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
+    """What the text of an element matches that is a page number or refers to a note."""
+    if _MARKER_TYPES.search(_types(attributes)) or _MARKER_NAMES.search(_names(attributes)):
+        return _MARKER
+    if tag == "a" and "href" in attributes:
+        return _MARKER if _NOTE_LINK.search(attributes["href"]) else _BRACKETED
+    return _RAISED if tag == "sup" else None
+
+
+def _types(attributes: Mapping[str, str]) -> str:
+    return f"{attributes.get('epub:type', '')} {attributes.get('role', '')}"
+
+
+def _names(attributes: Mapping[str, str]) -> str:
+    return f"{attributes.get('class', '')} {attributes.get('id', '')}"
