@@ -21,6 +21,8 @@ _MEANT = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "shift_
 _ASCII_BYTES = ("utf-7", "hz", "iso2022")
 """Encodings whose bytes would pass for ASCII."""
 _NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined")
+_CONTROL = re.compile(r"[\x00-\x06\x0e-\x19]")
+"""Characters of binary files; not U+001A, with which texts of DOS end."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,8 @@ def decode(content: bytes, declared: str = "") -> Decoded:
     """
     decoded = _decode(content, declared)
     sample = decoded.text[:1_000_000]
-    if re.search(r"[\x00-\x06\x0e-\x1a]{2}", sample) or sample.count("\0") > 0.001 * len(sample):
+    controls = len(_CONTROL.findall(sample))
+    if controls > 1 + 0.001 * len(sample) or re.search(f"{_CONTROL.pattern}{{2}}", sample):
         raise UnreadableError("binary")
     return decoded
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.sources import Book, book, read_books
+from gpt1.corpus.sources import book, read_books
 from gpt1.errors import UserError
 from tests.gpt1.corpus.sources.epubs import epub
 
