@@ -67,8 +67,8 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
     kinds = {
         path: _boilerplate(page) or package.kinds.get(path, "") for path, page in pages.items()
     }
-    if all(kinds.values()):  # a book of one page with a notice in it
-        kinds = dict.fromkeys(pages, "")
+    if all(kinds.values()):  # a tale of one page with a notice in it
+        kinds = {path: package.kinds.get(path, "") for path in pages}
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
     texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
     notes = (("unreadable pages", lost), ("pages left out", left_out))

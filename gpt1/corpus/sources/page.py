@@ -27,8 +27,10 @@ _SKIPPED_NAMES = re.compile(r"\bpg-?(header|footer|boilerplate)\b", re.IGNORECAS
 """Classes and ids of what Project Gutenberg puts around a book."""
 _MARKER_TYPES = re.compile(r"\b(noteref|pagebreak|backlink)\b")
 _MARKER_NAMES = re.compile(
-    r"page-?_?(num|no\b|break)|noteref|fnref|fnanchor|note-?_?(anchor|num|mark|call)", re.IGNORECASE
+    r"page-?_?(num|no)|noteref|fnref|fnanchor|note-?_?(anchor|num|mark|call)", re.IGNORECASE
 )
+_PAGE_BREAK = re.compile(r"page-?_?break", re.IGNORECASE)
+"""The same for inline elements alone: a block so named, such as a heading, begins a new page."""
 _NOTE_LINK = re.compile(r"#.*?(note|fn|ftn|edn)", re.IGNORECASE)
 _HIDDEN, _BLOCK_STYLE = re.compile(r"display:\s*none"), re.compile(r"display:\s*block")
 _MARKER = re.compile(
@@ -46,7 +48,7 @@ _DECLARATION = re.compile(r"\s*<\?xml.*?\?>", re.DOTALL)
 class Page:
     """text: a line for each paragraph, heading, list item or row of a table.
 
-    linked: the share of its letters that are inside links.
+    linked: the share of its letters that are inside short links, if there are some.
     skipped: whether navigation or a licence was left out.
     """
 
@@ -95,12 +97,14 @@ class _Element:
     """An open element.
 
     block: whether it ends a line.
+    link: whether it is a link.
     marker: if its text matches this, it is a page number or refers to a note, and is left out.
     start: the index of its first part of text.
     """
 
     tag: str
     block: bool
+    link: bool
     marker: re.Pattern[str] | None
     start: int
 
@@ -114,7 +118,7 @@ class _TextEvents:
         self.skipping = 0
         """Depth inside a skipped element."""
         self.skipped = False
-        self.links = self.linked = self.letters = 0
+        self.inside_links = self.links = self.linked = self.letters = 0
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         tag = name.rpartition(":")[2].lower()
@@ -130,14 +134,17 @@ class _TextEvents:
         parent = self.open[-1] if self.open else None
         if parent and {tag, parent.tag} == {"a", "sup"}:  # a raised link refers to a note
             marker = parent.marker = _MARKER
-        self.links += tag == "a" and "href" in attributes
-        self.open.append(_Element(tag, block, marker, len(self.parts)))
+        link = tag == "a" and "href" in attributes
+        self.links += link
+        self.inside_links += link
+        self.open.append(_Element(tag, block, link, marker, len(self.parts)))
 
     def end(self, _: str) -> None:
         if self.skipping:
             self.skipping -= 1
             return
         element = self.open.pop()
+        self.inside_links -= element.link
         if element.marker and self._is_marker(element, element.marker):
             del self.parts[element.start :]
         if element.block or element.tag in _CELL:
@@ -146,14 +153,14 @@ class _TextEvents:
     def data(self, text: str) -> None:
         if not self.skipping:
             self.parts.append(text.replace("\n", " "))
-            letters = sum(map(len, text.split()))
+            letters = len(text.strip())
             self.letters += letters
-            if any(element.tag == "a" for element in self.open[-3:]):
-                self.linked += letters
+            self.linked += letters if self.inside_links else 0
 
     def close(self) -> Page:
         lines = (" ".join(line.split()) for line in "".join(self.parts).split("\n"))
-        linked = self.linked / self.letters if self.links > 2 and self.letters else 0.0
+        is_list = self.links > 2 and 0 < self.linked < 80 * self.links
+        linked = self.linked / self.letters if is_list else 0.0
         return Page("\n".join(filter(None, lines)), linked, self.skipped)
 
     def _is_marker(self, element: _Element, pattern: re.Pattern[str]) -> bool:
@@ -176,7 +183,10 @@ def _is_navigation(attributes: Mapping[str, str]) -> bool:
 
 def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     """What the text of an element matches that is a page number or refers to a note."""
-    if _MARKER_TYPES.search(_types(attributes)) or _MARKER_NAMES.search(_names(attributes)):
+    names = _names(attributes)
+    if _MARKER_TYPES.search(_types(attributes)) or _MARKER_NAMES.search(names):
+        return _MARKER
+    if tag in ("a", "span") and _PAGE_BREAK.search(names):
         return _MARKER
     if tag == "a" and "href" in attributes:
         return _MARKER if _NOTE_LINK.search(attributes["href"]) else _BRACKETED

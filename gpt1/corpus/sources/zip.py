@@ -33,8 +33,9 @@ def open_zip(file: BinaryIO, what: str) -> Iterator[zipfile.ZipFile]:
 def members(archive: zipfile.ZipFile) -> Iterator[tuple[str, zipfile.ZipInfo]]:
     """Yield the name and the entry of each file."""
     for member in archive.infolist():
-        if not member.is_dir():
-            yield _name(member), member
+        name = _name(member)
+        if not name.endswith("/"):  # a folder; `is_dir` fails on an empty name
+            yield name, member
 
 
 def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:

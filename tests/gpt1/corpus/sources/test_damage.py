@@ -104,6 +104,11 @@ def test_a_version_above_python_s_costs_nothing(tmp_path: Path) -> None:
     assert found == {"a.zip#bad.txt": WORDS, "a.zip#good.txt": GOOD.decode()}
 
 
+def test_a_member_without_a_name_costs_nothing(tmp_path: Path) -> None:
+    content = zipped(BOOKS).replace(b"bad.txt", b"\0ad.txt")
+    assert fates(tmp_path, "a.zip", content) == {"a.zip#good.txt": GOOD.decode()}
+
+
 def test_an_epub_with_a_password_or_an_unknown_method_is_told(tmp_path: Path) -> None:
     content = epub({"a": xhtml("<p>a</p>")})
     for number, (name, central, local, value, reason) in enumerate(
@@ -206,7 +211,7 @@ def test_many_replacement_characters_are_told_with_the_encodings_tried(
 def test_a_few_replacement_characters_are_noted(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(f"\u2014{WORDS}\u2014".encode() + b"\xe9")
     (book,) = read_books(tmp_path)
-    assert (book.reason, book.note) == ("", "1 replacement characters (tried utf-8)")
+    assert (book.reason, book.note) == ("", "replacement characters: 1 (tried utf-8)")
 
 
 def tar(members: dict[str, bytes]) -> bytes:

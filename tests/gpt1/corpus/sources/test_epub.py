@@ -8,6 +8,7 @@ from gpt1.corpus.sources import Book, read_books
 from tests.gpt1.corpus.sources.epubs import epub, xhtml
 
 GOOD = xhtml("<p>A good page.</p>")
+WORDS = "It was the best of times, it was the worst of times. " * 9
 LICENCE = "<p>Copyright \u00a9 2012 by A. Writer. All rights reserved.</p><p>ISBN 978-0</p>"
 ENCRYPTION = (
     "<encryption xmlns='urn:oasis:names:tc:opendocument:xmlns:container'"
@@ -160,6 +161,7 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         ),
         "see <a href='c1.xhtml'>chapter 12</a>, <a href='#p'>1812</a>": "see chapter 12, 1812",
         "<a id='page'/><a href='toc.xhtml'>XII</a> <a href='#I'>I</a> went": "XII I went",
+        "a<br/><b class='pagebreak'>XII</b>": "a\nXII",
         "<span class='pagebreak'>A whole sentence.</span>": "A whole sentence.",
     }.items():
         assert text(tmp_path, f"<p>{body}</p>") == words
@@ -193,6 +195,13 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
         " OPS/guided.xhtml (navigation), OPS/typed.xhtml (navigation or licence),"
         " OPS/rights.xhtml (licence), OPS/pg.xhtml (licence)"
     )
+
+
+def test_a_page_of_prose_inside_links_is_no_navigation(tmp_path: Path) -> None:
+    prose = f"<p><a href='#r'>{WORDS}</a></p>" * 4
+    anchors = "<a href='#1'>a</a>" * 9 + f"<p><a id='x'>{WORDS}</p>" * 4  # not closed
+    for body in (prose, anchors):
+        assert read(tmp_path, epub({"a": xhtml(body), "b": GOOD})).text.count("the best") == 36
 
 
 def test_a_book_of_one_page_keeps_its_notice(tmp_path: Path) -> None:
