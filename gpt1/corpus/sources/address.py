@@ -109,7 +109,7 @@ def _parquet_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str
         file = pq.ParquetFile(opened)
         _check_columns(columns, file.schema_arrow.names, name, source)
         for row in iterate_rows(file, columns):
-            yield str(row.get(source.book) or ""), str(row[source.text] or "")
+            yield _text(row.get(source.book)), _text(row[source.text])
 
 
 def _jsonl_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
@@ -121,7 +121,7 @@ def _jsonl_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, 
         if not isinstance(row, dict):
             raise source.error(name, f"line {number} is not an object with keys")
         _check_columns([source.text, *filter(None, [source.book])], row, name, source)
-        yield str(row.get(source.book) or ""), str(row[source.text] or "")
+        yield _text(row.get(source.book)), _text(row[source.text])
 
 
 def _csv_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
@@ -147,6 +147,11 @@ def _lines(opener: Any, name: str, source: _Source) -> Iterator[str]:
     with _as_user_error(source, name), opener as opened:
         for line in opened:
             yield line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+
+
+def _text(value: Any) -> str:
+    """A value of a row; Parquet has text also as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
 
 
 def _book(name: str, origin: str, text: str) -> Book:

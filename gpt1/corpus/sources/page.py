@@ -12,12 +12,14 @@ from gpt1.corpus.sources.unreadable import reading
 _BLOCK = re.compile(
     r"address|article|aside|blockquote|body|br|caption|center|d[dlt]|details|dialog|dir|div"
     r"|fieldset|fig(caption|ure)|footer|form|h[1-6r]|header|hgroup|html|legend|li|listing|main|menu"
-    r"|ol|optgroup|option|p|plaintext|pre|search|section|summary|table|t(body|foot|head|r)|ul|xmp"
+    r"|ol|optgroup|option|p|plaintext|pre|search|section|summary|table|t(body|ext|foot|head|r)|ul|xmp"
 )
-"""Elements that begin and end a line: `display: block` in the style sheet of the HTML standard."""
+"""Elements that begin and end a line: `display: block` in the style sheet of the HTML standard, and
+`text` of SVG."""
 _CELL = ("td", "th")
 _SKIPPED = re.compile(
-    r"annotation|audio|canvas|head|iframe|nav|r[pt]|rtc|script|style|template|title|video"
+    r"annotation(-xml)?|audio|canvas|desc|head|iframe|metadata|nav|r[pt]|rtc|script|style|template"
+    r"|title|video"
 )
 _SKIPPED_TYPES = re.compile(
     r"(?<![\w-])((doc-)?(colophon|copyright-page|imprint|landmarks|lo[aitv]|page-?list|toc))(?![\w-])"
@@ -26,6 +28,7 @@ _SKIPPED_TYPES = re.compile(
 _SKIPPED_NAMES = re.compile(r"\bpg-?(header|footer|boilerplate)\b", re.IGNORECASE)
 """Classes and ids of what Project Gutenberg puts around a book."""
 _MARKER_TYPES = re.compile(r"\b(noteref|pagebreak|backlink)\b")
+_SHORT = re.compile(r".{0,20}")
 _MARKER_NAMES = re.compile(
     r"page-?_?(num|no)|noteref|fnref|fnanchor|note-?_?(anchor|num|mark|call)", re.IGNORECASE
 )
@@ -62,7 +65,8 @@ def read_page(markup: str) -> Page:
 
     Raises UnreadableError where no parser can read it.
     """
-    markup = _DECLARATION.sub("", _ENTITY.sub(lambda name: html5.get(name[1], name[0]), markup))
+    markup = _ENTITY.sub(lambda name: html5.get(name[1], name[0]), markup)
+    markup = _DECLARATION.sub("", markup, count=1)
     try:
         return _parse_xml(markup)
     except expat.ExpatError:
@@ -184,9 +188,9 @@ def _is_navigation(attributes: Mapping[str, str]) -> bool:
 def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     """What the text of an element matches that is a page number or refers to a note."""
     names = _names(attributes)
-    if _MARKER_TYPES.search(_types(attributes)) or _MARKER_NAMES.search(names):
-        return _MARKER
-    if tag in ("a", "span") and _PAGE_BREAK.search(names):
+    if _MARKER_TYPES.search(_types(attributes)):
+        return _SHORT
+    if _MARKER_NAMES.search(names) or (tag in ("a", "span") and _PAGE_BREAK.search(names)):
         return _MARKER
     if tag == "a" and "href" in attributes:
         return _MARKER if _NOTE_LINK.search(attributes["href"]) else _BRACKETED

@@ -25,7 +25,7 @@ def open_zip(file: BinaryIO, what: str) -> Iterator[zipfile.ZipFile]:
         try:
             archive = zipfile.ZipFile(file)
         except (UnicodeDecodeError, NotImplementedError):
-            archive = zipfile.ZipFile(_with_plain_headers(file))  # type: ignore[arg-type]
+            archive = zipfile.ZipFile(_with_plain_headers(file))  # type: ignore[call-overload]
     with archive:
         yield archive
 

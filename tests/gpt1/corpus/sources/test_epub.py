@@ -154,6 +154,7 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "word<a href='notes.xhtml#note-7'>7</a>,": "word,",
         "wo<span epub:type='pagebreak' id='p12'>12</span>rd,": "word,",
         "wo<span role='doc-pagebreak'>xii</span>rd,": "word,",
+        "wo<span epub:type='pagebreak'>fol. 12r</span>rd,": "word,",
         "wo<span class='pagenum'>[Pg 112]</span>rd,": "word,",
         "wo<span class='pageno'><a id='p1'/>{112}</span>rd,": "word,",
         "10<sup>6</sup> M<sup>c</sup>Adam the 1<sup>st</sup> and x<sup>2</sup>": (
@@ -239,3 +240,20 @@ def test_an_epub_without_package_is_told(tmp_path: Path) -> None:
 
 def test_a_page_is_read_once_and_pictures_are_no_pages(tmp_path: Path) -> None:
     assert read(tmp_path, epub({"a": GOOD}, ["a", "a"])).text == "A good page."
+
+
+def test_an_epub_without_pages_is_told(tmp_path: Path) -> None:
+    assert read(tmp_path, epub({})).reason == "broken EPUB: no page can be read; it has none"
+    lost = ", ".join(f"OPS/{n}: broken EPUB: no OPS/{n} in it" for n in range(10))
+    book = read(tmp_path, epub({}, [str(n) for n in range(12)]))
+    assert book.reason == f"broken EPUB: no page can be read; {lost} and 2 more"
+
+
+def test_pages_that_unpack_to_more_than_a_book_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpt1.corpus.sources.book.MAX_BYTES", 100_000)
+    space = {str(n): f"<p>{' ' * 30_000}</p>" for n in range(4)}
+    assert read(tmp_path, epub(space)).reason.startswith("over 0 MB")
+    pictures = {f"OPS/{n}.jpg": bytes(60_000) for n in range(4)}
+    assert read(tmp_path, epub({"a": GOOD}, more=pictures)).text == "A good page."
