@@ -26,14 +26,21 @@ _GUIDE_KINDS = {
 }
 """Types of the references in the `guide` of an EPUB 2."""
 _MEDIA = ("image/", "audio/", "video/")
+_CONTENTS = re.compile(r"(table of )?contents\b", re.IGNORECASE)
 _LICENCE_HEAD = re.compile(
-    r"\s*(the )?(full project gutenberg licen[sc]e|\*\*\* ?END OF)", re.IGNORECASE
+    r"full (project gutenberg )?licen[sc]e|\*\*\* ?END OF (THE|THIS) PROJECT"
+    r"|(creative commons|gnu) .{0,60}licen[sc]e",
+    re.IGNORECASE,
 )
 _LICENCE = re.compile(
     r"all rights reserved|\bISBN\b|creative commons|project gutenberg\W{0,4}(tm)? licen[sc]e"
-    r"|licensed for your personal|no part of this (book|publication)|©|\(c\) ?\d{4}",
+    r"|licensed for your personal|no part of this (book|publication)|©|\(c\) ?\d{4}"
+    r"|\bcopyright\W+(\d{4}|by)\b",
     re.IGNORECASE,
 )
+_LICENCE_PATH = re.compile(r"(^|[\W_])(un)?(copyright|licen[sc]e|colophon|imprint)[^/]*$")
+HEAD = 200
+"""Characters at the start of a page in which a licence of any length names itself."""
 LISTED = 10
 """Pages that a note names."""
 LICENCE_WORDS = 400
@@ -66,7 +73,9 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
                 raise UnreadableError(book.too_large())
     if not pages:
         raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
-    kinds = {path: _boilerplate(page) or package.kinds.get(path) for path, page in pages.items()}
+    kinds = {
+        path: package.kinds.get(path) or _boilerplate(path, page) for path, page in pages.items()
+    }
     if all(kinds.values()):  # a tale of one page with a notice in it
         kinds = {path: package.kinds.get(path) for path in pages}
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
@@ -138,15 +147,17 @@ class _Package:
             raise UnreadableError(f"encrypted: {pages} of {len(self.spine)} pages, by DRM")
 
 
-def _boilerplate(page: Page) -> str:
+def _boilerplate(path: str, page: Page) -> str:
     """What a page is if not a part of the book; "" for a part of it."""
-    if page.linked > 0.5:
+    if page.linked > 0.5 or (page.linked and _CONTENTS.match(page.text)):
         return "navigation"
     if page.skipped and not page.text:
         return "navigation or licence"
-    short = len(page.text.split()) <= LICENCE_WORDS
-    licence = _LICENCE_HEAD.match(page.text) or (short and _LICENCE.search(page.text))
-    return "licence" if licence else ""
+    if _LICENCE_HEAD.search(page.text[:HEAD]):
+        return "licence"
+    is_short = len(page.text.split()) <= LICENCE_WORDS
+    is_licence = _LICENCE.search(page.text) or _LICENCE_PATH.search(path)
+    return "licence" if is_short and page.text and is_licence else ""
 
 
 def _listed(items: list[str]) -> str:

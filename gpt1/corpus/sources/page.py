@@ -30,11 +30,13 @@ _SKIPPED_NAMES = re.compile(r"\bpg-?(header|footer|boilerplate)\b", re.IGNORECAS
 _MARKER_TYPES = re.compile(r"\b(noteref|pagebreak|backlink)\b")
 _SHORT = re.compile(r".{0,20}")
 _MARKER_NAMES = re.compile(
-    r"page-?_?(num|no)|noteref|fnref|fnanchor|note-?_?(anchor|num|mark|call)", re.IGNORECASE
+    r"page-?_?(num|no)|noteref|fnref|fnanchor|\bfn\b|note-?_?(anchor|num|mark|call)|(foot|end)note\b",
+    re.IGNORECASE,
 )
-_PAGE_BREAK = re.compile(r"page-?_?break", re.IGNORECASE)
+_PAGE_NAMES = re.compile(r"page-?_?break|\b(pg|page)([-_.]?\w?\d+)?\b", re.IGNORECASE)
 """The same for inline elements alone: a block so named, such as a heading, begins a new page."""
-_NOTE_LINK = re.compile(r"#.*?(note|fn|ftn|edn)", re.IGNORECASE)
+_NOTE_LINK = re.compile(r"#(.*?(note|fn|ftn|edn)|(n|en|f|r|ref)[-_.]?\d)", re.IGNORECASE)
+_SUPERSCRIPT = re.compile(r"vertical-align:\s*super|\bsuper(script)?\b", re.IGNORECASE)
 _HIDDEN, _BLOCK_STYLE = re.compile(r"display:\s*none"), re.compile(r"display:\s*block")
 _MARKER = re.compile(
     r"\W{0,4}((pg|pages?|p|fn|(foot|end)?note)\b\W{0,3})?(\d{1,5}|[ivxlcdm]{1,8}|[a-z])?\W{0,4}",
@@ -163,7 +165,7 @@ class _TextEvents:
 
     def close(self) -> Page:
         lines = (" ".join(line.split()) for line in "".join(self.parts).split("\n"))
-        is_list = self.links > 2 and 0 < self.linked < 80 * self.links
+        is_list = self.links > 1 and 0 < self.linked < 80 * self.links
         linked = self.linked / self.letters if is_list else 0.0
         return Page("\n".join(filter(None, lines)), linked, self.skipped)
 
@@ -190,11 +192,12 @@ def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     names = _names(attributes)
     if _MARKER_TYPES.search(_types(attributes)):
         return _SHORT
-    if _MARKER_NAMES.search(names) or (tag in ("a", "span") and _PAGE_BREAK.search(names)):
+    if _MARKER_NAMES.search(names) or (tag in ("a", "span") and _PAGE_NAMES.search(names)):
         return _MARKER
     if tag == "a" and "href" in attributes:
         return _MARKER if _NOTE_LINK.search(attributes["href"]) else _BRACKETED
-    return _RAISED if tag == "sup" else None
+    is_raised = _SUPERSCRIPT.search(f"{attributes.get('style', '')} {names}")
+    return _RAISED if tag == "sup" or is_raised else None
 
 
 def _types(attributes: Mapping[str, str]) -> str:

@@ -153,6 +153,12 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "word<a class='fnanchor' href='#Footnote_1_1'>[1]</a>,": "word,",
         "word<a href='notes.xhtml#note-7'>7</a>,": "word,",
         "wo<span epub:type='pagebreak' id='p12'>12</span>rd,": "word,",
+        "word<a href='#n12'>12</a>,": "word,",
+        "word<sup class='fn'>a</sup>,": "word,",
+        "word<span class='super'>4</span>,": "word,",
+        "word<span style='vertical-align: super'>4</span>,": "word,",
+        "wo<a class='page' id='p12'>12</a>rd,": "word,",
+        "wo<a id='page_12'>[12]</a>rd,": "word,",
         "wo<span role='doc-pagebreak'>xii</span>rd,": "word,",
         "wo<span epub:type='pagebreak'>fol. 12r</span>rd,": "word,",
         "wo<span class='pagenum'>[Pg 112]</span>rd,": "word,",
@@ -184,6 +190,9 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
         "guided": xhtml("<p>Plates</p>"),
         "typed": xhtml("<section epub:type='frontmatter copyright-page'><p>Rights.</p></section>"),
         "rights": xhtml(LICENCE),
+        "two": xhtml("<p>Table of Contents of the Book</p><a href='#1'>I</a><a href='#2'>II</a>"),
+        "colophon": xhtml("<p>Set in Garamond.</p>"),
+        "cc": xhtml(f"<h1>Creative Commons Attribution License</h1><p>{'Terms. ' * 900}</p>"),
         "a": xhtml(f"<h1>I</h1><nav><ol><li>Next</li></ol></nav><p>{'A long story. ' * 200}</p>"),
         "b": xhtml("<p>The end.</p><section id='pg-footer'>*** END OF THE PROJECT</section>"),
         "pg": xhtml(f"<h2>THE FULL PROJECT GUTENBERG LICENSE</h2><p>{'Terms. ' * 900}</p>"),
@@ -194,7 +203,8 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
     assert book.note == (
         "pages left out: OPS/nav.xhtml (navigation), OPS/toc.xhtml (navigation),"
         " OPS/guided.xhtml (navigation), OPS/typed.xhtml (navigation or licence),"
-        " OPS/rights.xhtml (licence), OPS/pg.xhtml (licence)"
+        " OPS/rights.xhtml (licence), OPS/two.xhtml (navigation), OPS/colophon.xhtml (licence),"
+        " OPS/cc.xhtml (licence), OPS/pg.xhtml (licence)"
     )
 
 
