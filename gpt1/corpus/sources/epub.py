@@ -99,7 +99,7 @@ class _Package:
         path = next((root.get("full-path", "") for root in _tagged(container, "rootfile")), "")
         self._folder = posixpath.dirname(path)
         tree = _xml(self.read(path))
-        self.spine: list[str] = []
+        self.spine: dict[str, None] = {}
         self.kinds: dict[str, str] = {}
         self._read_spine(tree)
         self._read_guide(tree)
@@ -122,8 +122,8 @@ class _Package:
             name = reference.get("idref", "")
             item = items.get(name, {"href": name})  # named by its id, it is told as missing
             page = self._path(item.get("href", ""))
-            if page not in self.spine and not item.get("media-type", "").startswith(_MEDIA):
-                self.spine.append(page)
+            if not item.get("media-type", "").startswith(_MEDIA):
+                self.spine[page] = None
             if "nav" in item.get("properties", "").split():
                 self.kinds[page] = "navigation"
 

@@ -35,7 +35,8 @@ _MARKER_NAMES = re.compile(
 )
 _PAGE_NAMES = re.compile(r"page-?_?break|\b(pg|page)([-_.]?\w?\d+)?\b", re.IGNORECASE)
 """The same for inline elements alone: a block so named, such as a heading, begins a new page."""
-_NOTE_LINK = re.compile(r"#(.*?(note|fn|ftn|edn)|(n|en|f|r|ref)[-_.]?\d)", re.IGNORECASE)
+_NOTE_LINK = re.compile(r".{0,50}?(note|fn|ftn|edn)|(n|en|f|r|ref)[-_.]?\d", re.IGNORECASE)
+"""The fragment of a URL that leads to a note, or back from it."""
 _SUPERSCRIPT = re.compile(r"vertical-align:\s*super|\bsuper(script)?\b", re.IGNORECASE)
 _HIDDEN, _BLOCK_STYLE = re.compile(r"display:\s*none"), re.compile(r"display:\s*block")
 _MARKER = re.compile(
@@ -68,7 +69,8 @@ def read_page(markup: str) -> Page:
     Raises UnreadableError where no parser can read it.
     """
     markup = _ENTITY.sub(lambda name: html5.get(name[1], name[0]), markup)
-    markup = _DECLARATION.sub("", markup, count=1)
+    if declaration := _DECLARATION.match(markup):  # it may name another encoding
+        markup = markup[declaration.end() :]
     try:
         return _parse_xml(markup)
     except expat.ExpatError:
@@ -128,7 +130,7 @@ class _TextEvents:
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
         tag = name.rpartition(":")[2].lower()
-        named = _is_navigation(attributes)
+        named = bool(attributes) and _is_navigation(attributes)
         if self.skipping or _SKIPPED.fullmatch(tag) or named:
             self.skipping += 1
             self.skipped |= named
@@ -170,10 +172,11 @@ class _TextEvents:
         return Page("\n".join(filter(None, lines)), linked, self.skipped)
 
     def _is_marker(self, element: _Element, pattern: re.Pattern[str]) -> bool:
-        parts = self.parts[element.start :]
-        if len(parts) > 20 or not pattern.fullmatch("".join(parts).strip()):
+        if len(self.parts) - element.start > 20:
             return False
-        before = self.parts[element.start - 1] if element.start else ""
+        if not pattern.fullmatch("".join(self.parts[element.start :]).strip()):
+            return False
+        before = self.parts[element.start - 1][-2:] if element.start else ""
         # An exponent follows a digit or a single letter; a note, a word.
         return pattern is not _RAISED or not re.search(r"\d$|(^|\W)[^\W\d]$", before)
 
@@ -189,13 +192,16 @@ def _is_navigation(attributes: Mapping[str, str]) -> bool:
 
 def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     """What the text of an element matches that is a page number or refers to a note."""
+    if not attributes:
+        return _RAISED if tag == "sup" else None
     names = _names(attributes)
     if _MARKER_TYPES.search(_types(attributes)):
         return _SHORT
     if _MARKER_NAMES.search(names) or (tag in ("a", "span") and _PAGE_NAMES.search(names)):
         return _MARKER
     if tag == "a" and "href" in attributes:
-        return _MARKER if _NOTE_LINK.search(attributes["href"]) else _BRACKETED
+        fragment = attributes["href"].partition("#")[2]
+        return _MARKER if _NOTE_LINK.match(fragment) else _BRACKETED
     is_raised = _SUPERSCRIPT.search(f"{attributes.get('style', '')} {names}")
     return _RAISED if tag == "sup" or is_raised else None
 
