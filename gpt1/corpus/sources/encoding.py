@@ -91,7 +91,7 @@ def _wide_encoding(sample: bytes, declared: str) -> str:
     for encoding, high in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
         if len(sample) > 8 and high.count(0) > 0.4 * len(high) > 10 * sample.count(b"\0\0"):
             return encoding
-    return declared if declared.startswith("utf-16") else ""  # Chinese has no such zeros
+    return ""
 
 
 def _replaced(content: bytes, encoding: str, *before: str) -> Decoded:

@@ -18,14 +18,11 @@ from gpt1.corpus.sources.zip import members, open_zip, read_member
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
-_FONT_ALGORITHMS = ("http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC")
-"""Obfuscation of fonts, in META-INF/encryption.xml too, leaves the text readable."""
 _GUIDE_KINDS = {
     **dict.fromkeys(("toc", "loi", "lot", "lov"), "navigation"),
     **dict.fromkeys(("copyright-page", "colophon"), "licence"),
 }
 """Types of the references in the `guide` of an EPUB 2."""
-_MEDIA = ("image/", "audio/", "video/")
 _CONTENTS = re.compile(r"(table of )?contents\b", re.IGNORECASE)
 _LICENCE_HEAD = re.compile(
     r"full (project gutenberg )?licen[sc]e|\*\*\* ?END OF (THE|THIS) PROJECT"
@@ -122,8 +119,7 @@ class _Package:
             name = reference.get("idref", "")
             item = items.get(name, {"href": name})  # named by its id, it is told as missing
             page = self._path(item.get("href", ""))
-            if not item.get("media-type", "").startswith(_MEDIA):
-                self.spine[page] = None
+            self.spine[page] = None
             if "nav" in item.get("properties", "").split():
                 self.kinds[page] = "navigation"
 
@@ -134,14 +130,12 @@ class _Package:
                 self.kinds[self._path(href)] = kind
 
     def _refuse_encrypted(self) -> None:
+        """Raise UnreadableError if pages are encrypted; fonts alone often are, to protect them."""
         if _folded("META-INF/encryption.xml") not in self._members:
             return
-        encrypted = set()
-        for data in _tagged(_xml(self.read("META-INF/encryption.xml")), "EncryptedData"):
-            method = next((m.get("Algorithm") for m in _tagged(data, "EncryptionMethod")), "")
-            if method not in _FONT_ALGORITHMS:
-                uris = (cipher.get("URI", "") for cipher in _tagged(data, "CipherReference"))
-                encrypted |= {_folded(posixpath.normpath(unquote(uri))) for uri in uris}
+        tree = _xml(self.read("META-INF/encryption.xml"))
+        paths = (unquote(cipher.get("URI", "")) for cipher in _tagged(tree, "CipherReference"))
+        encrypted = {_folded(posixpath.normpath(path)) for path in paths}
         pages = sum(_folded(page) in encrypted for page in self.spine)
         if pages:
             raise UnreadableError(f"encrypted: {pages} of {len(self.spine)} pages, by DRM")

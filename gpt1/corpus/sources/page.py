@@ -3,11 +3,9 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from html.entities import html5
 from typing import Any
-from xml.parsers import expat
 
-from gpt1.corpus.sources.unreadable import reading
+from gpt1.corpus.sources.unreadable import UnreadableError
 
 _BLOCK = re.compile(
     r"address|article|aside|blockquote|body|br|caption|center|d[dlt]|details|dialog|dir|div"
@@ -46,8 +44,8 @@ _MARKER = re.compile(
 """The text of a page number or of a reference to a note: `[Pg 12]`, `xiv`, `*`, `(a)`."""
 _BRACKETED = re.compile(r"[\[({]\s*(\d{1,4}|[a-z]|[*†‡§¶])\s*[\])}]|[*†‡§¶↩]{1,4}", re.IGNORECASE)
 _RAISED = re.compile(r"[\[({]?[\d,\s]{1,8}[\])}]?|[*†‡§¶]{1,4}")
-_ENTITY = re.compile(r"&(?!(?:amp|lt|gt|quot|apos);)(\w+;)")
-_DECLARATION = re.compile(r"\s*<\?xml.*?\?>", re.DOTALL)
+_XML_ALONE = re.compile(r"<!DOCTYPE[^>\[]*\[.{0,5000}?\]\s*>|<!\[CDATA\[|\]\]>", re.DOTALL)
+"""What an HTML parser does not know of XML. It does know that `<title/>` and `<a/>` are empty."""
 
 
 @dataclass(frozen=True)
@@ -66,38 +64,18 @@ class Page:
 def read_page(markup: str) -> Page:
     """Read a page without its navigation, licence, scripts, glosses, note and page numbers.
 
-    Raises UnreadableError where no parser can read it.
+    XHTML is read as HTML, because many pages are not well-formed. Elements may have any depth.
+    Raises UnreadableError for what is no HTML.
     """
-    markup = _ENTITY.sub(lambda name: html5.get(name[1], name[0]), markup)
-    if declaration := _DECLARATION.match(markup):  # it may name another encoding
-        markup = markup[declaration.end() :]
-    try:
-        return _parse_xml(markup)
-    except expat.ExpatError:
-        return _parse_html(markup)
-
-
-def _parse_xml(markup: str) -> Page:
-    """Parse well-formed XHTML: `<title/>` and `<a/>` are empty, and elements of any depth."""
-    events = _TextEvents()
-    parser = expat.ParserCreate()
-    parser.buffer_text = True
-    parser.StartElementHandler = events.start
-    parser.EndElementHandler = events.end
-    parser.CharacterDataHandler = events.data
-    parser.Parse(markup, True)
-    return events.close()
-
-
-def _parse_html(markup: str) -> Page:
-    """Parse anything else as HTML, with the end tags that browsers infer."""
     from lxml import etree
 
     events = _TextEvents()
-    parser = etree.HTMLParser(target=events, encoding="utf-8", huge_tree=True)  # for deep elements
-    with reading("page"):
-        parser.feed(markup.encode())
+    parser = etree.HTMLParser(target=events, encoding="utf-8", huge_tree=True)  # no limits
+    try:
+        parser.feed(_XML_ALONE.sub("", markup).encode())
         return parser.close()
+    except etree.LxmlError as error:  # no others: an error in `events` is no fault of the page
+        raise UnreadableError(f"broken page: {error}") from error
 
 
 @dataclass
@@ -118,7 +96,7 @@ class _Element:
 
 
 class _TextEvents:
-    """Receives a parser's events, and collects the text."""
+    """Collects the text from the events of a parser, in constant time for each."""
 
     def __init__(self) -> None:
         self.parts: list[str] = []
@@ -155,8 +133,8 @@ class _TextEvents:
         self.inside_links -= element.link
         if element.marker and self._is_marker(element, element.marker):
             del self.parts[element.start :]
-        if element.block or element.tag in _CELL:
-            self.parts.append("\n" if element.block else " ")
+        if element.block:
+            self.parts.append("\n")
 
     def data(self, text: str) -> None:
         if not self.skipping:

@@ -174,6 +174,17 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         assert text(tmp_path, f"<p>{body}</p>") == words
 
 
+def test_what_is_hidden_is_no_text(tmp_path: Path) -> None:
+    assert text(tmp_path, "<p>a<b hidden=''>b</b><i style='display: none'>c</i>d</p>") == "ad"
+
+
+def test_what_xml_alone_knows_is_read(tmp_path: Path) -> None:
+    body = "<p>a<a id='x'/>b<script src='x'/>c<b/>d&nbsp;e&#8212;f&amp;lt;</p><![CDATA[g & h]]>"
+    assert text(tmp_path, body) == "abcd e\u2014f&lt;\ng & h"
+    page = xhtml("<p>a</p>").replace("<!DOCTYPE html>", "<!DOCTYPE html [<!ENTITY b '>'>\n]>")
+    assert read(tmp_path, epub({"a": page})).text == "a"
+
+
 def test_soft_hyphens_are_no_part_of_words(tmp_path: Path) -> None:
     assert (
         text(tmp_path, "<p>exam&#173;ple&shy;s of zero\u200bwidth</p>") == "examples of zerowidth"
@@ -186,7 +197,7 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
     links = "".join(f"<p><a href='c{n}.xhtml'>Chapter {n}</a></p>" for n in range(9))
     pages = {
         "nav": xhtml("<p>Contents of Some Kind</p>"),
-        "toc": xhtml(f"<h1>Contents</h1>{links}"),
+        "toc": xhtml(f"<h1>Where it is</h1>{links}"),
         "guided": xhtml("<p>Plates</p>"),
         "typed": xhtml("<section epub:type='frontmatter copyright-page'><p>Rights.</p></section>"),
         "rights": xhtml(LICENCE),
@@ -210,7 +221,7 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
 
 def test_a_page_of_prose_inside_links_is_no_navigation(tmp_path: Path) -> None:
     prose = f"<p><a href='#r'>{WORDS}</a></p>" * 4
-    anchors = "<a href='#1'>a</a>" * 9 + f"<p><a id='x'>{WORDS}</p>" * 4  # not closed
+    anchors = "<a href='#1'>a</a>" * 30 + f"<p><a id='x'>{WORDS}</p>" * 4  # not closed
     for body in (prose, anchors):
         assert read(tmp_path, epub({"a": xhtml(body), "b": GOOD})).text.count("the best") == 36
 
@@ -221,12 +232,12 @@ def test_a_book_of_one_page_keeps_its_notice(tmp_path: Path) -> None:
 
 def test_what_is_encrypted_by_drm_is_dropped(tmp_path: Path) -> None:
     for algorithm, path, reason in [
-        (AES, "OPS/a.xhtml", "encrypted: 1 of 2 pages, by DRM"),
+        (AES, "OPS/a%20b.xhtml", "encrypted: 1 of 2 pages, by DRM"),
         (AES, "OPS/cover.jpg", ""),
         (IDPF, "OPS/font.otf", ""),
     ]:
         more = {"META-INF/encryption.xml": ENCRYPTION.format(algorithm, path)}
-        assert read(tmp_path, epub({"a": GOOD, "b": GOOD}, more=more)).reason == reason
+        assert read(tmp_path, epub({"a b": GOOD, "b": GOOD}, more=more)).reason == reason
 
 
 def test_the_package_is_mended_where_it_is_broken(tmp_path: Path) -> None:
@@ -248,7 +259,7 @@ def test_an_epub_without_package_is_told(tmp_path: Path) -> None:
         assert book.reason == reason
 
 
-def test_a_page_is_read_once_and_pictures_are_no_pages(tmp_path: Path) -> None:
+def test_a_page_is_read_once(tmp_path: Path) -> None:
     assert read(tmp_path, epub({"a": GOOD}, ["a", "a"])).text == "A good page."
 
 
