@@ -71,10 +71,11 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
     if not pages:
         raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
     kinds = {
-        path: package.kinds.get(path) or _boilerplate(path, page) for path, page in pages.items()
+        path: package.kinds.get(path, "") or _boilerplate(path, page)
+        for path, page in pages.items()
     }
     if all(kinds.values()):  # a tale of one page with a notice in it
-        kinds = {path: package.kinds.get(path) for path in pages}
+        kinds = {path: package.kinds.get(path, "") for path in pages}
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
     texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
     notes = (("unreadable pages", lost), ("pages left out", left_out))
