@@ -23,6 +23,7 @@ class Book:
     origin: the file it was read from; after `#`, the member or row inside that file.
     reason: why the book is dropped; such a book has no text. Empty: it is kept.
     note: what a kept book lacks, such as pages that could not be read.
+    left_out: its pages that are no part of the text, such as a table of contents.
     """
 
     name: str
@@ -30,9 +31,12 @@ class Book:
     text: str
     reason: str = ""
     note: str = ""
+    left_out: str = ""
 
     @classmethod
-    def from_text(cls, name: str, origin: str, decoded: Decoded, note: str = "") -> "Book":
+    def from_text(
+        cls, name: str, origin: str, decoded: Decoded, note: str = "", left_out: str = ""
+    ) -> "Book":
         """Check and repair what was read; a text that is empty, too large or spoilt is dropped."""
         name, origin = valid(name), valid(origin)
         text = valid(decoded.text)
@@ -52,7 +56,9 @@ class Book:
             reason = "no text"
         elif replaced:
             note = "; ".join(filter(None, [note, f"replacement characters: {replaced} ({tried})"]))
-        return cls(name, origin, "", reason) if reason else cls(name, origin, text, "", note)
+        if reason:
+            return cls(name, origin, "", reason)
+        return cls(name, origin, text, "", note, valid(left_out))
 
 
 def check_size(content: bytes) -> bytes:

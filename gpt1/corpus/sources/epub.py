@@ -44,10 +44,11 @@ LICENCE_WORDS = 400
 """A longer page that mentions rights has other text too."""
 
 
-def read_epub(content: bytes) -> tuple[Decoded, str]:
-    """Return the text, one paragraph a line in the order of the spine, and a note on what it lacks.
+def read_epub(content: bytes) -> tuple[Decoded, str, str]:
+    """Return the text, a line for each paragraph in the order of the spine.
 
-    A page that cannot be read costs only itself. Raises UnreadableError if none can be read, or if
+    Also a note on pages that cannot be read, and one on those left out as no part of the book. A
+    page that cannot be read costs only itself. Raises UnreadableError if none can be read, or if
     pages are encrypted.
     """
     pages: dict[str, Page] = {}
@@ -78,9 +79,8 @@ def read_epub(content: bytes) -> tuple[Decoded, str]:
         kinds = {path: package.kinds.get(path, "") for path in pages}
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
     texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
-    notes = (("unreadable pages", lost), ("pages left out", left_out))
-    note = "; ".join(f"{what}: {_listed(which)}" for what, which in notes if which)
-    return Decoded("\n\n".join(texts), tuple(tried)), note
+    note = f"unreadable pages: {_listed(lost)}" if lost else ""
+    return Decoded("\n\n".join(texts), tuple(tried)), note, _listed(left_out)
 
 
 class _Package:

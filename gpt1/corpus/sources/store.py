@@ -21,8 +21,8 @@ def store_books(source: Path, folder: Path) -> dict[str, int]:
     """Write `books/ID.txt` (UTF-8) and `manifest.jsonl`; return counts of books, drops and bytes.
 
     A line of the manifest has `book` (its id), `origin`, `sha256`, `bytes`, `words`, `fate`, which
-    is `kept` or the reason why the book is dropped, and `note`: what a kept book lacks. The first
-    reasons and notes are printed.
+    is `kept` or the reason why the book is dropped, `note`: what a kept book lacks, and `left_out`:
+    its pages that are no part of the text. The first reasons and notes are printed.
 
     A folder that a killed run left is continued: files that it finished are not read again.
     """
@@ -51,6 +51,7 @@ def store_books(source: Path, folder: Path) -> dict[str, int]:
                 "words": len(book.text.split()),
                 "fate": book.reason or "kept",
                 "note": book.note,
+                "left_out": book.left_out,
             }
             manifest.write(json.dumps(row, ensure_ascii=False) + "\n")
             manifest.flush()
@@ -76,7 +77,7 @@ def _count(row: dict[str, Any], counts: dict[str, int]) -> None:
 
 def _tell(book: Book, told: int) -> bool:
     """Print what is wrong with a book, unless `TOLD` were printed; return whether anything is."""
-    wrong = f"dropped: {book.reason}" if book.reason else book.note
+    wrong = f"dropped: {book.reason}" if book.reason else book.note and f"kept, but {book.note}"
     if wrong and told < TOLD:
         line = f"{book.origin}: {wrong}"
         print("".join(c if c.isprintable() else "?" for c in line), file=sys.stderr)

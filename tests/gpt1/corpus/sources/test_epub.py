@@ -211,8 +211,9 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
     guide = "<reference type='loi' href='guided.xhtml'/>"
     book = read(tmp_path, epub(pages, properties={"nav": "nav"}, guide=guide))
     assert book.text == f"I\n{'A long story. ' * 200}".strip() + "\n\nThe end."
-    assert book.note == (
-        "pages left out: OPS/nav.xhtml (navigation), OPS/toc.xhtml (navigation),"
+    assert book.note == ""
+    assert book.left_out == (
+        "OPS/nav.xhtml (navigation), OPS/toc.xhtml (navigation),"
         " OPS/guided.xhtml (navigation), OPS/typed.xhtml (navigation or licence),"
         " OPS/rights.xhtml (licence), OPS/two.xhtml (navigation), OPS/colophon.xhtml (licence),"
         " OPS/cc.xhtml (licence), OPS/pg.xhtml (licence)"
