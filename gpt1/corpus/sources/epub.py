@@ -54,9 +54,10 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
     pages: dict[str, Page] = {}
     tried: dict[str, None] = {}
     lost: list[str] = []
-    size = 0
     with open_zip(io.BytesIO(content), "EPUB") as archive:
         package = _Package(archive)
+        if package.size() > book.MAX_BYTES:
+            raise UnreadableError(book.too_large())
         for path in package.spine:
             try:
                 content = package.read(path)
@@ -66,17 +67,12 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
                 lost.append(f"{path}: {error}")
                 continue
             tried |= dict.fromkeys(decoded.tried)
-            size += len(content)
-            if size > book.MAX_BYTES:
-                raise UnreadableError(book.too_large())
     if not pages:
         raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
-    kinds = {
-        path: package.kinds.get(path, "") or _boilerplate(path, page)
-        for path, page in pages.items()
-    }
-    if all(kinds.values()):  # a tale of one page with a notice in it
-        kinds = {path: package.kinds.get(path, "") for path in pages}
+    said = {path: package.kinds.get(path, "") for path in pages}
+    kinds = {path: said[path] or _boilerplate(path, page) for path, page in pages.items()}
+    if not any(page.text and not kinds[path] for path, page in pages.items()):
+        kinds = said  # a tale of one page with a notice in it
     left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
     texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
     note = f"unreadable pages: {_listed(lost)}" if lost else ""
@@ -102,6 +98,11 @@ class _Package:
         self._read_spine(tree)
         self._read_guide(tree)
         self._refuse_encrypted()
+
+    def size(self) -> int:
+        """The unpacked bytes of the pages, as their headers say; zipfile reads no more than that."""
+        found = (self._members.get(_folded(page)) for page in self.spine)
+        return sum(member.file_size for member in found if member)
 
     def read(self, path: str) -> bytes:
         """Unpack a file. Raises UnreadableError if there is none, or it is broken."""

@@ -228,7 +228,8 @@ def test_a_page_of_prose_inside_links_is_no_navigation(tmp_path: Path) -> None:
 
 
 def test_a_book_of_one_page_keeps_its_notice(tmp_path: Path) -> None:
-    assert read(tmp_path, epub({"a": xhtml(f"<p>A tale.</p>{LICENCE}")})).text.startswith("A tale.")
+    pages = {"cover": xhtml("<img/>"), "a": xhtml(f"<p>A tale.</p>{LICENCE}")}
+    assert read(tmp_path, epub(pages)).text.startswith("A tale.")
 
 
 def test_what_is_encrypted_by_drm_is_dropped(tmp_path: Path) -> None:
