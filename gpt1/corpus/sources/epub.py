@@ -100,7 +100,7 @@ class _Package:
         self._refuse_encrypted()
 
     def size(self) -> int:
-        """The unpacked bytes of the pages, as their headers say; zipfile reads no more than that."""
+        """The bytes of the unpacked pages by their headers, of which zipfile reads no more."""
         found = (self._members.get(_folded(page)) for page in self.spine)
         return sum(member.file_size for member in found if member)
 
@@ -151,9 +151,9 @@ def _boilerplate(path: str, page: Page) -> str:
         return "navigation or licence"
     if _LICENCE_HEAD.search(page.text[:HEAD]):
         return "licence"
-    is_short = len(page.text.split()) <= LICENCE_WORDS
-    is_licence = _LICENCE.search(page.text) or _LICENCE_PATH.search(path)
-    return "licence" if is_short and page.text and is_licence else ""
+    if not page.text or len(page.text.split()) > LICENCE_WORDS:
+        return ""
+    return "licence" if _LICENCE.search(page.text) or _LICENCE_PATH.search(path) else ""
 
 
 def _listed(items: list[str]) -> str:

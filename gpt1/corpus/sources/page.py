@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from gpt1.corpus.sources.unreadable import UnreadableError
@@ -107,13 +108,13 @@ class _TextEvents:
         self.inside_links = self.links = self.linked = self.letters = 0
 
     def start(self, name: str, attributes: Mapping[str, str]) -> None:
-        tag = name.rpartition(":")[2].lower()
+        tag, block, skipped = _element_kind(name)
         named = bool(attributes) and _is_navigation(attributes)
-        if self.skipping or _SKIPPED.fullmatch(tag) or named:
+        if self.skipping or skipped or named:
             self.skipping += 1
             self.skipped |= named
             return
-        block = bool(_BLOCK.fullmatch(tag) or _BLOCK_STYLE.search(attributes.get("style", "")))
+        block = block or bool(_BLOCK_STYLE.search(attributes.get("style", "")))
         if block or tag in _CELL:
             self.parts.append("\n" if block else " ")
         marker = _marker(tag, attributes)
@@ -157,6 +158,13 @@ class _TextEvents:
         before = self.parts[element.start - 1][-2:] if element.start else ""
         # An exponent follows a digit or a single letter; a note, a word.
         return pattern is not _RAISED or not re.search(r"\d$|(^|\W)[^\W\d]$", before)
+
+
+@lru_cache(1000)
+def _element_kind(name: str) -> tuple[str, bool, bool]:
+    """The tag without its prefix, whether it is a block, and whether it is skipped."""
+    tag = name.rpartition(":")[2].lower()
+    return tag, bool(_BLOCK.fullmatch(tag)), bool(_SKIPPED.fullmatch(tag))
 
 
 def _is_navigation(attributes: Mapping[str, str]) -> bool:

@@ -43,7 +43,7 @@ def read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
     if member.flag_bits & _ENCRYPTED:
         raise UnreadableError("encrypted: it has a password")
     with reading("zip member"), archive.open(member) as opened:
-        content = opened.read(book.MAX_BYTES + 1)  # the size in the header may be false
+        content = opened.read(book.MAX_BYTES + 1)
     return book.check_size(content)
 
 
