@@ -43,6 +43,8 @@ _MARKER = re.compile(
     re.IGNORECASE,
 )
 """The text of a page number or of a reference to a note: `[Pg 12]`, `xiv`, `*`, `(a)`."""
+_PAGE_NUMBER = re.compile(r"\W{0,4}((?i:pg|pages?|p)\b\W{0,3})?(\d{1,5}|[ivxlcdm]{1,8})?\W{0,4}")
+"""The same without letters, of which a first one may be marked as the start of a page."""
 _BRACKETED = re.compile(r"[\[({]\s*(\d{1,4}|[a-z]|[*†‡§¶])\s*[\])}]|[*†‡§¶↩]{1,4}", re.IGNORECASE)
 _RAISED = re.compile(r"[\[({]?[\d,\s]{1,8}[\])}]?|[*†‡§¶]{1,4}")
 _XML_ALONE = re.compile(r"<!DOCTYPE[^>\[]*\[.{0,5000}?\]\s*>|<!\[CDATA\[|\]\]>", re.DOTALL)
@@ -183,8 +185,10 @@ def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     names = _names(attributes)
     if _MARKER_TYPES.search(_types(attributes)):
         return _SHORT
-    if _MARKER_NAMES.search(names) or (tag in ("a", "span") and _PAGE_NAMES.search(names)):
+    if _MARKER_NAMES.search(names):
         return _MARKER
+    if tag in ("a", "span") and _PAGE_NAMES.search(names):
+        return _PAGE_NUMBER
     if tag == "a" and "href" in attributes:
         fragment = attributes["href"].partition("#")[2]
         return _MARKER if _NOTE_LINK.match(fragment) else _BRACKETED

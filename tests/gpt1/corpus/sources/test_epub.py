@@ -158,6 +158,7 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "word<span class='super'>4</span>,": "word,",
         "word<span style='vertical-align: super'>4</span>,": "word,",
         "wo<a class='page' id='p12'>12</a>rd,": "word,",
+        "<span id='page_1'>I</span>t was.": "It was.",
         "wo<a id='page_12'>[12]</a>rd,": "word,",
         "wo<span role='doc-pagebreak'>xii</span>rd,": "word,",
         "wo<span epub:type='pagebreak'>fol. 12r</span>rd,": "word,",
