@@ -16,15 +16,20 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
+from gpt1 import loopback
 from gpt1.errors import UserError
 from pipelines import extension
 from pipelines.execution import processes
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
+DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
+OLD_DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
+"""Both of Prefect's names for its database, which a team may share."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,9 @@ def running(root: Path, kind: str) -> Server | None:
 
 
 def healthy(server: Server) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(server.address + KINDS[server.kind].health, timeout=5):
+        with direct.open(server.address + KINDS[server.kind].health, timeout=5):
             return True
     except (urllib.error.URLError, OSError):
         return False
@@ -143,15 +149,26 @@ def starting(
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Variables that keep the files of both servers in the project and switch off telemetry."""
-    return {
-        "PREFECT_HOME": str(root / ".prefect"),
-        "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
-    }
+    """Variables for the servers and their clients.
+
+    They keep the files of both servers in the project, no proxy between them, and telemetry off.
+    """
+    home = root / ".prefect"
+    # Prefect's own default does not encode the path, so that a `%` or `?` leads elsewhere.
+    database = {DATABASE: f"sqlite+aiosqlite:///{quote(str(home / 'prefect.db'))}"}
+    chosen = {name: os.environ[name] for name in (DATABASE, OLD_DATABASE) if name in os.environ}
+    return (
+        loopback.direct()
+        | (chosen or database)
+        | {
+            "PREFECT_HOME": str(home),
+            "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "DO_NOT_TRACK": "1",
+            "MLFLOW_DISABLE_TELEMETRY": "true",
+            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
+        }
+    )
 
 
 def _prefect(root: Path, port: int) -> list[str]:
