@@ -169,7 +169,7 @@ def test_the_files_of_todays_tokenizer_will_do_and_added_tokens_keep_their_ids(
 ) -> None:
     vocab = {symbol: id for id, symbol in enumerate(VOCABULARY)}
     theirs = OpenAIGPTTokenizer(vocab=vocab, merges=[("a", "b</w>")])
-    theirs.add_special_tokens({"pad_token": "[PAD]", "additional_special_tokens": ["|"]})
+    theirs.add_special_tokens({"pad_token": "[PAD]", "additional_special_tokens": ["q"]})
     theirs.save_pretrained(tmp_path / "theirs")
     assert not (tmp_path / "theirs/vocab.json").exists()
     network = their_model(7, 16, 128, 2)
@@ -179,7 +179,7 @@ def test_the_files_of_todays_tokenizer_will_do_and_added_tokens_keep_their_ids(
     tokenizer = BPETokenizer.load(tmp_path / "out")
     assert len(tokenizer) == len(theirs) == 9
     assert tokenizer.encode("ab a b") == theirs("ab a b")["input_ids"] == [5, 3, 4]
-    assert tokenizer.encode("a|b") == [1, 0, 4], "text is never taken for an added token"
+    assert tokenizer.encode("aqb") == [1, 0, 4], "text is never taken for an added token"
     ids = [5, theirs.convert_tokens_to_ids("[PAD]"), 3]
     assert tokenizer.decode(ids) == "ab [PAD] a"
     assert "".join(detokenize(tokenizer, ids)) == "ab [PAD] a"
