@@ -39,6 +39,8 @@ def import_model(source: Path, out: Path) -> None:
     tokenizer = BPETokenizer.load(source)
     is_released = (source / SHAPES).is_file()
     model = _load_released(source) if is_released else _load_transformers(source)
+    if model.config.vocab == len(tokenizer.vocab):  # added tokens never got rows of their own
+        tokenizer = BPETokenizer(tokenizer.vocab, tokenizer.merges)
     if model.config.vocab != len(tokenizer):
         raise UserError(
             f"{source}: the weights have {model.config.vocab} token rows, the vocabulary "

@@ -88,7 +88,7 @@ def _loaded(collector: ExampleCollector) -> LoadedTask:
     sizes = table.split_sizes(collector.examples)
     for split, file in collector.files.items():
         about = [each for each in collector.warnings if each.startswith(f"{file}, ")]
-        if split not in sizes and not about and split.startswith(OPTIONAL) and len(sizes) > 1:
+        if split not in sizes and not about and split.startswith(OPTIONAL) and sizes:
             collector.warn(f"{file}: it has no rows, so there is no {split} split")
         elif split not in sizes:
             why = about[0] if about else "it has no rows"

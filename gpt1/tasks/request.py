@@ -32,7 +32,7 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
     number = 0
     try:
         for number, line in enumerate(lines, 1):
-            yield number, line
+            yield number, line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
         raise UserError(
             f"after line {number}: not UTF-8 ({error.reason}); save it as UTF-8"
@@ -52,7 +52,7 @@ def _row(task: Task, number: int, line: str) -> dict[str, Any]:
         try:
             row: dict[str, Any] = json.loads(line)
             return row
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             if OBJECT.match(line):
                 raise UserError(f"line {number}: not JSON ({error})") from None
     text, *others = line.split("\t")

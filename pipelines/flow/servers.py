@@ -181,7 +181,7 @@ def _mlflow(root: Path, port: int) -> list[str]:
     if not database:
         extension.connect_mlflow(root)  # creates the tables, which must not happen twice at once
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    artifacts = str(root / extension.MLFLOW_FOLDER / "artifacts")
+    artifacts = (root / extension.MLFLOW_FOLDER / "artifacts").as_uri()
     store = ["--backend-store-uri", database or extension.mlflow_database(root)]
     store += ["--artifacts-destination", artifacts]
     return [*command, *store, "--workers", "1"]

@@ -188,6 +188,9 @@ def test_the_files_of_todays_tokenizer_will_do_and_added_tokens_keep_their_ids(
     logits = GPT.load(tmp_path / "out")(tokens)
     torch.testing.assert_close(logits, network(tokens).logits, atol=1e-5, rtol=0)
     assert len(OpenAIGPTTokenizer.from_pretrained(tmp_path / "out")) == 9
+    their_model(7, 16, 128, 2).save_pretrained(tmp_path / "theirs")  # no rows for those tokens
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    assert len(BPETokenizer.load(tmp_path / "out")) == 7
 
 
 @pytest.mark.parametrize(

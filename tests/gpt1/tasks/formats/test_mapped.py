@@ -91,6 +91,14 @@ def test_a_label_that_the_task_names_is_a_label_whatever_it_looks_like(
     assert found.warnings == []
 
 
+def test_a_null_is_no_label_even_where_a_label_is_called_none(tmp_path: Path) -> None:
+    write_table(tmp_path / "all.jsonl", [{"review": "a", "stars": each} for each in ("None", None)])
+    files = {"train": "all.jsonl", "dev": "all.jsonl"}
+    found = own(tmp_path, labels=["None", "good"], files=files)
+    assert [example.target for example in found.examples] == [0.0, 0.0]
+    assert found.task.dropped == {"no gold label": 2}
+
+
 def test_sentiment_may_be_minus_one_nought_and_one(tmp_path: Path) -> None:
     rows = [{"review": str(n), "stars": n} for n in (-1, 0, 1)]
     write_table(tmp_path / "all.jsonl", rows)
@@ -176,7 +184,7 @@ def test_an_empty_test_file_is_a_split_less(reviews: Path) -> None:
     found = own(reviews, files=OWN["files"] | {"dev": "dev.csv"})
     assert table.split_sizes(found.examples) == {"train": 2, "dev": 1}
     assert found.warnings == ["test.jsonl: it has no rows, so there is no test split"]
-    with pytest.raises(UserError, match=r"test\.jsonl: no row is an example of test"):
+    with pytest.raises(UserError, match="only train has labels, so nothing can be scored"):
         own(reviews, files={"train": "train.csv", "test": "test.jsonl"})
 
 
