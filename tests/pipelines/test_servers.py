@@ -64,6 +64,9 @@ def test_behind_a_proxy_in_a_folder_of_any_name_a_run_reaches_both_servers_of_th
         monkeypatch.setenv("GPT1_TRACKING", addresses["mlflow"])
         kept = project.environment | {"GPT1_TRACKING": addresses["mlflow"]}
         subprocess.run(["gpt1", "run"], cwd=root, env=kept, check=True, timeout=240)
+        client, _ = servers.extension.connect_mlflow(root, addresses["mlflow"])
+        run = client.create_run(client.create_experiment("another, with the server's artifacts"))
+        client.log_artifact(run.info.run_id, str(root / "tracked.py"))
         states = [line.split()[1] for line in project.gpt1("status").stdout.splitlines()]
     finally:
         for kind in servers.KINDS:
