@@ -9,6 +9,7 @@
 
 import json
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,12 +40,12 @@ class Vocabulary(NamedTuple):
 def read_vocabulary(folder: Path) -> Vocabulary:
     """Raises UserError when the files are missing, damaged or do not belong together."""
     if (file := folder / TOKENIZER).is_file():
-        return _checked(lambda: _read_tokenizer(file), f"{file}: no vocabulary of a GPT-1 ({{}})")
+        return _checked(partial(_read_tokenizer, file), f"{file}: no vocabulary of a GPT-1 ({{}})")
     for names in PAIRS:
         files = [folder / name for name in names]
         if all(file.is_file() for file in files):
             said = f"{folder}: {' and '.join(names)} do not belong together ({{}}); copy both again"
-            return _checked(lambda files=files: _read_pair(*files), said)
+            return _checked(partial(_read_pair, *files), said)
     missing = [name for name in PAIRS[0] if not (folder / name).is_file()]
     raise UserError(
         f"{folder}: no {' and no '.join(missing)}; copy vocab.json and merges.txt of one "
