@@ -27,9 +27,8 @@ from pipelines.execution import processes
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
-DATABASE = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
-OLD_DATABASE = "PREFECT_API_DATABASE_CONNECTION_URL"
-"""Both of Prefect's names for its database, which a team may share."""
+DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+"""Prefect's names of the variable for its database."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +105,10 @@ def _launch(root: Path, kind: str, port: int, keep: bool) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             KINDS[kind].command(root, port),
-            env=os.environ | environment(root) | {"PREFECT_SERVER_UI_API_URL": _api(port)},
+            env=os.environ
+            | environment(root)
+            | _database(root)
+            | {"PREFECT_SERVER_UI_API_URL": _api(port)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -153,22 +155,25 @@ def environment(root: Path) -> dict[str, str]:
 
     They keep the files of both servers in the project, no proxy between them, and telemetry off.
     """
-    home = root / ".prefect"
-    # Prefect's own default does not encode the path, so that a `%` or `?` leads elsewhere.
-    database = {DATABASE: f"sqlite+aiosqlite:///{quote(str(home / 'prefect.db'))}"}
-    chosen = {name: os.environ[name] for name in (DATABASE, OLD_DATABASE) if name in os.environ}
-    return (
-        loopback.direct()
-        | (chosen or database)
-        | {
-            "PREFECT_HOME": str(home),
-            "PREFECT_PROFILES_PATH": str(home / "profiles.toml"),
-            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "DO_NOT_TRACK": "1",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
-        }
-    )
+    return loopback.direct() | {
+        "PREFECT_HOME": str(root / ".prefect"),
+        "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "DO_NOT_TRACK": "1",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
+    }
+
+
+def _database(root: Path) -> dict[str, str]:
+    """Prefect's database, unless the user chose one.
+
+    Prefect's own default does not encode the path, so that a `%` or `?` in it leads elsewhere.
+    """
+    if any(name in os.environ for name in DATABASES):
+        return {}
+    path = quote(str(root / ".prefect" / "prefect.db"))
+    return {DATABASES[0]: f"sqlite+aiosqlite:///{path}"}
 
 
 def _prefect(root: Path, port: int) -> list[str]:
