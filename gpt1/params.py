@@ -139,7 +139,7 @@ class Model:
 
     kind: Literal["transformer", "lstm"] = key(paper="transformer")
     """Architecture. The paper's LSTM (section 5) has 1 layer and width 2048; all else is equal."""
-    shards: str = key(paper="shards", pattern="^[A-Za-z0-9_./-]+$")
+    shards: str = key(paper="shards", pattern="^[A-Za-z0-9_./-]*$")
     """Folder in `data/` with the token shards to train on."""
     books: float = key(paper=1.0, gt=0, le=1)
     """Share of the training books to train on."""
