@@ -17,15 +17,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
+from gpt1 import loopback
 from gpt1.errors import UserError
 from pipelines import extension
 from pipelines.execution import processes
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
+DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+"""Prefect's names of the variable for its database."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,9 @@ def running(root: Path, kind: str) -> Server | None:
 
 
 def healthy(server: Server) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(server.address + KINDS[server.kind].health, timeout=5):
+        with direct.open(server.address + KINDS[server.kind].health, timeout=5):
             return True
     except (urllib.error.URLError, OSError):
         return False
@@ -119,7 +124,10 @@ def _launch(root: Path, kind: str, port: int) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             KINDS[kind].command(root, port),
-            env=os.environ | environment(root) | {"PREFECT_SERVER_UI_API_URL": _api(port)},
+            env=os.environ
+            | environment(root)
+            | _database(root)
+            | {"PREFECT_SERVER_UI_API_URL": _api(port)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -167,8 +175,11 @@ def starting(
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Variables that keep the files of both servers in the project and switch off telemetry."""
-    return {
+    """Variables for the servers and their clients.
+
+    They keep the files of both servers in the project, no proxy between them, and telemetry off.
+    """
+    return loopback.direct() | {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -176,6 +187,17 @@ def environment(root: Path) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
     }
+
+
+def _database(root: Path) -> dict[str, str]:
+    """Prefect's database, unless the user chose one.
+
+    Prefect's own default does not encode the path, so that a `%` or `?` in it leads elsewhere.
+    """
+    if any(name in os.environ for name in DATABASES):
+        return {}
+    path = quote(str(root / ".prefect" / "prefect.db"))
+    return {DATABASES[0]: f"sqlite+aiosqlite:///{path}"}
 
 
 def _prefect(root: Path, port: int) -> list[str]:
@@ -188,7 +210,7 @@ def _mlflow(root: Path, port: int) -> list[str]:
     if not database:
         extension.connect_mlflow(root)  # creates the tables, which must not happen twice at once
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    artifacts = str(root / extension.MLFLOW_FOLDER / "artifacts")
+    artifacts = (root / extension.MLFLOW_FOLDER / "artifacts").as_uri()
     store = ["--backend-store-uri", database or extension.mlflow_database(root)]
     store += ["--artifacts-destination", artifacts]
     return [*command, *store, "--workers", "1"]
