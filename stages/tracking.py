@@ -197,6 +197,8 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
 
     if address:
         return (client := MlflowClient(address)), _experiment(client)
+    import mlflow.store.tracking.sqlalchemy_store  # here, for it takes a second
+
     folder = root.resolve() / FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
