@@ -11,6 +11,7 @@ goes on without it.
 
 import dataclasses
 import fcntl
+import importlib
 import logging
 import os
 import subprocess
@@ -197,8 +198,7 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
 
     if address:
         return (client := MlflowClient(address)), _experiment(client)
-    import mlflow.store.tracking.sqlalchemy_store  # here, for it takes a second
-
+    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")  # a second, before the lock
     folder = root.resolve() / FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
