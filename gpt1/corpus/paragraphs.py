@@ -67,6 +67,7 @@ def unwrap(text: str) -> str:
             else:
                 paragraphs.append(line)
         running = any(joined) or len(block[-1]) > VERSE * layout.width > 0
+        running |= not layout.width and sum(map(small, words[-1].split())) > 1
         unfinished = running and _UNENDED.search(words[-1]) is not None
     return "\n".join(paragraphs)
 

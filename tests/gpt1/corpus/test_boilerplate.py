@@ -46,7 +46,9 @@ def test_contents_in_groups_go_whole_and_a_mere_word_takes_nothing() -> None:
     contents = (
         "Contents\n\n\nTHE FIRST DAY\n\nA story\n\n\nTHE SECOND DAY\n\nAnother\n\n\nLAST\n\n\n\n"
     )
-    text = "THE FIRST DAY\n\nA story\n\n" + STORY
+    text = "\n\n".join(
+        ["THE FIRST DAY", "A story", STORY, "THE SECOND DAY", "Another", STORY, "LAST", STORY]
+    )
     assert strip_boilerplate(contents + text)[0] == text
     chapter = "Contents\nChapter 2\n\nAn Affair\n\n" + "He came by the lift. " * 9 + "\n\n" + STORY
     assert strip_boilerplate(chapter) == (chapter, [])
