@@ -95,7 +95,9 @@ def _last_line(lines: list[str], heading: int, places: dict[str, int]) -> int:
         gap = 0 if entry.known else gap + 1
         entries += [entry] if entry.known else []
         before = line
-    return _end(lines, entries) if len(entries) >= LEAST - again else _unknown(lines, heading)
+    if len(entries) < LEAST - again:
+        return _unknown(lines, heading)
+    return _end(lines[:number], entries)
 
 
 def _end(lines: list[str], entries: list["_Entry"]) -> int:
@@ -106,7 +108,8 @@ def _end(lines: list[str], entries: list["_Entry"]) -> int:
     kinds = Counter(entry.known for entry in entries)
     kind = next((kind for kind in ("page", "number") if 2 * kinds[kind] >= len(entries)), "again")
     places = [entry.line for entry in entries if entry.known == kind]
-    last, known = places[-1], entries[-1].line
+    last = places[-1]
+    known = max((entry.line for entry in entries if entry.known == "again"), default=0)
     titles = max(
         (sum(map(bool, map(str.strip, lines[one + 1 : other]))) for one, other in pairwise(places)),
         default=0,
@@ -116,10 +119,11 @@ def _end(lines: list[str], entries: list["_Entry"]) -> int:
             break
         if lines[number].strip():
             last, titles = number, titles - 1
-    rest = takewhile(str.strip, lines[last + 1 : last + 2 + GAP])  # of its block, if that is a list
+    rest = [*takewhile(str.strip, lines[last + 1 : last + 2 + GAP])]  # of its block, if a list
+    ends = last + len(rest) + 1 < len(lines) and len(rest) <= GAP
     block = [*takewhile(str.strip, reversed(lines[: last + 1]))]
-    more = [len(line) <= LONGEST for line in rest]
-    return last + len(more) if all(more) and len(block) >= LEAST and len(more) <= GAP else last
+    is_list = len(block) >= LEAST and all(len(line) <= LONGEST for line in rest)
+    return last + len(rest) if ends and is_list else last
 
 
 def _unknown(lines: list[str], heading: int) -> int:
