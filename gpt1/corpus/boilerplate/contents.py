@@ -20,6 +20,8 @@ LEAST = 3
 """Entries of a list."""
 LONGEST = 80
 """Characters of an entry that is known only by coming again."""
+WORDS = 12
+"""Words of such an entry."""
 LONGEST_NUMBERED = 300
 """Characters of an entry with a number, and of the lines between entries."""
 _LIST = r"(?:{} of )?{}(?: of (?:the )?(?:vol|part|book)\w*\W+\w+)?"
@@ -157,8 +159,8 @@ def _entry(line_number: int, line: str, plain: str, places: dict[str, int]) -> _
     if number and len(line) <= LONGEST_NUMBERED:
         part = (number["part"] or "").lower()
         return _Entry(line_number, plain, "number", part, (number["of_part"] or number["bare"]).lower())
-    title = len(line) <= LONGEST and len(plain) > 2 and places.get(plain, 0) > line_number
-    return _Entry(line_number, plain, "again" if title else "")
+    title = len(line) <= LONGEST and len(plain) > 2 and len(plain.split()) <= WORDS
+    return _Entry(line_number, plain, "again" if title and places.get(plain, 0) > line_number else "")
 
 
 def _begins_again(entry: _Entry, entries: list[_Entry], before: str) -> bool:
@@ -167,8 +169,8 @@ def _begins_again(entry: _Entry, entries: list[_Entry], before: str) -> bool:
         return False
     first = entries[0]
     in_part = _PART.match(before) is not None and _PART.match(entry.plain) is None
-    same = entry.number == first.number and entry.part == (first.part or "chapter")
-    if entry.number and same and len(entries) > 1 and not in_part:
+    part = entry.part == (first.part or "chapter") or first.plain.startswith(f"{entry.plain} ")
+    if entry.number and entry.number == first.number and part and len(entries) > 1 and not in_part:
         return True
     # Chapters begin anew in each part, but not after one another.
     twice = bool(entry.part) and any(entry.plain == each.plain for each in entries)
