@@ -1,8 +1,8 @@
 """Which lines of a text without blank lines end a paragraph.
 
-The last line of a paragraph ends a sentence and mostly leaves room for the next word. Where it fills
-the line by chance, a heading, or a speech that begins or ends, still shows the next paragraph; where
-nothing shows it, the lines are joined.
+The last line of a paragraph ends a sentence and mostly leaves room for the next word. Where it
+fills the line by chance, a heading, or a speech that begins or ends, still shows the next
+paragraph; where nothing shows it, the lines are joined.
 """
 
 import re
@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 
 _ORDINAL = (
-    "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|three|"
-    "four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
+    "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|"
+    "three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six|seven|eigh|nine)teen|"
     r"(?:twenty|thirty|forty|fifty|sixty)(?:-\w+)?)"
 )
 _PART = "chapter|book|part|volume|vol\\.|act|scene|stave|canto|letter|phase|section|period"
@@ -30,11 +30,13 @@ _ENDED = re.compile(r"""(?:[.!?…]|[-—] ?["'])["')\]*]*$""")
 """The end of a sentence, or of a speech that is broken off."""
 _OPENS = {
     '"': re.compile(r'(?<![^\s(\[—-])"(?=[^\s"])'),
-    "'": re.compile(r"(?<![^\s(\[\"—-])'(?!(?:em|[Tt]is|[Tt]was|[Tt]were|[Tt]will|til|bout)\b)(?=\w)"),
+    "'": re.compile(
+        r"(?<![^\s(\[\"—-])'(?!(?:em|[Tt]is|[Tt]was|[Tt]were|[Tt]will|til|bout)\b)(?=\w)"
+    ),
 }
 _CLOSES = {'"': re.compile(r'(?<=[^\s(\[])"'), "'": re.compile(r"(?<=[.,!?;:—-])'(?!\w)")}
 VERSE = 0.75
-"""Verse ends before this fraction of the margin; running text hardly ever does inside a sentence."""
+"""Verse ends before this fraction of the margin, running text hardly ever inside a sentence."""
 
 
 def small(line: str) -> bool:
@@ -100,7 +102,7 @@ def _indented(line: str) -> bool:
 
 
 def _verse(lines: Sequence[str], number: int, widths: Sequence[int]) -> bool:
-    """Whether a line that stops short inside a sentence, before a capital, is verse or an address."""
+    """Whether a line that stops short inside a sentence, before a capital, is verse."""
     if len(lines[number]) < VERSE * widths[number]:
         return True
     return any(

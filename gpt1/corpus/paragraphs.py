@@ -1,8 +1,8 @@
 """Hard-wrapped lines joined into paragraphs: each line end would become a token otherwise.
 
 Where blank lines part the paragraphs, a block between two is one paragraph unless it is verse or a
-list. Where there are none, `line_ends.py` decides at each line end. How often both are right on real
-books is measured by `benchmarks/cleaning.py`.
+list. Where there are none, `line_ends.py` decides at each line end. How often both are right on
+real books is measured by `benchmarks/cleaning.py`.
 """
 
 import re
@@ -44,8 +44,8 @@ class _Layout:
 def unwrap(text: str) -> str:
     """Return the text with one line for each paragraph and no blank lines.
 
-    Verse and lists keep their lines. A paragraph goes on across the blank lines of a page's end if a
-    small letter follows the middle of a sentence.
+    Verse and lists keep their lines. A paragraph goes on across the blank lines of a page's end if
+    a small letter follows the middle of a sentence.
     """
     blocks = _blocks(text)
     layout = _layout(blocks)
@@ -124,10 +124,7 @@ def _joined(block: list[str], layout: _Layout) -> list[bool]:
             small(after) or 2 * len(line) >= width or not fits(line, after, width)
             for line, after in pairwise(block)
         ]
-    return [
-        small(after) and len(line) > VERSE * width
-        for line, after in pairwise(block)
-    ]
+    return [small(after) and len(line) > VERSE * width for line, after in pairwise(block)]
 
 
 def _is_prose(block: list[str], width: int) -> bool:

@@ -140,8 +140,8 @@ class PreTokenizer:
 def _lengthen(tokens: list[str], chunk: str) -> list[str]:
     """The tokens of a chunk, from those of the chunk with its long runs cut to `RUN`.
 
-    Inside a run spaCy makes either each mark a token or all of them one. Empty if a run is not found,
-    as where two are in one token.
+    Inside a run spaCy makes either each mark a token or all of them one. Empty if a run is not
+    found, as where two are in one token.
     """
     start = 0
     for run in _RUN.finditer(chunk):

@@ -1,9 +1,9 @@
 """Tables of contents and lists of illustrations.
 
-A list is a heading such as `Contents` and entries after it. A line is an entry if it has a number like
-a chapter, if it ends with the number of a page, or if it comes again later as a line or as a caption.
-The list ends with its last entry, and at the latest where its first one comes again: what stands
-between, such as a dedication or the persons of a play, is the book's.
+A list is a heading such as `Contents` and entries after it. A line is an entry if it has a number
+like a chapter, if it ends with the number of a page, or if it comes again later as a line or as a
+caption. The list ends with its last entry, and at the latest where its first one comes again: what
+stands between, such as a dedication or the persons of a play, is the book's.
 """
 
 import re
@@ -35,8 +35,8 @@ _COLUMNS = re.compile(r"\W*(?:(?:chap(?:ter)?|page|no|vol(?:ume)?)s?\b\W*)+", re
 """The heads of columns, such as `CHAPTER   PAGE`."""
 _PAGE = re.compile(r"(?<=\S)(?:\s{2,}|[\s.]{3,}|\t)\W*(?:\d{1,4}|[ivxlc]+)\W*$")
 _ORDINAL = (
-    "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|three|"
-    "four|five|six|seven|eight|nine|ten)"
+    "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|"
+    "three|four|five|six|seven|eight|nine|ten)"
 )
 _NUMBER = re.compile(
     r"\W*(?:(?P<part>chapter|chap|book|part|volume|vol|act|scene|stave|canto|letter|phase|section)"
@@ -146,7 +146,7 @@ class _Entry:
     line: int
     plain: str
     known: str
-    """What it is known by: its `page`, its `number`, or because it comes `again`; empty: no entry."""
+    """What it is known by: its `page`, its `number`, or that it comes `again`; empty: no entry."""
     part: str = ""
     number: str = ""
 
@@ -158,9 +158,13 @@ def _entry(line_number: int, line: str, plain: str, places: dict[str, int]) -> _
         return _Entry(line_number, _plain(line[: page.start()]), "page")
     if number and len(line) <= LONGEST_NUMBERED:
         part = (number["part"] or "").lower()
-        return _Entry(line_number, plain, "number", part, (number["of_part"] or number["bare"]).lower())
+        return _Entry(
+            line_number, plain, "number", part, (number["of_part"] or number["bare"]).lower()
+        )
     title = len(line) <= LONGEST and len(plain) > 2 and len(plain.split()) <= WORDS
-    return _Entry(line_number, plain, "again" if title and places.get(plain, 0) > line_number else "")
+    return _Entry(
+        line_number, plain, "again" if title and places.get(plain, 0) > line_number else ""
+    )
 
 
 def _begins_again(entry: _Entry, entries: list[_Entry], before: str) -> bool:

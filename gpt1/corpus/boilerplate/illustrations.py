@@ -26,8 +26,8 @@ PROSE = 50
 def illustrations(text: str) -> Iterator[Span]:
     """Find the marks; one that fills its lines goes with them.
 
-    One in the middle of a sentence also goes with the blank lines around it, so that the sentence is
-    one paragraph again.
+    One in the middle of a sentence also goes with the blank lines around it, so that the sentence
+    is one paragraph again.
     """
     done = 0
     for mark in _MARK.finditer(text):
@@ -37,9 +37,9 @@ def illustrations(text: str) -> Iterator[Span]:
         if brackets := _LONE_BRACKETS.match(text, end):
             end = brackets.end()
         line = text.rfind("\n", 0, start) + 1
-        if not text[line:start].strip():
-            if rest := _REST_OF_LINE.match(text, end):
-                start, end = _with_gap(text, line, rest.end())
+        rest = _REST_OF_LINE.match(text, end)
+        if rest and not text[line:start].strip():
+            start, end = _with_gap(text, line, rest.end())
         done = end
         yield Span(start, end, "illustration")
 

@@ -18,8 +18,9 @@ _CREDIT = re.compile(
     re.IGNORECASE,
 )
 _NOTICE = re.compile(
-    r"all rights reserved|copyright,? (©|\(c\)|\d{4})|^\W*© ?\d{4}|\bISBN\b|smashwords|licen[sc]e notes"
-    r"|no part of this (book|publication|work)|purely coincidental|licensed for your personal"
+    r"all rights reserved|copyright,? (©|\(c\)|\d{4})|^\W*© ?\d{4}|\bISBN\b|smashwords"
+    r"|licen[sc]e notes|no part of this (book|publication|work)"
+    r"|purely coincidental|licensed for your personal"
     r"|project gutenberg",
     re.IGNORECASE,
 )
@@ -29,13 +30,15 @@ _SHORT_NOTICE = re.compile(
     r"|PRESS\b[^a-z]*\b(?:LONDON|EDINBURGH|NEW YORK|BOSTON|CAMBRIDGE|OXFORD|CHICAGO)\b"
 )
 _OTHER_BOOKS = re.compile(
-    r"\W*(also by|(other )?(books|works|novels|titles) by|by the same author|also available from)\b",
+    r"\W*(also by|(other )?(books|works|novels|titles) by|by the same author"
+    r"|also available from)\b",
     re.IGNORECASE,
 )
 _ABOUT_AUTHOR = re.compile(r"\W*about the author\W*", re.IGNORECASE)
 _TRANSCRIBER = re.compile(r"\W*transcriber'?s?'? ?notes?\b", re.IGNORECASE)
 _PRICE = re.compile(
-    r"\$ ?\d|\b\d+s\. ?(?:\d+d)?|\b\d+ cents\b|\b(?:\d\d?mo|[48]vo)\b|\b(?:cloth|boards),? (?:gilt|extra|\d)",
+    r"\$ ?\d|\b\d+s\. ?(?:\d+d)?|\b\d+ cents\b|\b(?:\d\d?mo|[48]vo)\b"
+    r"|\b(?:cloth|boards),? (?:gilt|extra|\d)",
     re.IGNORECASE,
 )
 PRICES = 5

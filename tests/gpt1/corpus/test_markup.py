@@ -17,7 +17,14 @@ def test_marks_of_italics_go_and_words_stay(marked: str, plain: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["Mr. ____ came.", "file_name and other_name", "an _end\n\nthat is none_", "x = y = z", "a=b, c=d"]
+    "text",
+    [
+        "Mr. ____ came.",
+        "file_name and other_name",
+        "an _end\n\nthat is none_",
+        "x = y = z",
+        "a=b, c=d",
+    ],
 )
 def test_what_is_no_pair_of_marks_stays(text: str) -> None:
     assert drop_marks(text) == text

@@ -36,7 +36,7 @@ def test_a_long_run_of_a_mark_has_the_words_that_spacy_gives(
 ) -> None:
     text = " ".join(
         before + mark * (RUN + 9) + after + " " + mark * (RUN + 1)
-        for mark in "-~!\";?+,)(/*[]}{|_.:#$%&=<>@^`\\…☺—"
+        for mark in '-~!";?+,)(/*[]}{|_.:#$%&=<>@^`\\…☺—'
         for before, after in [("", ""), ("ab", "cd"), (":", "8"), ("(", " )")]
     )
     ours = split_words(text)

@@ -28,7 +28,10 @@ def test_a_mark_goes_with_its_caption(mark: str) -> None:
 def test_a_sentence_that_a_mark_cuts_in_two_is_whole_again() -> None:
     for before, after in [
         ("hidden behind the lodges, in order to have", "the earliest assurance of it."),
-        ("He had been walking there for an hour or so, and\nat last in that wide and empty drawing-room he met Mr", "Darcy."),
+        (
+            "He had walked for an hour,\nand at last in that wide and empty drawing-room he met Mr",
+            "Darcy.",
+        ),
     ]:
         mark = "[Illustration:\n\nThey met\n]"
         text = strip_boilerplate(f"{PROSE}\n\n{before}\n\n{mark}\n\n{after}\n\n{PROSE}")[0]
@@ -37,7 +40,12 @@ def test_a_sentence_that_a_mark_cuts_in_two_is_whole_again() -> None:
 
 @pytest.mark.parametrize(
     "kept",
-    ["[Footnote 1: see page 9]", "[_Exit Nora._]", "[Picture it yourself!]", "PREFACE\n\nIllustrations"],
+    [
+        "[Footnote 1: see page 9]",
+        "[_Exit Nora._]",
+        "[Picture it yourself!]",
+        "PREFACE\n\nIllustrations",
+    ],
 )
 def test_other_brackets_stay(kept: str) -> None:
     text = f"{PROSE}\n\n{kept}\n\n{PROSE}"

@@ -47,7 +47,9 @@ def test_the_small_print_of_2002_stands_after_the_book() -> None:
     assert strip_boilerplate(f"{BOOK}\n\n{small}")[0] == BOOK
 
 
-@pytest.mark.parametrize("between", ["", f"{HEADER}\n*** START OF THE PROJECT GUTENBERG EBOOK ***\n"])
+@pytest.mark.parametrize(
+    "between", ["", f"{HEADER}\n*** START OF THE PROJECT GUTENBERG EBOOK ***\n"]
+)
 def test_collected_works_keep_each_volume(between: str) -> None:
     volumes = [BOOK.replace("Paragraph", f"Volume {n}, paragraph") for n in (1, 2, 3)]
     end = "\n\nEnd of Project Gutenberg's Works\n\n"

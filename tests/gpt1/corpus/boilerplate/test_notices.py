@@ -31,16 +31,21 @@ def test_a_notice_goes_from_both_edges_and_stays_inside(notice: str, kind: str) 
 
 def test_a_publisher_s_books_and_a_transcriber_s_notes_go_to_the_end() -> None:
     books = "\n\n".join(
-        f"=Book {n}.= Illustrated. 16mo. $1.{n}0.\n\nA tale of the sea, for the young." for n in range(9)
+        f"=Book {n}.= Illustrated. 16mo. $1.{n}0.\n\nA tale of the sea, for the young."
+        for n in range(9)
     )
     notes = "Transcriber's Notes:\n\nOn page 9 a comma was added.\n\nOn page 10 one was removed."
-    text, removed = strip_boilerplate(f"{PROSE}\n\nTHE END\n\n\nA. Author's Works\n\n{books}\n\n{notes}\n")
+    text, removed = strip_boilerplate(
+        f"{PROSE}\n\nTHE END\n\n\nA. Author's Works\n\n{books}\n\n{notes}\n"
+    )
     assert text.startswith(PROSE)
     assert text[len(PROSE) :].split() in ([], ["THE", "END"])
     assert [span.kind for span in removed] == ["other books", "transcriber's notes"]
 
 
 def test_a_story_of_presses_and_prices_stays() -> None:
-    prose = "He owned a press in London, and held the copyright in it.\n\nIt cost him $5, or 20s. a year."
+    prose = (
+        "He owned a press in London, and held the copyright in it.\n\nIt cost $5, or 20s. a year."
+    )
     for text in (f"{prose}\n\n{PROSE}", f"{PROSE}\n\n{prose}"):
         assert strip_boilerplate(text) == (text, [])
