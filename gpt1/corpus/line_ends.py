@@ -35,6 +35,8 @@ _OPENS = {
     ),
 }
 _CLOSES = {'"': re.compile(r'(?<=[^\s(\[])"'), "'": re.compile(r"(?<=[.,!?;:—-])'(?!\w)")}
+LONGEST = 120
+"""Characters of a heading."""
 VERSE = 0.75
 """Verse ends before this fraction of the margin, running text hardly ever inside a sentence."""
 
@@ -51,7 +53,7 @@ def fits(line: str, after: str, width: int) -> bool:
 
 def is_numbered(line: str) -> bool:
     """Whether a line is a heading with a number, such as `CHAPTER IV. The Return` or `XII`."""
-    return not small(line) and _NUMBERED.fullmatch(line) is not None
+    return len(line) < LONGEST and not small(line) and _NUMBERED.fullmatch(line) is not None
 
 
 def is_heading(line: str, width: int) -> bool:
@@ -73,7 +75,8 @@ def run_on(lines: Sequence[str], width: int) -> list[bool]:
     for number, (line, after) in enumerate(pairwise(lines)):
         opened = _open_at_end(line, quote, opened)
         room = fits(line, after, widths[number])
-        if is_heading(line, width) or is_heading(after, width):
+        headed = is_heading(after, width) and (is_numbered(after) or room or _ended(line))
+        if is_heading(line, width) or headed:
             goes_on = line.isupper() and after.isupper() and not room
         elif number and is_numbered(lines[number - 1]) and room and not small(after):
             goes_on = False  # a chapter's title

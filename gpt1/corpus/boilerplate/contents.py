@@ -53,7 +53,7 @@ _WORDS = re.compile(r"\W+")
 def contents(text: str) -> Iterator[Span]:
     """Find the lists, wherever in the book they are: each volume may have its own."""
     lines = text.split("\n")
-    headings = [number for number, line in enumerate(lines) if _HEADING.fullmatch(line)]
+    headings = [number for number, line in enumerate(lines) if _is_heading(line)]
     if not headings:
         return
     starts = [0, *accumulate(len(line) + 1 for line in lines)]
@@ -63,6 +63,10 @@ def contents(text: str) -> Iterator[Span]:
         if heading >= done and (last := _last_line(lines, heading, places)):
             done = last + 1
             yield Span(starts[heading], min(starts[done], len(text)), "contents")
+
+
+def _is_heading(line: str) -> bool:
+    return len(line) <= LONGEST and _HEADING.fullmatch(line) is not None
 
 
 def _places(lines: list[str]) -> dict[str, int]:
@@ -88,11 +92,13 @@ def _last_line(lines: list[str], heading: int, places: dict[str, int]) -> int:
     again = False
     before = ""
     for number, line in enumerate(lines[heading + 1 :], heading + 1):
+        if len(line) > LONGEST_NUMBERED:
+            break
         if not (plain := _plain(line)) or _COLUMNS.fullmatch(line):
             continue
         entry = _entry(number, line, plain, places)
         again = _begins_again(entry, entries, before)
-        if again or _HEADING.fullmatch(line) or gap > GAP or len(line) > LONGEST_NUMBERED:
+        if again or _is_heading(line) or gap > GAP:
             break
         gap = 0 if entry.known else gap + 1
         entries += [entry] if entry.known else []
@@ -154,9 +160,9 @@ class _Entry:
 def _entry(line_number: int, line: str, plain: str, places: dict[str, int]) -> _Entry:
     page = _PAGE.search(line)
     number = _NUMBER.match(line)
-    if page and len(line) <= LONGEST_NUMBERED:
+    if page:
         return _Entry(line_number, _plain(line[: page.start()]), "page")
-    if number and len(line) <= LONGEST_NUMBERED:
+    if number:
         part = (number["part"] or "").lower()
         return _Entry(
             line_number, plain, "number", part, (number["of_part"] or number["bare"]).lower()

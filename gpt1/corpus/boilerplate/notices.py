@@ -53,13 +53,13 @@ _GAP = re.compile(r"\n\s*\n\s*\n")
 def notices(text: str) -> Iterator[Span]:
     """Find blocks near either end that are about the book, its author or other books."""
     edge = max(int(EDGE * len(text)), min(LEAST_EDGE, len(text) // 4))
-    for block in BLOCK.finditer(text, 0, edge):
-        if block.end() == edge:
+    for match in BLOCK.finditer(text, 0, edge):
+        if match.end() == edge:  # which may cut it in two
             break
-        if _TRANSCRIBER.match(block[0]):
-            yield Span(block.start(), _end_of_note(text, *block.span()), "transcriber's notes")
-        elif kind := _kind(block[0]):
-            yield Span(*block.span(), kind)
+        if _TRANSCRIBER.match(match[0]):
+            yield Span(match.start(), _end_of_note(text, *match.span()), "transcriber's notes")
+        elif kind := _kind(match[0]):
+            yield Span(*match.span(), kind)
     blocks = [match.span() for match in BLOCK.finditer(text, len(text) - edge)]
     if len(text) > edge and "\n\n" not in text[len(text) - edge - 2 : len(text) - edge + 1]:
         blocks = blocks[1:]  # the edge may cut it in two
