@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gpt1.corpus.boilerplate.span import Span
 
-_STARS = r"^[^\S\n]*(?:\\?\*[ \\]*)+"
+_STARS = r"^[ \t\\]*\*[ \t*\\]*"
 _MARKERS = {
     "start": re.compile(
         rf"{_STARS}START\W+OF\W+(?:TH(?:E|IS)\W+)?PROJECT\W+GUTENBERG.*"
@@ -27,8 +27,8 @@ _MARKERS = {
         re.IGNORECASE | re.MULTILINE,
     ),
 }
-_TITLE_GOES_ON = re.compile(r"(?:\n.*\S.*){1,3}?\*[^\S\n]*$", re.MULTILINE)
-_SECOND_LINE = re.compile(r"(?:\n.*\S.*){1,2}(?=\n[^\S\n]*\n|\s*\Z)")
+TITLE_LINES = 3
+"""Lines on which the title in a marker may go on."""
 _LEGAL = re.compile(
     r"gutenberg|e-?text|e-?book|licen[sc]e|copyright|donation|trademark|disclaim|public domain"
     r"|refund|damages",
@@ -71,10 +71,19 @@ def is_legal(text: str) -> bool:
 def _markers(text: str) -> Iterator[_Marker]:
     for kind, pattern in _MARKERS.items():
         for match in pattern.finditer(text):
-            line = match[0].rstrip()
-            end = match.end()
-            if "*" in line and not line.endswith("*"):
-                more = _TITLE_GOES_ON.match(text, end)
-            else:
-                more = None if "*" in line else _SECOND_LINE.match(text, end)
-            yield _Marker(match.start(), more.end() if more else end, kind)
+            yield _Marker(match.start(), match.end() + _rest(text, match), kind)
+
+
+def _rest(text: str, marker: re.Match[str]) -> int:
+    """Characters of a marker's title on the next lines, up to its stars or a blank line."""
+    starred = "*" in marker[0]
+    if starred and marker[0].rstrip().endswith("*"):
+        return 0
+    length = 0
+    for line in text[marker.end() : marker.end() + 500].split("\n")[1 : TITLE_LINES + 2]:
+        if not line.strip():
+            return 0 if starred else length
+        length += 1 + len(line)
+        if starred and line.rstrip().endswith("*"):
+            return length
+    return 0

@@ -32,7 +32,7 @@ def book(*headings: str) -> str:
             ("CHAPTER I", "CHAPTER II", "CHAPTER III"),
         ),
         (
-            "LIST OF ILLUSTRATIONS\n\n      PAGE\n\nA ship  1\n\nA dog\nwith a bone  2\n\nA cat  xx",
+            "LIST OF ILLUSTRATIONS\n\n      PAGE\n\nA ship  1\n\nA dog\nwith a bone  2\n\nA cat  x",
             (),
         ),
         (
