@@ -75,7 +75,8 @@ def run_on(lines: Sequence[str], width: int) -> list[bool]:
     for number, (line, after) in enumerate(pairwise(lines)):
         opened = _open_at_end(line, quote, opened)
         room = fits(line, after, widths[number])
-        headed = is_heading(after, width) and (is_numbered(after) or room or _ended(line))
+        paused = room or _ended(line) or line.endswith(":")
+        headed = is_heading(after, width) and (is_numbered(after) or paused)
         if is_heading(line, width) or headed:
             goes_on = line.isupper() and after.isupper() and not room
         elif number and is_numbered(lines[number - 1]) and room and not small(after):
