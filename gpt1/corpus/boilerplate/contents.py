@@ -31,8 +31,6 @@ _HEADING = re.compile(
     + "|".join(_LIST.format(*names) for names in _NAMES)
     + r")\W*"
 )
-_COLUMNS = re.compile(r"\W*(?:(?:chap(?:ter)?|page|no|vol(?:ume)?)s?\b\W*)+", re.IGNORECASE)
-"""The heads of columns, such as `CHAPTER   PAGE`."""
 _PAGE = re.compile(r"(?<=\S)(?:\s{2,}|[\s.]{3,}|\t)\W*(?:\d{1,4}|[ivxlc]+)\W*$")
 _ORDINAL = (
     "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|"
@@ -94,7 +92,7 @@ def _last_line(lines: list[str], heading: int, places: dict[str, int]) -> int:
     for number, line in enumerate(lines[heading + 1 :], heading + 1):
         if len(line) > LONGEST_NUMBERED:
             break
-        if not (plain := _plain(line)) or _COLUMNS.fullmatch(line):
+        if not (plain := _plain(line)):
             continue
         entry = _entry(number, line, plain, places)
         again = _begins_again(entry, entries, before)

@@ -114,8 +114,11 @@ def test_a_block_between_blank_lines_is_one_paragraph_unless_it_is_verse_or_a_li
     said = '"It has been waiting," said the stranger.\n"My master has come."'
     kept = [
         "CHAPTER VI.\nPOOR PETER",
-        "NORA.\nHide the Christmas tree carefully, Helen. Be sure the\nchildren do not see it.",
-        "    Baseball and sports           4:30-5:00\n    Practise poise                5:00-6:00",
+        "NORA.\nHide the Christmas tree carefully, Helen. Be sure that the\nchildren do not see "
+        "it until this evening, when it is dressed and\nlit, and the lamps in the hall are out.",
+        "Baseball and sports                                      4:30-5:00 a\n"
+        "Practise poise and other things                          5:00-6:00 a\n"
+        "Study needed inventions                                  7:00-9:00 a",
         "He thought he saw an Elephant,\n    That practised on a fife:\nHe looked again, and found",
         "   Chapter 1\n   Chapter 2\n   Chapter 3",
     ]

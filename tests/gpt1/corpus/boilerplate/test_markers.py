@@ -37,6 +37,13 @@ def test_a_header_and_a_licence_go_with_the_lines_that_mark_them(start: str, end
     assert {span.kind for span in removed} == {"header", "licence"}
 
 
+def test_a_book_about_licences_is_none() -> None:
+    book = "\n".join(f"Of the licence and the copyright of an ebook, part {n}." for n in range(200))
+    start, end = (f"*** {side} OF THE PROJECT GUTENBERG EBOOK X ***" for side in ("START", "END"))
+    text = strip_boilerplate(f"{HEADER}\n{start}\n\n{book}\n\n{end}\n\n{LEGAL * 20}")[0]
+    assert text == book
+
+
 def test_the_small_print_of_2002_stands_after_the_book() -> None:
     small = (
         "***START**THE SMALL PRINT!**FOR PUBLIC DOMAIN EBOOKS**START***\n"
