@@ -34,6 +34,8 @@ class Card:
     spans: Counter[str] = field(default_factory=Counter)
     samples: dict[str, list[str]] = field(default_factory=dict)
     drops: list[dict[str, Any]] = field(default_factory=list)
+    doubts: list[list[str]] = field(default_factory=list)
+    """Books that a person should look at, and why."""
     shared: Counter[str] = field(default_factory=Counter)
     """Book -> how many of its passages were cut as duplicates."""
     languages: Counter[str] = field(default_factory=Counter)
@@ -47,6 +49,8 @@ class Card:
         self.languages[book.language or "not asked"] += 1
         for span in book.removed:
             self._sample(span.kind, span.text)
+        if book.doubt:
+            self.doubts.append([book.book, book.doubt])
 
     def add_dropped(self, row: dict[str, Any]) -> None:
         """Count a dropped book; what follows a colon in its reason is a detail, not counted."""
@@ -104,6 +108,7 @@ class Card:
             Section("Duplicates", self._duplicates()),
             Section("Passages that stand in a longer book", [self._passages()]),
             Section("Spans removed", self._removed()),
+            Section("Books that lost more than half", [self._doubts()]),
             Section("Languages", [_figure("languages", _largest(self.languages), "books")]),
             Section("Lengths", [_figure("lengths", self._lengths(), "documents")]),
             Section("Settings", [Table("Section clean.", ["key", "value"], settings)]),
@@ -159,6 +164,10 @@ class Card:
             _figure("spans", _largest(self.spans), "spans"),
             Table(caption, ["kind", "text"], samples),
         ]
+
+    def _doubts(self) -> Block:
+        caption = f"{len(self.doubts):,} books; look at their spans in removed.parquet."
+        return Table(caption, ["book", "what"], self.doubts[:ROWS]) if self.doubts else "None."
 
     def _lengths(self) -> dict[str, int]:
         return {f"{length:,} words": self.lengths[length] for length in sorted(self.lengths)}

@@ -1,13 +1,14 @@
 """Cleaning of one book by itself, so that many workers can clean books in parallel."""
 
 import hashlib
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.corpus.boilerplate import RemovedSpan, strip_boilerplate
+from gpt1.corpus.markup import drop_marks
 from gpt1.corpus.paragraphs import unwrap
 from gpt1.corpus.quality import detect_language, drop_reason
 from gpt1.corpus.shingles import lsh_bands, minhash, ngram_hashes, normal_words, shingles
@@ -16,6 +17,8 @@ from gpt1.tokens.fix_text import fix_text
 
 PASSAGE_WORDS = 100
 """Shorter passages are not compared: a song, a refrain or a formula is not a duplicate."""
+SUSPICIOUS = 0.5
+"""A book is doubted above this share of removed characters."""
 SCHEMA = pa.schema(
     [
         ("book", pa.string()),
@@ -25,6 +28,7 @@ SCHEMA = pa.schema(
         ("removed", pa.list_(pa.struct([("kind", pa.string()), ("text", pa.string())]))),
         ("language", pa.string()),
         ("reason", pa.string()),
+        ("doubt", pa.string()),
         ("digest", pa.string()),
         ("bands", pa.list_(pa.uint64())),
         ("passages", pa.list_(pa.int64())),
@@ -47,6 +51,8 @@ class CleanedBook:
     """ISO 639 code; empty if the params name no language."""
     reason: str
     """Why the book is dropped; empty: it is kept."""
+    doubt: str = ""
+    """What a person should look at; empty: nothing."""
     digest: str = ""
     """SHA-256 of its normalised words."""
     bands: list[int] = field(default_factory=list)
@@ -58,7 +64,7 @@ class CleanedBook:
 
     def save(self, path: Path) -> None:
         """Write a Parquet file with one row."""
-        row = vars(self) | {"removed": [asdict(span) for span in self.removed]}
+        row = vars(self) | {"removed": [span._asdict() for span in self.removed]}
         pq.write_table(pa.Table.from_pylist([row], SCHEMA), path)
 
     @classmethod
@@ -77,13 +83,24 @@ def clean_book(path: Path, params: Clean) -> CleanedBook:
     Dropped books are not hashed.
     """
     raw = path.read_text("utf-8")
-    stripped, removed = strip_boilerplate(fix_text(raw))
+    repaired = drop_marks(fix_text(raw))
+    stripped, removed = strip_boilerplate(repaired)
     text = unwrap(stripped)
     words = text.split()
     language = detect_language(text) if params.language else ""
     reason = drop_reason(text, words, language, params)
-    book = CleanedBook(path.stem, text, len(raw.split()), len(words), removed, language, reason)
+    doubt = _doubt(removed, len(repaired))
+    book = CleanedBook(
+        path.stem, text, len(raw.split()), len(words), removed, language, reason, doubt
+    )
     return book if reason else _with_bands(book, params)
+
+
+def _doubt(removed: list[RemovedSpan], length: int) -> str:
+    """What to say of a book that lost more than half of its characters; empty otherwise."""
+    share = sum(len(span.text) for span in removed) / max(length, 1)
+    kinds = ", ".join(sorted({span.kind for span in removed}))
+    return f"{share:.0%} was removed as {kinds}" if share > SUSPICIOUS else ""
 
 
 def split_passages(text: str) -> list[str]:

@@ -100,6 +100,8 @@ def _clean_books(
             [{"book": book.book, "kind": span.kind, "text": span.text} for span in book.removed],
         )
         card.add_book(book)
+        if book.doubt:
+            tqdm.write(f"{book.book}: {book.doubt}; see removed.parquet", sys.stderr)
         texts.files[book.book] = file
         books.append(replace(book, removed=[]))
     return books, texts

@@ -23,6 +23,11 @@ _SPACES = re.compile(r"[^\S\n]+")
 _OTHER_SPACE = re.compile(r"[^\S\n ]")
 _REPLACED = {"—": "-", "–": "-", "―": "-", "…": "...", "´": "'"}
 
+RUN = 64
+"""Characters of a run of one mark that spaCy reads; it takes quadratic time, and a longer run only
+gives more of the same words."""
+_RUN = re.compile(rf"([^\w\s]|_)\1{{{RUN},}}")
+
 EMPTY, NEWLINE = 0, 1
 """Ids of the chunks that are always there: no word, and a line end."""
 BLOCK = 1 << 20
@@ -111,7 +116,8 @@ class PreTokenizer:
             return
         tokens: list[str] = []
         lines = iter(chunks)
-        for token in [*self._spacy.split(standardise("\n".join(chunks))), LINE_END]:
+        text = _RUN.sub(lambda run: run[0][:RUN], "\n".join(chunks))
+        for token in [*self._spacy.split(standardise(text)), LINE_END]:
             if token != LINE_END:
                 tokens.append(token)
                 continue
@@ -119,6 +125,8 @@ class PreTokenizer:
             self._end_classes.append(end)
             self._start_classes.append(start)
             chunk = next(lines)
+            if len(chunk) > RUN:
+                tokens = _lengthen(tokens, chunk) or self._spacy.split(standardise(chunk))
             self._ids[chunk] = len(self.words)
             self._texts.append(chunk)
             self.words.append(tuple(token.lower() for token in tokens))
@@ -127,6 +135,31 @@ class PreTokenizer:
     @cached_property
     def _spacy(self) -> SpacyTokenizer:
         return SpacyTokenizer()
+
+
+def _lengthen(tokens: list[str], chunk: str) -> list[str]:
+    """The tokens of a chunk, from those of the chunk with its long runs cut to `RUN`.
+
+    Inside a run spaCy makes either each mark a token or all of them one. Empty if a run is not
+    found, as where two are in one token.
+    """
+    start = 0
+    for run in _RUN.finditer(chunk):
+        mark = _REPLACED.get(run[1], run[1])
+        more = mark * (len(run[0]) - RUN)
+        inside = mark * (RUN // 2 + 1)  # a run that is lengthened holds it once
+        while start < len(tokens) and inside not in tokens[start]:
+            if tokens[start : start + len(inside)] == [*inside]:
+                tokens[start:start] = more
+                start += len(more) + len(inside) - 1
+                break
+            start += 1
+        else:
+            if start == len(tokens):
+                return []
+            tokens[start] = tokens[start].replace(inside, inside + more, 1)
+        start += 1
+    return tokens
 
 
 def _blocks(text: str) -> Iterator[str]:

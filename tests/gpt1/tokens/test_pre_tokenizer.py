@@ -1,4 +1,9 @@
-from gpt1.tokens.pre_tokenizer import split_words, standardise
+import re
+
+import pytest
+
+from gpt1.tokens import pre_tokenizer
+from gpt1.tokens.pre_tokenizer import RUN, split_words, standardise
 
 
 def test_standardising_pads_each_run_of_the_listed_punctuation() -> None:
@@ -24,3 +29,26 @@ def test_words_are_fixed_split_and_lower_cased() -> None:
     assert split_words("\u201cDon\u2019t!\u201d he said.\nÃ‰mile &amp; co") == [
         *['"', "do", "n't", "!", '"', "he", "said", ".", "\n", "émile", "&", "co"]
     ]
+
+
+def test_a_long_run_of_a_mark_has_the_words_that_spacy_gives(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    text = " ".join(
+        before + mark * (RUN + 9) + after + " " + mark * (RUN + 1)
+        for mark in '-~!";?+,)(/*[]}{|_.:#$%&=<>@^`\\…☺—'
+        for before, after in [("", ""), ("ab", "cd"), (":", "8"), ("(", " )")]
+    )
+    ours = split_words(text)
+    monkeypatch.setattr(pre_tokenizer, "_RUN", re.compile("(?!)"))
+    assert ours == split_words(text)
+
+
+def test_runs_that_are_not_found_again_are_read_whole() -> None:
+    assert "".join(split_words("." * 80 + "a" + "." * 90)) == "." * 80 + "a" + "." * 90
+    assert len(split_words("'" * 80)) == 77
+
+
+def test_a_run_of_20_000_marks_takes_no_time() -> None:
+    marks = "_" * 20_000 + " " + "!" * 20_000
+    assert len(split_words(marks)) == 40_000

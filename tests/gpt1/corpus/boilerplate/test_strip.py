@@ -1,17 +1,15 @@
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from gpt1.corpus.boilerplate import strip_boilerplate
+from tests.gpt1.corpus import marks
 
 STORY = "\n\n".join(
     f"Paragraph {n} of the story, long enough to be prose indeed." for n in range(99)
 )
-
-
-def kinds(text: str) -> list[str]:
-    return [span.kind for span in strip_boilerplate(text)[1]]
 
 
 def test_the_gutenberg_header_and_licence_go_and_are_kept_for_audit() -> None:
@@ -46,7 +44,9 @@ def test_contents_in_groups_go_whole_and_a_mere_word_takes_nothing() -> None:
     contents = (
         "Contents\n\n\nTHE FIRST DAY\n\nA story\n\n\nTHE SECOND DAY\n\nAnother\n\n\nLAST\n\n\n\n"
     )
-    text = "THE FIRST DAY\n\nA story\n\n" + STORY
+    text = "\n\n".join(
+        ["THE FIRST DAY", "A story", STORY, "THE SECOND DAY", "Another", STORY, "LAST", STORY]
+    )
     assert strip_boilerplate(contents + text)[0] == text
     chapter = "Contents\nChapter 2\n\nAn Affair\n\n" + "He came by the lift. " * 9 + "\n\n" + STORY
     assert strip_boilerplate(chapter) == (chapter, [])
@@ -58,6 +58,36 @@ def test_the_author_goes_from_the_end() -> None:
 
 def test_a_book_without_boilerplate_is_left_alone() -> None:
     assert strip_boilerplate(STORY) == (STORY, [])
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [
+        ("pg64317", ["Once again", "Zelda", "Then wear the gold hat", "Thomas Parke d'Invilliers"]),
+        ("pg2542", ["DRAMATIS PERSONAE", "Nora, his wife.", "A Porter.", "takes place in Helmer"]),
+        ("pg37106", ["_Go then, my little Book", "Adapted from JOHN BUNYAN", "than this!"]),
+        ("pg46", ["Their faithful Friend and Servant,", "God bless Us, Every One!"]),
+    ],
+)
+def test_what_stands_at_the_edges_of_real_books_is_kept(name: str, kept: list[str]) -> None:
+    text = strip_boilerplate(marks.book(name))[0]
+    assert [each for each in kept if each not in text] == []
+    assert not re.search(r"gutenberg|\[illustration|^\W*\]\W*$|16mo", text, re.IGNORECASE | re.M)
+
+
+@pytest.mark.parametrize("what", ["contents", "illustrations"])
+def test_marked_lists_and_illustrations_go_and_nothing_else(what: str) -> None:
+    right = wrong = missed = 0
+    for name, ranges in marks.spans(f"{what}.tsv"):
+        text = marks.book(name)
+        removed = strip_boilerplate(text)[1]
+        found = marks.removed_lines(text, removed, {what.removesuffix("s"), what})
+        true = marks.filled(text, ranges)
+        right, missed = right + len(found & true), missed + len(true - found)
+        if what == "contents":  # of illustrations a sample is marked
+            wrong += len(found - true)
+    assert right / (right + wrong) > 0.99
+    assert right / (right + missed) > 0.99
 
 
 def test_three_raw_gutenberg_files_are_stripped() -> None:
