@@ -108,7 +108,7 @@ class Card:
             Section("Duplicates", self._duplicates()),
             Section("Passages that stand in a longer book", [self._passages()]),
             Section("Spans removed", self._removed()),
-            Section("Books that lost more than half", [self._doubts()]),
+            Section("Books to look at", [self._doubts()]),
             Section("Languages", [_figure("languages", _largest(self.languages), "books")]),
             Section("Lengths", [_figure("lengths", self._lengths(), "documents")]),
             Section("Settings", [Table("Section clean.", ["key", "value"], settings)]),
@@ -166,7 +166,7 @@ class Card:
         ]
 
     def _doubts(self) -> Block:
-        caption = f"{len(self.doubts):,} books; look at their spans in removed.parquet."
+        caption = f"{len(self.doubts):,} books."
         return Table(caption, ["book", "what"], self.doubts[:ROWS]) if self.doubts else "None."
 
     def _lengths(self) -> dict[str, int]:

@@ -13,7 +13,7 @@ from gpt1.corpus.paragraphs import unwrap
 from gpt1.corpus.quality import detect_language, drop_reason
 from gpt1.corpus.shingles import lsh_bands, minhash, ngram_hashes, normal_words, shingles
 from gpt1.params import Clean
-from gpt1.tokens.fix_text import fix_text
+from gpt1.tokens.fix_text import LONGEST, fix_text
 
 PASSAGE_WORDS = 100
 """Shorter passages are not compared: a song, a refrain or a formula is not a duplicate."""
@@ -89,18 +89,23 @@ def clean_book(path: Path, params: Clean) -> CleanedBook:
     words = text.split()
     language = detect_language(text) if params.language else ""
     reason = drop_reason(text, words, language, params)
-    doubt = _doubt(removed, len(repaired))
+    doubt = _doubt(removed, len(repaired), words)
     book = CleanedBook(
         path.stem, text, len(raw.split()), len(words), removed, language, reason, doubt
     )
     return book if reason else _with_bands(book, params)
 
 
-def _doubt(removed: list[RemovedSpan], length: int) -> str:
-    """What to say of a book that lost more than half of its characters; empty otherwise."""
+def _doubt(removed: list[RemovedSpan], length: int, words: list[str]) -> str:
+    """What a person should look at in the book."""
+    found = []
     share = sum(len(span.text) for span in removed) / max(length, 1)
-    kinds = ", ".join(sorted({span.kind for span in removed}))
-    return f"{share:.0%} was removed as {kinds}" if share > SUSPICIOUS else ""
+    if share > SUSPICIOUS:
+        kinds = ", ".join(sorted({span.kind for span in removed}))
+        found.append(f"{share:.0%} was removed as {kinds}; see removed.parquet")
+    if long := sum(len(word) > LONGEST for word in words):
+        found.append(f"the tokenizer cuts {long} words of more than {LONGEST} characters")
+    return "; ".join(found)
 
 
 def split_passages(text: str) -> list[str]:

@@ -101,7 +101,7 @@ def _clean_books(
         )
         card.add_book(book)
         if book.doubt:
-            tqdm.write(f"{book.book}: {book.doubt}; see removed.parquet", sys.stderr)
+            tqdm.write(f"{book.book}: {book.doubt}", sys.stderr)
         texts.files[book.book] = file
         books.append(replace(book, removed=[]))
     return books, texts

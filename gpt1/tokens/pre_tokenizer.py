@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from gpt1.tokens.fix_text import fix_text
+from gpt1.tokens.fix_text import LONGEST, fix_text
 from gpt1.tokens.special_cases import SpacyTokenizer
 
 # The released pattern is not a raw string: its `\\+` is a second plus, and no backslash is padded.
@@ -23,10 +23,7 @@ _SPACES = re.compile(r"[^\S\n]+")
 _OTHER_SPACE = re.compile(r"[^\S\n ]")
 _REPLACED = {"—": "-", "–": "-", "―": "-", "…": "...", "´": "'"}
 
-RUN = 64
-"""Characters of a run of one mark that spaCy reads; it takes quadratic time, and a longer run only
-gives more of the same words."""
-_RUN = re.compile(rf"([^\w\s]|_)\1{{{RUN},}}")
+_LONG = re.compile(rf"\S{{{LONGEST}}}(?=\S)")
 
 EMPTY, NEWLINE = 0, 1
 """Ids of the chunks that are always there: no word, and a line end."""
@@ -68,6 +65,7 @@ class PreTokenizer:
         text = fix_text(text)
         if _OTHER_SPACE.search(text):
             text = _SPACES.sub(" ", text)
+        text = _LONG.sub(r"\g<0> ", text)
         ids = np.concatenate([self._chunk_ids(block) for block in _blocks(text)])
         ids = ids[ids != EMPTY]
         newlines = ids == NEWLINE  # several line ends are one, and the text begins and ends in none
@@ -116,8 +114,7 @@ class PreTokenizer:
             return
         tokens: list[str] = []
         lines = iter(chunks)
-        text = _RUN.sub(lambda run: run[0][:RUN], "\n".join(chunks))
-        for token in [*self._spacy.split(standardise(text)), LINE_END]:
+        for token in [*self._spacy.split(standardise("\n".join(chunks))), LINE_END]:
             if token != LINE_END:
                 tokens.append(token)
                 continue
@@ -125,8 +122,6 @@ class PreTokenizer:
             self._end_classes.append(end)
             self._start_classes.append(start)
             chunk = next(lines)
-            if len(chunk) > RUN:
-                tokens = _lengthen(tokens, chunk) or self._spacy.split(standardise(chunk))
             self._ids[chunk] = len(self.words)
             self._texts.append(chunk)
             self.words.append(tuple(token.lower() for token in tokens))
@@ -135,31 +130,6 @@ class PreTokenizer:
     @cached_property
     def _spacy(self) -> SpacyTokenizer:
         return SpacyTokenizer()
-
-
-def _lengthen(tokens: list[str], chunk: str) -> list[str]:
-    """The tokens of a chunk, from those of the chunk with its long runs cut to `RUN`.
-
-    Inside a run spaCy makes either each mark a token or all of them one. Empty if a run is not
-    found, as where two are in one token.
-    """
-    start = 0
-    for run in _RUN.finditer(chunk):
-        mark = _REPLACED.get(run[1], run[1])
-        more = mark * (len(run[0]) - RUN)
-        inside = mark * (RUN // 2 + 1)  # a run that is lengthened holds it once
-        while start < len(tokens) and inside not in tokens[start]:
-            if tokens[start : start + len(inside)] == [*inside]:
-                tokens[start:start] = more
-                start += len(more) + len(inside) - 1
-                break
-            start += 1
-        else:
-            if start == len(tokens):
-                return []
-            tokens[start] = tokens[start].replace(inside, inside + more, 1)
-        start += 1
-    return tokens
 
 
 def _blocks(text: str) -> Iterator[str]:
