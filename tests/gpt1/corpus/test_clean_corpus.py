@@ -212,3 +212,12 @@ def test_real_books_go_through(tmp_path: Path, every: int) -> None:
     books["again"] = next(iter(books.values()))[1000:]
     clean(raw(tmp_path, books), tmp_path / "out", replace(PARAMS, language="en"))
     assert dropped(tmp_path / "out") == {"again": "near duplicate"}
+
+
+def test_a_book_with_words_that_are_cut_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    books = {f"b{n}": f"{prose(n)}\n" for n in range(4)} | {"long": f"{prose(9)}\n{'_' * 257}\n"}
+    clean(raw(tmp_path, books), tmp_path / "out", PARAMS)
+    [said] = [line for line in capsys.readouterr().err.splitlines() if "words of more" in line]
+    assert said.endswith("long: the tokenizer cuts 1 words of more than 256 characters")
