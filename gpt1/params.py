@@ -314,6 +314,16 @@ class Transfer:
     """Fine-tuning seeds."""
 
 
+def cells(task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer) -> list[str]:
+    """The fine-tunes of `task` by model and seed, such as `gpt-1` or `transfer_2-1`."""
+    models = {model: compare.seeds for model in compare.models if task in compare.tasks}
+    if task in no_auxiliary.tasks:
+        models["no_auxiliary"] = no_auxiliary.seeds
+    if task in transfer.tasks:
+        models |= {f"transfer_{layers}": transfer.seeds for layers in transfer.layers}
+    return [f"{model}-{seed}" for model, seeds in models.items() for seed in seeds]
+
+
 @section
 class ZeroShot:
     """Score every checkpoint of some models without fine-tuning (Figure 2, right)."""
@@ -468,6 +478,12 @@ class Params(Experiment):
                         raise ValueError(f"{where}, which has no section; there are {there}")
                     if list_ == "tasks" and place in FINETUNED and name not in self.finetune:
                         raise ValueError(f"{where}, which has no recipe: add finetune.{name}")
+                    if list_ == "tasks" and place in FINETUNED and name not in self.compare.tasks:
+                        raise ValueError(f"{where}, which is not compared: add it to compare.tasks")
+
+        compare = self.compare
+        if len({bool(each) for each in (compare.tasks, compare.models, compare.seeds)}) > 1:
+            raise ValueError("compare: tasks, models and seeds are all empty, or none of them")
 
     def _check_layers(self) -> None:
         if "gpt" in self.models:  # of an imported one the layers are not known yet

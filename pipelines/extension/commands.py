@@ -100,7 +100,9 @@ def generate(
 
 @app.command()
 def glue(
-    predictions: Annotated[list[Path], typer.Argument(help="One model's predictions/*.parquet.")],
+    predictions: Annotated[
+        list[Path], typer.Argument(help="predictions/*/MODEL-SEED.parquet of one model.")
+    ],
     out: Annotated[Path, typer.Option(help="The archive to write.")] = Path("glue.zip"),
 ) -> None:
     """Write the archive that GLUE's server scores, from predictions on its test splits."""

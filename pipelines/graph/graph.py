@@ -73,8 +73,8 @@ class Graph:
 
         A stage is appended while it is the only one in `among` that reads the last stage, reads no
         other stage in `among`, and asks for no more GPUs than `name`. Example: of
-        `finetune -> evaluate -> report`, where `report` reads other stages too,
-        `chain("finetune", ...)` is `["finetune", "evaluate"]`.
+        `clean -> bpe -> shards`, where `shards` reads `clean` too, `chain("bpe", ...)` is
+        `["bpe"]`, and of `task -> finetune` it is both.
         """
         found = [name]
         while True:

@@ -162,7 +162,7 @@ class Lineage:
 
         Of each stage the last execution that started no later than `before`, when the reader did.
         Example: the report reads the folder `metrics/`, whose hash no stage wrote. Its producers
-        are the last `evaluate@...` of each cell before that report, not the ones of today.
+        are the last `evaluate@...` of each task before that report, not the ones of today.
         """
         found: dict[str, Execution] = {}
         for execution in self._executions:  # newest first

@@ -52,6 +52,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Path:
     for name in TASKS:
         params["derived_tasks"][name] |= {"train": 40, "dev": 8, "test": 12, "words": 6}
         params["finetune"][name] |= {"epochs": 1}
+    params["compare"]["models"] = ["gpt"]
     YAML(typ="safe").dump(params, folder / "params.yaml")
     words = random.Random(1)
     texts = {
@@ -85,7 +86,7 @@ def finetuned(project: Path, task: str, where: str = ".") -> None:
         model="models/gpt",
         seed=1,
         out=f"{where}/finetuned/{task}-gpt-1",
-        predictions=f"{where}/predictions/{task}-gpt-1.parquet",
+        predictions=f"{where}/predictions/{task}/gpt-1.parquet",
         curve=f"{where}/curves/finetune/{task}-gpt-1.csv",
     )
 
@@ -93,9 +94,11 @@ def finetuned(project: Path, task: str, where: str = ".") -> None:
 @pytest.mark.parametrize("task", ["same_book", "next_sentence"])
 def test_a_derived_task_goes_all_the_way_to_its_scores(project: Path, task: str) -> None:
     finetuned(project, task)
-    out = project / f"metrics/evaluate/{task}-gpt-1.json"
-    run(project, "evaluate", predictions=f"predictions/{task}-gpt-1.parquet", out=out)
-    found = json.loads(out.read_text())
+    out = project / f"metrics/evaluate/{task}.json"
+    run(project, "evaluate", task=task, predictions=f"predictions/{task}", out=out)
+    scores = json.loads(out.read_text())
+    assert list(scores) == ["gpt-1"]
+    found = scores["gpt-1"]
     assert (found["task"], found["model"], found["seed"]) == (task, "gpt", 1)
     assert {split: scores["n"] for split, scores in found["splits"].items()} == {
         "dev": 8,
@@ -187,9 +190,8 @@ def test_a_fine_tune_is_a_run_with_all_that_compares_it(
     assert found.info.run_name == "finetune@book-gpt-1"
     tags = {name: found.data.tags[name] for name in ("task", "model", "seed")}
     assert tags == {"task": "book", "model": "gpt", "seed": "1"}
-    predictions = "predictions/book-gpt-1.parquet"
-    run(project, "evaluate", predictions=predictions, out="scores.json")
-    scores = json.loads((project / "scores.json").read_text())["splits"]
+    run(project, "evaluate", task="book", predictions="predictions/book", out="scores.json")
+    scores = json.loads((project / "scores.json").read_text())["gpt-1"]["splits"]
     measured = found.data.metrics
     assert (found.data.params["metric"], found.data.params["split"]) == ("accuracy", "test")
     assert measured["main"] == measured["test/accuracy"] == scores["test"]["accuracy"]

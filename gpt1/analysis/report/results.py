@@ -5,7 +5,7 @@ No folder is listed, because files of an earlier experiment may still be there.
 
 import statistics
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -149,6 +149,8 @@ class Results:
 
     metrics: Path
     curves: Path
+    _evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict, compare=False)
+    """By task and cell."""
 
     def cell(self, task: str, model: str, seeds: Sequence[int]) -> Cell:
         """The scores of all seeds on the reported split: test, or dev where test has no labels."""
@@ -205,9 +207,13 @@ class Results:
         return ZeroShotCurve(task, model, **dict(about), curve=curve)
 
     def _evaluation(self, task: str, model: str, seed: int) -> Evaluation:
-        path = self.metrics / "evaluate" / f"{task}-{model}-{seed}.json"
-        stage = f"evaluate@{task}-{model}-{seed}"
-        return _read(path, stage, _json(Evaluation))
+        path, stage = self.metrics / "evaluate" / f"{task}.json", f"evaluate@{task}"
+        if task not in self._evaluations:
+            self._evaluations[task] = _read(path, stage, _json(dict[str, Evaluation]))
+        try:
+            return self._evaluations[task][f"{model}-{seed}"]
+        except KeyError:
+            raise UserError(f"{path} has no {model}-{seed}; `dvc repro {stage}`") from None
 
 
 def check_same_table(cells: Sequence[Cell]) -> Cell:
