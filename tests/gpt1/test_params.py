@@ -80,6 +80,14 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"finetune": {"book": {"learning_rat": 1}}}, "did you mean learning_rate"),
         ({"compare": SHIPPED["compare"] | {"models": ["gtp"]}}, "names gtp, which has no section"),
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
+        ({"compare": SHIPPED["compare"] | {"seeds": []}}, "are all empty, or none of them"),
+        (
+            {
+                "compare": SHIPPED["compare"] | {"tasks": ["same_book"]},
+                "no_auxiliary": {"tasks": ["book"], "seeds": [1]},
+            },
+            "no_auxiliary.tasks names book, which is not compared",
+        ),
         ({"shuffling": PAIR | {"shuffled": ["gtp"]}}, "names gtp, which has no section"),
         (
             {"imported": {"x": {"path": "x"}}, "shuffling": PAIR | {"shuffled": ["x"]}},

@@ -114,6 +114,20 @@ def test_a_derived_task_goes_all_the_way_to_its_scores(project: Path, task: str)
     assert not list((project / ".work").rglob("state*"))
 
 
+def test_an_evaluation_reads_the_cells_that_params_name_and_no_others(
+    project: Path, tmp_path: Path
+) -> None:
+    finetuned(project, "book")
+    predictions = project / "predictions/book/gpt-1.parquet"
+    shutil.copy(predictions, predictions.with_name("gone-1.parquet"))
+    run(project, "evaluate", task="book", predictions="predictions/book", out=tmp_path / "a.json")
+    assert list(json.loads((tmp_path / "a.json").read_text())) == ["gpt-1"]
+    predictions.rename(tmp_path / "gpt-1.parquet")
+    with pytest.raises(UserError, match=r"^predictions/book/gpt-1\.parquet is missing"):
+        run(project, "evaluate", task="book", predictions="predictions/book", out="b.json")
+    shutil.move(tmp_path / "gpt-1.parquet", predictions)
+
+
 def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
     for where in ("once", "again"):
         finetuned(project, "book", where)
