@@ -63,5 +63,5 @@ def test_a_key_that_stands_twice_is_named_with_its_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("bpe:\n  merges: 1\nmodels: {}\nbpe:\n  merges: 2\n")
-    with pytest.raises(UserError, match=r"^params\.yaml: line 4 gives the key bpe a second time$"):
+    with pytest.raises(UserError, match=r"^params\.yaml: line 4: the key `bpe` a second time$"):
         entry.check()
