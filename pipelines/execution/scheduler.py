@@ -54,7 +54,7 @@ class Capacity:
         wanted = asdict(needs)
         return {
             resource
-            for resource in wanted
+            for resource in ("cpu", "gpu", "memory")
             if wanted[resource]
             and (used := sum(other[resource] for other in beside)) > 0
             and used + wanted[resource] > getattr(self, resource)

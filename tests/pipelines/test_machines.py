@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 
 import psutil
 import pytest
@@ -101,21 +102,52 @@ def worker(there, pool, api):
         cwd=there.root,
         env=there.environment | {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"},
         start_new_session=True,
-        stdout=(there.root / "worker.txt").open("w"),
+        stdout=(there.root / f"worker-{pool}.txt").open("w"),
         stderr=subprocess.STDOUT,
     )
 
 
 IMPATIENT = """
 from pipelines import cli
-from pipelines.flow import pools
-pools.SILENCE_SECONDS = 20  # four beats are missed by then
+from pipelines.flow import polling
+polling.SILENCE_SECONDS = 20  # four beats are missed by then
 cli.main()
 """
 
 
+class Driver:
+    """A `gpt1 run --on-workers` that is at work."""
+
+    def __init__(self, project, api, *arguments):
+        self._output = project.root / "driver.txt"
+        with self._output.open("w") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", IMPATIENT, "run", "--on-workers", *arguments],
+                cwd=project.root,
+                env=project.environment | {"PREFECT_API_URL": api},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    @property
+    def output(self):
+        return self._output.read_text()
+
+    def wait_for(self, file):
+        while not file.exists():
+            assert self.process.poll() is None, self.output
+            time.sleep(0.2)
+
+
 def family(process):
     return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+
+
+def kill(process):
+    if process.poll() is None:
+        for each in family(process):
+            each.kill()
+    process.wait()
 
 
 def flow_runs(api):
@@ -123,56 +155,92 @@ def flow_runs(api):
     request = urllib.request.Request(
         f"{api}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
     )
+    found = defaultdict(set)
     with urllib.request.urlopen(request) as answer:
-        found = [(run["work_pool_name"], run["name"]) for run in json.load(answer)]
-    return {pool: {name for of, name in found if of == pool} for pool in ("cpu", "gpu")}
+        for run in json.load(answer):
+            if run["work_pool_name"]:
+                found[run["work_pool_name"]].add(run["name"])
+    return found
 
 
-def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_repro(
+DEADLY = """
+import psutil, time
+for process in psutil.Process().parents():
+    if "pipelines.execution.reproduce" in process.cmdline():
+        process.parent().kill()
+        time.sleep(600)
+"""
+
+
+def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     here, server, databases, tmp_path_factory
 ):
+    """One worker is killed, one has a clone with edits, two are in the driver's own project."""
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
-    waits = f"echo began >> {began}/times; [ $(wc -l < {began}/times) -gt 1 ] || sleep 600"
-    slow = STAGES["right"] | {"cmd": f"{waits}; cat first > right"}
-    here.write(STAGES | {"right": slow})
+    waits = f"echo began >> {began}/right; [ $(wc -l < {began}/right) -gt 1 ] || sleep 600"
+    deadly = f"echo began >> {began}/deadly; python {began}/deadly.py"
+    (began / "deadly.py").write_text(DEADLY)
+    here.write(
+        STAGES
+        | {
+            "first": STAGES["first"] | {"cmd": f"echo began >> {began}/first; cat in > first"},
+            "right": STAGES["right"] | {"cmd": f"{waits}; cat first > right"},
+            "deadly": {"cmd": deadly, "meta": {"gpu": 1}},
+        }
+    )
+    commit(here)
+    there = clone(here, tmp_path_factory.mktemp("clones") / "there")
+    mine = {"dvc.yaml": "an edit", "left": "an output", "notes": "a new file"}
+    for name, text in mine.items():
+        (there.root / name).write_text(text)
+    here.dump({"a": 2}, "params.yaml")
     commit(here)
     api = f"{server.address}/api"
-    pools = ["cpu", "cpu", "gpu"]
-    clones = [clone(here, tmp_path_factory.mktemp("clones") / pool) for pool in pools]
-    workers = [worker(there, pool, api) for there, pool in zip(clones, pools, strict=True)]
+    missing = here.run("env", f"PREFECT_API_URL={api}", "gpt1", "run", "--on-workers", check=False)
+    assert "start `gpt1 work cpu` in a clone" in missing.stderr.splitlines()[-1]
+    workers = [worker(there, "cpu", api), worker(here, "cpu", api), worker(here, "gpu", api)]
     try:
-        with (here.root / "driver.txt").open("w") as output:
-            driver = subprocess.Popen(
-                [sys.executable, "-c", IMPATIENT, "run", "--on-workers"],
-                cwd=here.root,
-                env=here.environment | {"PREFECT_API_URL": api},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        while not (began / "times").exists():
-            assert driver.poll() is None, (here.root / "driver.txt").read_text()
-            time.sleep(0.2)
+        wait_for_pools(api, 2)
+        driver = Driver(here, api, "score")
+        driver.wait_for(began / "right")
         [victim] = [worker for worker in workers if sleeping(worker)]
-        for process in family(victim):
-            process.kill()
-        victim.wait()
-        driver.wait(timeout=500)
-        assert len((began / "times").read_text().split()) == 2
-        ran = flow_runs(api)
-        assert ran == {"cpu": {"first", "left", "right"}, "gpu": {"last"}}, "score goes with last"
+        kill(victim)
+        assert driver.process.wait(timeout=500) == 0, driver.output
+        assert len((began / "right").read_text().split()) == 2
+        project = here.run("git", "rev-list", "--max-parents=0", "HEAD").stdout[:8]
+        assert flow_runs(api) == {
+            f"cpu-{project}": {"first", "left", "right"},
+            f"gpu-{project}": {"last"},  # score goes with it
+        }
+        assert {name: (there.root / name).read_text() for name in mine} == mine
+        assert (here.root / "last").read_text() == "xx"
+        after = here.lock
+
+        driver = Driver(here, api, "--force", "first", "deadly")
+        assert driver.process.wait(timeout=500) == 1
+        assert len((began / "first").read_text().split()) == 2, driver.output
+        assert len((began / "deadly").read_text().split()) == 3, driver.output
+        assert "deadly was given up: 3 workers died while they ran it" in driver.output
     finally:
         for each in workers:
-            if each.poll() is None:
-                for process in family(each):
-                    process.kill()
-            each.wait()
-    assert (here.root / "last").read_text() == "xx"
-    after = here.lock
+            kill(each)
     (here.root / "dvc.lock").unlink()
-    here.dvc("repro", "--force")
+    here.dvc("repro", "--force", "score")
     assert after == here.lock
+
+
+def wait_for_pools(api, count):
+    """Wait until the workers have made as many deployments."""
+    request = urllib.request.Request(
+        f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"}
+    )
+    while True:
+        with urllib.request.urlopen(request) as answer:
+            if json.load(answer) == count:
+                return
+        time.sleep(0.5)
 
 
 def sleeping(worker):
