@@ -43,9 +43,10 @@ def test_it_has_the_remotes_and_the_cache_of_the_clone_around_it(project, tmp_pa
 
 
 def test_one_worker_is_in_it_and_beside_it_another_of_another_name(project):
-    with own_clone(open_project(), "cpu"), own_clone(open_project(), "gpu"):
-        with pytest.raises(UserError, match="another `gpt1 work gpu` is at work here"):
-            own_clone(open_project(), "gpu").__enter__()
+    repo = open_project()
+    busy = pytest.raises(UserError, match="another `gpt1 work gpu` is at work here")
+    with own_clone(repo, "cpu"), own_clone(repo, "gpu"), busy, own_clone(repo, "gpu"):
+        pass
     with own_clone(open_project(), "gpu"):
         pass
 
@@ -96,5 +97,5 @@ def test_the_clones_of_a_project_have_one_id_and_no_other_project_has_it(
         ["git", "clone", "-q", "--depth", "1", f"file://{there.root}", clones / "shallow"],
         check=True,
     )
-    with pytest.raises(UserError, match="shallow clone.*git fetch --unshallow"):
+    with pytest.raises(UserError, match=r"shallow clone.*git fetch --unshallow"):
         project_id(clones / "shallow")

@@ -1,6 +1,7 @@
 """Clones that share nothing but a remote, git, and for workers a Prefect server."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -88,7 +89,7 @@ def test_pushed_here_and_pulled_there_nothing_has_to_run(here, tmp_path_factory,
     assert (there.root / "last").read_text() == "xx"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(tmp_path_factory, databases):
     root = tmp_path_factory.mktemp("server")
     shutil.copytree(databases, root, dirs_exist_ok=True)
@@ -115,28 +116,14 @@ cli.main()
 """
 
 
-class Driver:
-    """A `gpt1 run --on-workers` that is at work."""
-
-    def __init__(self, project, api, *arguments):
-        self._output = project.root / "driver.txt"
-        with self._output.open("w") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", IMPATIENT, "run", "--on-workers", *arguments],
-                cwd=project.root,
-                env=project.environment | {"PREFECT_API_URL": api},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-
-    @property
-    def output(self):
-        return self._output.read_text()
-
-    def wait_for(self, file):
-        while not file.exists():
-            assert self.process.poll() is None, self.output
-            time.sleep(0.2)
+def start_driver(project, api, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "run", "--on-workers", *arguments],
+        cwd=project.root,
+        env=project.environment | {"PREFECT_API_URL": api},
+        stdout=(project.root / "driver.txt").open("w"),
+        stderr=subprocess.STDOUT,
+    )
 
 
 def family(process):
@@ -173,23 +160,26 @@ for process in psutil.Process().parents():
 
 
 def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
-    here, server, databases, tmp_path_factory
+    here, new_project, server, databases, tmp_path_factory
 ):
-    """One worker is killed, one has a clone with edits, two are in the driver's own project."""
+    """All is forced to run again. Two of the workers are in the driver's own project, and share its
+    cache; the third is in a clone with edits. One that runs `right` is killed.
+    """
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
-    waits = f"echo began >> {began}/right; [ $(wc -l < {began}/right) -gt 1 ] || sleep 600"
-    deadly = f"echo began >> {began}/deadly; python {began}/deadly.py"
+    sleeps_once = f"[ $(wc -l < {began}/right) -ne 2 ] || sleep 600"
+    commands = {"right": f"{sleeps_once}; cat first > right", "deadly": f"python {began}/deadly.py"}
     (began / "deadly.py").write_text(DEADLY)
     here.write(
-        STAGES
-        | {
-            "first": STAGES["first"] | {"cmd": f"echo began >> {began}/first; cat in > first"},
-            "right": STAGES["right"] | {"cmd": f"{waits}; cat first > right"},
-            "deadly": {"cmd": deadly, "meta": {"gpu": 1}},
+        {
+            name: stage
+            | {"cmd": f"echo {name} >> {began}/{name}; {commands.get(name, stage['cmd'])}"}
+            for name, stage in (STAGES | {"deadly": {"cmd": "", "meta": {"gpu": 1}}}).items()
         }
     )
+    here.dvc("repro", "score")
+    expected = here.lock
     commit(here)
     there = clone(here, tmp_path_factory.mktemp("clones") / "there")
     mine = {"dvc.yaml": "an edit", "left": "an output", "notes": "a new file"}
@@ -197,42 +187,49 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
         (there.root / name).write_text(text)
     here.dump({"a": 2}, "params.yaml")
     commit(here)
+    for name in ("dvc.lock", "last"):
+        (here.root / name).unlink()
+    other = new_project()
+    other.lay_out(databases)
+    other.write(STAGES)
+    commit(other)
     api = f"{server.address}/api"
-    missing = here.run("env", f"PREFECT_API_URL={api}", "gpt1", "run", "--on-workers", check=False)
-    assert "start `gpt1 work cpu` in a clone" in missing.stderr.splitlines()[-1]
     workers = [worker(there, "cpu", api), worker(here, "cpu", api), worker(here, "gpu", api)]
     try:
-        wait_for_pools(api, 2)
-        driver = Driver(here, api, "score")
-        driver.wait_for(began / "right")
+        wait_for_deployments(api, 2)
+        driver = start_driver(here, api, "--force", "score", "deadly")
+        said = here.root / "driver.txt"
+        while lines(began / "right") < 2:
+            assert driver.poll() is None, said.read_text()
+            time.sleep(0.2)
         [victim] = [worker for worker in workers if sleeping(worker)]
         kill(victim)
-        assert driver.process.wait(timeout=500) == 0, driver.output
-        assert len((began / "right").read_text().split()) == 2
-        project = here.run("git", "rev-list", "--max-parents=0", "HEAD").stdout[:8]
-        assert flow_runs(api) == {
-            f"cpu-{project}": {"first", "left", "right"},
-            f"gpu-{project}": {"last"},  # score goes with it
-        }
-        assert {name: (there.root / name).read_text() for name in mine} == mine
-        assert (here.root / "last").read_text() == "xx"
-        after = here.lock
-
-        driver = Driver(here, api, "--force", "first", "deadly")
-        assert driver.process.wait(timeout=500) == 1
-        assert len((began / "first").read_text().split()) == 2, driver.output
-        assert len((began / "deadly").read_text().split()) == 3, driver.output
-        assert "deadly was given up: 3 workers died while they ran it" in driver.output
+        alone = start_driver(other, api)
+        assert alone.wait(timeout=500) == 1
+        assert "start `gpt1 work cpu` in a clone" in (other.root / "driver.txt").read_text()
+        assert driver.wait(timeout=500) == 1
+        assert "deadly was given up: 3 workers died while they ran it" in said.read_text()
     finally:
         for each in workers:
             kill(each)
-    (here.root / "dvc.lock").unlink()
-    here.dvc("repro", "--force", "score")
-    assert after == here.lock
+    assert here.lock == expected, said.read_text()
+    assert (here.root / "last").read_text() == "xx"
+    runs = {"first": 2, "left": 2, "right": 3, "last": 2, "score": 2, "deadly": 3}
+    assert {name: lines(began / name) for name in runs} == runs
+    project = here.run("git", "rev-list", "--max-parents=0", "HEAD").stdout[:8]
+    assert flow_runs(api) == {
+        f"cpu-{project}": {"first", "left", "right"},
+        f"gpu-{project}": {"last", "deadly"},  # score goes with last
+    }
+    assert {name: (there.root / name).read_text() for name in mine} == mine
 
 
-def wait_for_pools(api, count):
-    """Wait until the workers have made as many deployments."""
+def lines(file):
+    return len(file.read_text().split()) if file.exists() else 0
+
+
+def wait_for_deployments(api, count):
+    """Wait until the first workers of all pools have said what they do."""
     request = urllib.request.Request(
         f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"}
     )
@@ -245,3 +242,127 @@ def wait_for_pools(api, count):
 
 def sleeping(worker):
     return any(p.name() == "sleep" for p in family(worker))
+
+
+FOLLOW = r"""
+import json, sqlite3, sys, threading, time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate, LogCreate
+from prefect.states import Cancelled, Completed, Running, Scheduled
+from pipelines.flow import polling
+
+paths = Counter()
+count = {"request": [lambda request: paths.update([request.url.path.removeprefix("/api/")])]}
+polling.get_client = partial(get_client, httpx_settings={"event_hooks": count})
+polling.POLL_SECONDS, polling.SILENCE_SECONDS = 0.2, 8
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None, check_same_thread=False)
+
+@flow
+def waits(): ...
+
+def lines(id, texts, start):
+    client.create_logs([
+        LogCreate(name="x", level=20, message=text, flow_run_id=id,
+                  timestamp=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=start + n))
+        for n, text in enumerate(texts)
+    ])
+
+def beat():
+    # As the server would, if its clock were an hour late.
+    for n in range(10_000):
+        late = datetime.now(UTC) - timedelta(hours=1)
+        for id in alive:
+            database.execute("UPDATE artifact SET updated = ? WHERE flow_run_id = ?",
+                             (late.strftime("%Y-%m-%d %H:%M:%S.%f"), str(id)))
+        if over.wait(0.2):
+            return
+
+def followed(id):
+    *said, end = runs.follow(id)
+    ends[id] = said, end
+
+def wait_for(ids):
+    while not ends.keys() >= {*ids}:
+        time.sleep(0.05)
+
+with get_client(sync_client=True) as client, ThreadPoolExecutor(100) as pool:
+    ids = [client.create_flow_run(waits, state=Scheduled()).id for _ in range(100)]
+    runs, ends, over = polling.FlowRuns(), {}, threading.Event()
+    for id in ids:
+        pool.submit(followed, id)
+    while paths["flow_runs/count"] < 20:
+        time.sleep(0.05)
+    waiting = sum(paths.values()) / paths["flow_runs/count"]
+
+    removed, dead, *alive = ids[:14]
+    client.delete_flow_run(removed)
+    for id in [dead, *alive]:
+        client.create_artifact(ArtifactCreate(
+            key=polling.heartbeat_key(id), type="markdown", data="{}", flow_run_id=id))
+        client.set_flow_run_state(id, Running(), force=True)
+    beating = threading.Thread(target=beat)
+    beating.start()
+    for id in alive:
+        lines(id, [f"{n}" for n in range(450)], start=0)
+    wait_for([removed, dead])
+    paths.clear()
+    while paths["flow_runs/count"] < 20:
+        time.sleep(0.05)
+    running = sum(paths.values()) / paths["flow_runs/count"]
+
+    done = alive[:6]
+    for id in done:
+        lines(id, ["sent late by the worker"], start=440.5)
+        lines(id, ["last"], start=500)
+        client.set_flow_run_state(id, Completed(), force=True)
+    wait_for(done)
+    ended = len(ends)
+    over.set()
+    beating.join()
+    runs.cancel()
+    for id in alive[6:]:
+        client.set_flow_run_state(id, Cancelled(), force=True)
+    wait_for(ids)
+    states = Counter(run.state.type.value for start in (0, 50) for run in client.read_flow_runs(
+        flow_run_filter=polling._of(ids[start : start + 50])))
+    runs.close()
+
+print(json.dumps({
+    "waiting": waiting, "running": running, "ended": ended, "states": states,
+    "removed": ends[removed][1].message, "dead": ends[dead][1].message,
+    "died": [n for n, id in enumerate(ids) if ends[id][1].died],
+    "lines": [ends[id][0] for id in done],
+}))
+"""
+
+
+def test_a_hundred_submitted_runs_cost_a_few_requests_a_poll_and_one_clock_tells_who_is_silent(
+    server,
+):
+    home = psutil.Process(server.pid).environ()["PREFECT_HOME"]
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOW, f"{home}/prefect.db"],
+        env=os.environ | {"PREFECT_API_URL": f"{server.address}/api"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert not done.returncode, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    print(found["waiting"], found["running"])
+    assert found["waiting"] < 2.1, "how many there are, and which left the queue"
+    assert found["running"] <= 3 + 10, "the logs of ten at work, in turn"
+    assert found["ended"] == 8
+    assert found["removed"] == "its flow run was removed from the server"
+    assert found["dead"].startswith("no heartbeat for ")
+    assert found["died"] == [1]
+    assert found["states"] == {"CANCELLED": 92, "COMPLETED": 6, "CRASHED": 1}
+    for said in found["lines"]:
+        assert sorted(said[:-1]) == sorted([*map(str, range(450)), "sent late by the worker"])
+        assert said[-1] == "last"
