@@ -126,10 +126,12 @@ def serve(
             raise UserError(f"--cron {cron!r} is not a cron schedule; one is `0 3 * * *`") from None
     from pipelines.flow.session import prefect_session
 
-    with workspace.enter(), prefect_session():
+    shared = os.environ.get("PREFECT_API_URL")
+    with workspace.enter() as repo, prefect_session():
         from pipelines.flow.pipeline import pipeline
 
-        pipeline.serve("gpt1", cron=cron)
+        name = f"gpt1-{clone.project_id(Path(repo.root_dir))}" if shared else "gpt1"
+        pipeline.serve(name, cron=cron)
 
 
 @app.command()

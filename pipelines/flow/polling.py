@@ -136,23 +136,20 @@ class FlowRuns:
 
     def _poll(self, client: SyncPrefectClient, runs: list[_Followed]) -> None:
         """One look at up to `PAGE` flow runs. Those that wait for a worker are only counted."""
-        if self._cancelled.is_set():
-            for followed in runs:
-                if not followed.asked_to_end:
-                    client.set_flow_run_state(followed.id, Cancelling())
-                    followed.asked_to_end = True
         ids = [followed.id for followed in runs]
         if client.count_flow_runs(flow_run_filter=_of(ids)) < len(ids):
             self._end_removed(client, runs)
+            return
         taken = client.read_flow_runs(flow_run_filter=_of(ids, taken=True))
         beats = _heartbeats(client, [run.id for run in taken]) if taken else {}
-        due = {run.id for run in taken}
-        talking = [followed for followed in runs if followed.id in due][:LOGS_PER_POLL]
-        for followed in talking:
+        at_work = {run.id for run in taken}
+        for followed in [each for each in runs if each.id in at_work][:LOGS_PER_POLL]:
             _read_lines(client, followed)
             self._runs[followed.id] = self._runs.pop(followed.id)  # its next turn is the last
         for run in taken:
             self._look(client, self._runs[run.id], run, beats.get(run.id))
+        if self._cancelled.is_set():
+            self._ask_to_end(client, [each for each in runs if each.id in self._runs])
 
     def _look(
         self,
@@ -175,6 +172,12 @@ class FlowRuns:
             message = f"no heartbeat for {silence:.0f} s"
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
             self._end(followed, End(results, True, message))
+
+    def _ask_to_end(self, client: SyncPrefectClient, runs: list[_Followed]) -> None:
+        for followed in runs:
+            if not followed.asked_to_end:
+                client.set_flow_run_state(followed.id, Cancelling())
+                followed.asked_to_end = True
 
     def _end_removed(self, client: SyncPrefectClient, runs: list[_Followed]) -> None:
         there = {run.id for run in client.read_flow_runs(flow_run_filter=_of(r.id for r in runs))}

@@ -12,6 +12,7 @@ from collections import defaultdict
 import psutil
 import pytest
 
+from pipelines.execution.clone import project_id
 from pipelines.flow import servers
 from tests.conftest import Project
 
@@ -97,13 +98,13 @@ def server(tmp_path_factory, databases):
     servers.stop(root, "prefect")
 
 
-def worker(there, pool, api):
+def start(there, api, *command):
     return subprocess.Popen(
-        ["gpt1", "work", pool],
+        ["gpt1", *command],
         cwd=there.root,
         env=there.environment | {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"},
         start_new_session=True,
-        stdout=(there.root / f"worker-{pool}.txt").open("w"),
+        stdout=(there.root / f"{'-'.join(command)}.txt").open("w"),
         stderr=subprocess.STDOUT,
     )
 
@@ -137,16 +138,24 @@ def kill(process):
     process.wait()
 
 
+def query(api, what):
+    request = urllib.request.Request(
+        f"{api}/{what}/filter", b"{}", {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def deployments(api):
+    return {each["name"] for each in query(api, "deployments")}
+
+
 def flow_runs(api):
     """The names of all flow runs on workers, by pool."""
-    request = urllib.request.Request(
-        f"{api}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
-    )
     found = defaultdict(set)
-    with urllib.request.urlopen(request) as answer:
-        for run in json.load(answer):
-            if run["work_pool_name"]:
-                found[run["work_pool_name"]].add(run["name"])
+    for run in query(api, "flow_runs"):
+        if run["work_pool_name"]:
+            found[run["work_pool_name"]].add(run["name"])
     return found
 
 
@@ -194,9 +203,14 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     other.write(STAGES)
     commit(other)
     api = f"{server.address}/api"
-    workers = [worker(there, "cpu", api), worker(here, "cpu", api), worker(here, "gpu", api)]
+    places = [(there, "cpu"), (here, "cpu"), (here, "gpu")]
+    workers = [start(place, api, "work", pool) for place, pool in places]
+    id, other_id = (project_id(each.root) for each in (here, other))
     try:
-        wait_for_deployments(api, 2)
+        workers.append(start(other, api, "serve"))
+        while len(found := deployments(api)) < 3:
+            time.sleep(0.5)
+        assert found == {f"cpu-{id}", f"gpu-{id}", f"gpt1-{other_id}"}
         driver = start_driver(here, api, "--force", "score", "deadly")
         said = here.root / "driver.txt"
         while lines(began / "right") < 2:
@@ -216,28 +230,15 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     assert (here.root / "last").read_text() == "xx"
     runs = {"first": 2, "left": 2, "right": 3, "last": 2, "score": 2, "deadly": 3}
     assert {name: lines(began / name) for name in runs} == runs
-    project = here.run("git", "rev-list", "--max-parents=0", "HEAD").stdout[:8]
     assert flow_runs(api) == {
-        f"cpu-{project}": {"first", "left", "right"},
-        f"gpu-{project}": {"last", "deadly"},  # score goes with last
+        f"cpu-{id}": {"first", "left", "right"},
+        f"gpu-{id}": {"last", "deadly"},  # score goes with last
     }
     assert {name: (there.root / name).read_text() for name in mine} == mine
 
 
 def lines(file):
     return len(file.read_text().split()) if file.exists() else 0
-
-
-def wait_for_deployments(api, count):
-    """Wait until the first workers of all pools have said what they do."""
-    request = urllib.request.Request(
-        f"{api}/deployments/count", b"{}", {"Content-Type": "application/json"}
-    )
-    while True:
-        with urllib.request.urlopen(request) as answer:
-            if json.load(answer) == count:
-                return
-        time.sleep(0.5)
 
 
 def sleeping(worker):
@@ -296,9 +297,11 @@ with get_client(sync_client=True) as client, ThreadPoolExecutor(100) as pool:
     runs, ends, over = polling.FlowRuns(), {}, threading.Event()
     for id in ids:
         pool.submit(followed, id)
-    while paths["flow_runs/count"] < 20:
+    while not paths:
         time.sleep(0.05)
-    waiting = sum(paths.values()) / paths["flow_runs/count"]
+    paths.clear()
+    time.sleep(20 * polling.POLL_SECONDS)
+    waiting = sum(paths.values()) / 20
 
     removed, dead, *alive = ids[:14]
     client.delete_flow_run(removed)
@@ -325,7 +328,10 @@ with get_client(sync_client=True) as client, ThreadPoolExecutor(100) as pool:
     ended = len(ends)
     over.set()
     beating.join()
+    client.delete_flow_run(ids[-1])
     runs.cancel()
+    while sum(path.endswith("set_state") for path in paths) < 91:
+        time.sleep(0.05)
     for id in alive[6:]:
         client.set_flow_run_state(id, Cancelled(), force=True)
     wait_for(ids)
@@ -355,14 +361,13 @@ def test_a_hundred_submitted_runs_cost_a_few_requests_a_poll_and_one_clock_tells
     )
     assert not done.returncode, done.stderr
     found = json.loads(done.stdout.splitlines()[-1])
-    print(found["waiting"], found["running"])
-    assert found["waiting"] < 2.1, "how many there are, and which left the queue"
+    assert found["waiting"] < 2.5, "how many there are, and which left the queue"
     assert found["running"] <= 3 + 10, "the logs of ten at work, in turn"
     assert found["ended"] == 8
     assert found["removed"] == "its flow run was removed from the server"
     assert found["dead"].startswith("no heartbeat for ")
     assert found["died"] == [1]
-    assert found["states"] == {"CANCELLED": 92, "COMPLETED": 6, "CRASHED": 1}
+    assert found["states"] == {"CANCELLED": 91, "COMPLETED": 6, "CRASHED": 1}
     for said in found["lines"]:
         assert sorted(said[:-1]) == sorted([*map(str, range(450)), "sent late by the worker"])
         assert said[-1] == "last"
