@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from gpt1 import files
 from gpt1.errors import UserError
 from pipelines.execution.commands import git
+from pipelines.execution.workspace import exclusive_lock
+from pipelines.graph.graph import open_project
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -23,7 +25,7 @@ def own_clone(repo: "Repo", name: str) -> Iterator[Path]:
     """Yield the root of the project in the clone `.work/workers/NAME`, made at the first time.
 
     It gets the remotes of git and DVC from `repo`, with the credentials of DVC's, and shares its
-    cache. Raises UserError while another process is in the block.
+    cache. Raises UserError while another process is in the block, or a stage runs there.
     """
     top = Path(git(Path(repo.root_dir), "rev-parse", "--show-toplevel"))
     folder = Path(repo.root_dir) / ".work" / "workers" / name
@@ -44,6 +46,8 @@ def own_clone(repo: "Repo", name: str) -> Iterator[Path]:
         git(folder, "config", f"remote.{OUTER}.url", str(top))
         root = folder / Path(repo.root_dir).resolve().relative_to(top.resolve())
         _configure_dvc(repo, root)
+        with exclusive_lock(open_project(root)):  # not beside a stage that a killed worker left
+            pass
         yield root
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from gpt1.errors import UserError
 from pipelines.execution.clone import check_out, clean, own_clone, project_id
+from pipelines.execution.workspace import exclusive_lock
 from pipelines.graph.graph import open_project
 from tests.pipelines.test_machines import clone, commit
 
@@ -45,7 +46,10 @@ def test_it_has_the_remotes_and_the_cache_of_the_clone_around_it(project, tmp_pa
 def test_one_worker_is_in_it_and_beside_it_another_of_another_name(project):
     repo = open_project()
     busy = pytest.raises(UserError, match="another `gpt1 work gpu` is at work here")
-    with own_clone(repo, "cpu"), own_clone(repo, "gpu"), busy, own_clone(repo, "gpu"):
+    with own_clone(repo, "cpu") as root, own_clone(repo, "gpu"), busy, own_clone(repo, "gpu"):
+        pass
+    left = pytest.raises(UserError, match="another `gpt1 run` is at work here")
+    with exclusive_lock(open_project(root)), left, own_clone(repo, "cpu"):
         pass
     with own_clone(open_project(), "gpu"):
         pass
