@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -97,17 +97,16 @@ class FlowRuns:
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
 
-    def follow(self, run: UUID) -> Iterator[str | End]:
-        """Yield the log lines of the flow run as they come, and at last its `End`."""
+    def follow(self, run: UUID, say: Callable[[str], None]) -> End:
+        """Pass on the log lines of the flow run as they come; returns its end."""
         followed = self._runs[run] = _Followed(run)
         with self._starting:
             if not self._thread:
                 self._thread = threading.Thread(target=self._poll_all, daemon=True)
                 self._thread.start()
-        event: str | End = ""
-        while not isinstance(event, End):
-            event = followed.events.get()
-            yield event
+        while not isinstance(event := followed.events.get(), End):
+            say(event)
+        return event
 
     def cancel(self) -> None:
         """Ask every flow run to end, those that are followed later as well. Does not wait."""
@@ -195,7 +194,7 @@ def heartbeat_key(run: object) -> str:
     return "heartbeat-" + re.sub(r"[^a-z0-9]+", "-", str(run))
 
 
-def _of(ids: Any, taken: bool = False) -> FlowRunFilter:
+def _of(ids: Iterable[UUID], taken: bool = False) -> FlowRunFilter:
     """The flow runs `ids`; with `taken` only those that a worker has taken, or that ended."""
     by_id = FlowRunFilterId(any_=list(ids))
     if not taken:

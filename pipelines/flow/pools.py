@@ -136,13 +136,10 @@ class WorkerExecutor:
                 flow_run_name=names[0],
                 timeout=0,
             )
-        for event in self._flow_runs.follow(run.id):
-            if isinstance(event, End):
-                break
-            say(event)
-        if event.message and not (event.results or event.died):
-            say(event.message)
-        return event
+        end = self._flow_runs.follow(run.id, say)
+        if end.message and not (end.results or end.died):
+            say(end.message)
+        return end
 
     def _take_over(self, results: Results, say: Callable[[str], None]) -> None:
         """Merge the entries of the stages that a worker ran, and pull their outputs."""

@@ -285,8 +285,8 @@ def beat():
             return
 
 def followed(id):
-    *said, end = runs.follow(id)
-    ends[id] = said, end
+    said = []
+    ends[id] = said, runs.follow(id, said.append)
 
 def wait_for(ids):
     while not ends.keys() >= {*ids}:
