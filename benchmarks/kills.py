@@ -1,86 +1,100 @@
-"""Kill the driver, a dvc process, a stage or the server at random moments.
+"""Disturb runs at random moments, and check what is left after one more run.
 
-After each kill, one `gpt1 run` must leave the lock file of an undisturbed run and no process. Some
-dvc processes are killed while they write `dvc.lock`. Usage:
-python benchmarks/kills.py [KILLS, 100] [SEED, 1]
+After each disturbance one `gpt1 run` must end in the lock file and the outputs of an undisturbed
+run, with no process and no partial output left. Usage:
+python benchmarks/kills.py [RUNS, 100] [SEED, 1] [FAULT ...]
 """
 
 import collections
 import hashlib
-import itertools
-import json
 import os
 import random
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 from ruamel.yaml import YAML
 
+from gpt1 import files
 from pipelines.execution import processes
 from pipelines.flow import servers
 
 ROOT = Path(__file__).parents[1]
-VICTIMS = ("driver", "dvc", "dvc that writes", "stage", "server")
 ENVIRONMENT = os.environ | {
     "PATH": os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]]),
     "DVC_NO_ANALYTICS": "1",
 }
-WIDE = 2
-STAGES: dict[str, Any] = {
-    "first": {"cmd": "sleep 0.5; cat in > first", "deps": ["in"], "params": ["a"]},
-    **{f"middle{n}": {"cmd": f"sleep 1; cat first > middle{n}"} for n in range(WIDE)},
-    **{f"late{n}": {"cmd": f"sleep 0.5; cat middle{n} > late{n}"} for n in range(WIDE)},
-    "last": {"cmd": "cat late* > last"},
-}
 UPSTREAM = {
-    **{f"middle{n}": ["first"] for n in range(WIDE)},
-    **{f"late{n}": [f"middle{n}"] for n in range(WIDE)},
-    "last": [f"late{n}" for n in range(WIDE)],
+    "first": ["in"],
+    "left": ["first"],
+    "right": ["first"],
+    "late": ["left"],
+    "last": ["late", "right"],
 }
+LINGERS = "setsid sleep 600 &"
+"""A process that outlives its stage, in a session of its own, with the stage's output open."""
+Driver = subprocess.Popen[bytes]
 
 
 def main() -> None:
-    count, seed = map(int, (sys.argv[1:] + ["100", "1"][len(sys.argv) - 1 :])[:2])
+    count, seed = map(int, (sys.argv[1:3] + ["100", "1"][len(sys.argv[1:3]) :]))
+    faults = {name: FAULTS[name] for name in sys.argv[3:] or FAULTS}
     chance, done = random.Random(seed), collections.Counter[str]()
-    with tempfile.TemporaryDirectory() as folder:
-        root = project(Path(folder))
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        root = Path(folder).resolve()
+        project(root)
         up(root)
         try:
-            lock, duration = undisturbed(root)
-            for number in itertools.count():
-                victim = VICTIMS[number % len(VICTIMS)]
-                hit = disturbed(root, number, victim, chance.uniform(0, duration))
-                done[victim if hit else "was over before"] += 1
-                check(root, number, lock)
-                print(f"{number:3} {victim:15} {'killed' if hit else 'was over'}", flush=True)
+            duration = undisturbed(root)
+            while done.total() - done["over before"] < count:
+                number = done.total()
+                fault = [*faults][number % len(faults)]
+                start = time.monotonic()
+                hit = disturbed(root, number, faults[fault], chance.uniform(0, duration))
+                done[fault if hit else "over before"] += 1
+                check(root, number)
+                took = time.monotonic() - start
+                print(f"{number:3} {fault:16} {'hit' if hit else 'over'} {took:5.1f} s", flush=True)
                 up(root)
-                if done.total() - done["was over before"] == count:
-                    break
         finally:
             run(root, "gpt1", "down")
-    print(f"after each of {count} kills one run left the lock file of an undisturbed run")
+    print(f"after each of {count} disturbances one run left what an undisturbed one leaves")
     print(dict(sorted(done.items())))
 
 
-def project(root: Path) -> Path:
+def project(root: Path) -> None:
     subprocess.run(["git", "init", "-q", root], check=True)
     (root / ".dvc").mkdir()
     for name in (".dvc/config", ".gitignore", ".dvcignore"):
         shutil.copy(ROOT / name, root / name)
     stages = {
-        name: {"deps": UPSTREAM.get(name, [])} | stage | {"outs": [name]}
-        for name, stage in STAGES.items()
+        name: {
+            "cmd": f"{LINGERS if name == 'left' else ''} cat {' '.join(deps)} > .{name}.$$.part; "
+            f"sleep 1; mv .{name}.$$.part {name}",
+            "deps": deps,
+            "outs": [name],
+            "params": ["a"],
+        }
+        for name, deps in UPSTREAM.items()
     }
     dump(root / "dvc.yaml", {"stages": stages})
-    (root / "in").write_text("x")
-    return root
+    dump(root / "params.yaml", {"a": 1})
+
+
+def expected(number: int) -> dict[str, str]:
+    """The content of the input and of each output."""
+    content = {"in": f"{number}\n"}
+    for name, deps in UPSTREAM.items():
+        content[name] = "".join(content[dep] for dep in deps)
+    return content
 
 
 def up(root: Path) -> None:
@@ -89,70 +103,188 @@ def up(root: Path) -> None:
         run(root, "gpt1", "up", "--prefect-port", "0", "--mlflow-port", "0")
 
 
-def undisturbed(root: Path) -> tuple[Any, float]:
-    """The lock file that plain `dvc repro` leaves, and the seconds that `gpt1 run` takes."""
-    dump(root / "params.yaml", {"a": -1})
+def undisturbed(root: Path) -> float:
+    """The seconds that `gpt1 run` takes."""
+    (root / "in").write_text(expected(-1)["in"])
     start = time.monotonic()
     run(root, "gpt1", "run")
-    took = time.monotonic() - start
-    run(root, "dvc", "repro", "-q", "--force")
-    return YAML(typ="safe").load(root / "dvc.lock"), took
+    check(root, -1)
+    return time.monotonic() - start
 
 
-def disturbed(root: Path, number: int, victim: str, after: float) -> bool:
-    """One run in which all has to be done anew; whether the victim was there to be killed."""
-    dump(root / "params.yaml", {"a": number})
-    with (root / "driver.txt").open("w") as output:
-        driver = subprocess.Popen(
-            ["gpt1", "run"], cwd=root, env=ENVIRONMENT, stdout=output, stderr=output
-        )
+def disturbed(root: Path, number: int, fault: Callable[[Path, Driver], bool], after: float) -> bool:
+    """One run in which all has to be done anew; whether the fault found something to hit."""
+    (root / "in").write_text(expected(number)["in"])
+    if fault is full_disk:
+        fill_disk(root)
+    driver = subprocess.Popen(
+        ["gpt1", "run"],
+        cwd=root,
+        env=ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert driver.stdout
     time.sleep(after)
-    if victim == "dvc that writes":
-        await_write(root / "dvc.lock", driver)
-    hit = False
-    while driver.poll() is None and not hit:
-        for process in found(root, victim.split(maxsplit=1)[0], driver):
-            process.kill()
-            hit = True
-            break
+    hit = driver.poll() is None and fault(root, driver)
+    if not driver.stdout.closed:
+        driver.stdout.read()
     driver.wait(timeout=300)
+    driver.stdout.close()
     return hit
 
 
-def await_write(lock: Path, driver: subprocess.Popen[bytes]) -> None:
-    before = stamp(lock)
-    while stamp(lock) == before and driver.poll() is None:
-        pass
+def killed_driver(_: Path, driver: Driver) -> bool:
+    driver.kill()
+    return True
 
 
-def stamp(path: Path) -> tuple[int, int]:
-    try:
-        return path.stat().st_mtime_ns, path.stat().st_size
-    except FileNotFoundError:
-        return 0, 0
+def killed_process(root: Path, driver: Driver) -> bool:
+    """Of `pipelines.execution.reproduce`."""
+    return _kill(root, driver, lambda process, session: process.pid == session)
 
 
-def found(root: Path, victim: str, driver: subprocess.Popen[bytes]) -> Iterator[psutil.Process]:
-    if victim == "driver":
-        yield psutil.Process(driver.pid)
-    elif victim == "server":
-        yield psutil.Process(json.loads((root / ".work/servers/prefect.json").read_text())["pid"])
-    else:
+def killed_stage(root: Path, driver: Driver) -> bool:
+    return _kill(root, driver, lambda process, session: process.pid != session)
+
+
+def _kill(root: Path, driver: Driver, victim: Callable[[psutil.Process, int], bool]) -> bool:
+    while driver.poll() is None:
         for note in (root / ".work" / "sessions").glob("*"):
             session = int(note.name)
-            members = [psutil.Process(session)] if victim == "dvc" else processes.members(session)
-            yield from (p for p in members if (p.pid == session) == (victim == "dvc"))
+            for process in filter(lambda p: victim(p, session), processes.members(session)):
+                process.kill()
+                return True
+    return False
 
 
-def check(root: Path, number: int, lock: Any) -> None:
+def killed_server(root: Path, _: Driver) -> bool:
+    server = servers.running(root, "prefect")
+    return bool(server) and not psutil.Process(server.pid).kill()
+
+
+def hang_up(_: Path, driver: Driver) -> bool:
+    """As a terminal whose connection drops, from the kernel and from its shell."""
+    for _ in range(2):
+        driver.send_signal(signal.SIGHUP)
+    return True
+
+
+def interrupted(_: Path, driver: Driver) -> bool:
+    driver.send_signal(signal.SIGINT)
+    return True
+
+
+def closed_pipe(_: Path, driver: Driver) -> bool:
+    """As `gpt1 run | tee log`, on Ctrl-C."""
+    assert driver.stdout
+    driver.stdout.close()
+    driver.send_signal(signal.SIGINT)
+    return True
+
+
+def lost_reader(_: Path, driver: Driver) -> bool:
+    """As `gpt1 run | head`."""
+    assert driver.stdout
+    driver.stdout.close()
+    return True
+
+
+def edited(root: Path, driver: Driver) -> bool:
+    """An input and a param; both are as before when the run has ended."""
+    before = (root / "in").read_text()
+    (root / "in").write_text("edited\n")
+    dump(root / "params.yaml", {"a": 2})
+    driver.communicate()
+    (root / "in").write_text(before)
+    dump(root / "params.yaml", {"a": 1})
+    return True
+
+
+def two_up(root: Path, _: Driver) -> bool:
+    """While the driver runs on its servers, which `gpt1 down` ends first."""
+    run(root, "gpt1", "down")
+    command = ["gpt1", "up", "--prefect-port", "0", "--mlflow-port", "0"]
+    both = [
+        subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE)
+        for _ in range(2)
+    ]
+    said = [each.communicate()[0] for each in both]
+    assert said[0] == said[1], said
+    return True
+
+
+def full_disk(_: Path, __: Driver) -> bool:
+    return True
+
+
+def fill_disk(root: Path) -> None:
+    """For the logs of all stages."""
+    shutil.rmtree(root / ".work" / "logs", ignore_errors=True)
+    (root / ".work" / "logs").mkdir(parents=True)
+    for name in UPSTREAM:
+        (root / ".work" / "logs" / f"{name}.txt").symlink_to("/dev/full")
+
+
+FAULTS = {
+    each.__name__: each
+    for each in (
+        killed_driver,
+        killed_process,
+        killed_stage,
+        killed_server,
+        hang_up,
+        interrupted,
+        closed_pipe,
+        lost_reader,
+        edited,
+        two_up,
+        full_disk,
+    )
+}
+
+
+def check(root: Path, number: int) -> None:
     """One more run: it leaves what an undisturbed one leaves, and nothing runs on."""
+    shutil.rmtree(root / ".work" / "logs", ignore_errors=True)
     run(root, "gpt1", "run")
-    lock["stages"]["first"]["params"]["params.yaml"]["a"] = number
-    assert YAML(typ="safe").load(root / "dvc.lock") == lock, f"run {number}: another lock file"
-    for name, stage in lock["stages"].items():
-        digest = hashlib.md5((root / name).read_bytes()).hexdigest()
-        assert digest == stage["outs"][0]["md5"], f"run {number}: {name} is not what it was"
-    assert not list((root / ".work" / "sessions").iterdir()), f"run {number}: something runs on"
+    content = expected(number)
+    lock = YAML(typ="safe").load(root / "dvc.lock")
+    assert {n: stage_entry(entry) for n, entry in lock["stages"].items()} == {
+        name: {path: digest(content[path]) for path in [*deps, name]} | {"a": 1}
+        for name, deps in UPSTREAM.items()
+    }, f"run {number}: another lock file"
+    for name in UPSTREAM:
+        assert (root / name).read_text() == content[name], f"run {number}: {name} is another"
+    assert not list((root / ".work" / "sessions").iterdir()), f"run {number}: a session is left"
+    partial = list(root.rglob(f".*{files.PARTIAL}"))
+    assert not partial, f"run {number}: {partial} are left"
+    end = time.monotonic() + 10
+    while left := [*processes_of(root)]:
+        assert time.monotonic() < end, f"run {number}: {left} run on"
+        time.sleep(0.1)
+
+
+def stage_entry(entry: dict[str, Any]) -> dict[str, Any]:
+    """What an entry says: path -> hash of deps and outs, and the params."""
+    hashes = {file["path"]: file["md5"] for file in [*entry["deps"], *entry["outs"]]}
+    return hashes | dict(entry["params"]["params.yaml"])
+
+
+def digest(content: str) -> str:
+    return hashlib.md5(content.encode()).hexdigest()
+
+
+def processes_of(root: Path) -> Iterator[psutil.Process]:
+    """Processes that work in the project, without the servers that are up."""
+    up = {s.pid for kind in servers.KINDS if (s := servers.running(root, kind))}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            lives = process.status() != psutil.STATUS_ZOMBIE
+            if lives and process.cwd() == str(root) and os.getsid(process.pid) not in up:
+                yield process
 
 
 def run(root: Path, *command: str) -> None:

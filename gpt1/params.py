@@ -13,6 +13,7 @@ import difflib
 import json
 import re
 from collections.abc import Sequence
+from datetime import date
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_type_hints
 
 from pydantic import (
@@ -41,6 +42,22 @@ def _distinct(values: list[T]) -> list[T]:
     return values
 
 
+def _check_path(path: str) -> str:
+    """Raises ValueError where a shell would read another path.
+
+    `dvc.yaml` puts a path between double quotes into a command, and as it is among the deps.
+    """
+    for each in SHELL:
+        if each in path:
+            raise ValueError(f"a path must not have {each!r}, which a shell would interpret")
+    if path.startswith(("~", "-")):
+        raise ValueError(f"a path must not begin with {path[0]}; write it in full")
+    return path
+
+
+SHELL = '"$`\\\n'
+"""Characters that a shell interprets between double quotes."""
+PathName = Annotated[str, AfterValidator(_check_path)]
 Count = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Distinct = Annotated[
@@ -67,7 +84,7 @@ def key(paper: Any = None, **limits: Any) -> Any:
 class Raw:
     """Where the books come from."""
 
-    path: str = key(min_length=1)
+    path: PathName = key(min_length=1)
     """A folder or file with books, or a source file (`.yaml`) that names a package or address."""
 
 
@@ -122,7 +139,7 @@ class Model:
 
     kind: Literal["transformer", "lstm"] = key(paper="transformer")
     """Architecture. The paper's LSTM (section 5) has 1 layer and width 2048; all else is equal."""
-    shards: str = key(paper="shards")
+    shards: str = key(paper="shards", pattern="^[A-Za-z0-9_./-]*$")
     """Folder in `data/` with the token shards to train on."""
     books: float = key(paper=1.0, gt=0, le=1)
     """Share of the training books to train on."""
@@ -178,7 +195,7 @@ LSTM = {"kind": "lstm", "layers": 1, "width": 2048}
 class Imported:
     """A model that others trained, used by its name like one of `models`."""
 
-    path: str = key(min_length=1)
+    path: PathName = key(min_length=1)
     """A directory of `transformers`, or the folder with the weights released with the paper."""
 
 
@@ -202,7 +219,7 @@ class DerivedTask:
 class OfficialTask:
     """One of the paper's tasks, by its name in `gpt1.tasks.registry`."""
 
-    path: str = key(min_length=1)
+    path: PathName = key(min_length=1)
     """Its folder or archive, or a source file (`.yaml`) that names addresses."""
 
 
@@ -210,7 +227,7 @@ class OfficialTask:
 class OwnTask:
     """A task of your own, declared in full: docs/tasks.md."""
 
-    path: str = key(min_length=1)
+    path: PathName = key(min_length=1)
     """Its folder or archive, or a source file (`.yaml`)."""
     shape: Shape = key()
     """What the network reads and answers."""
@@ -223,10 +240,6 @@ class OwnTask:
     """Split (`train`, and `dev`, `test` or both) -> file in the folder."""
     columns: dict[str, str | list[str]] = key()
     """`text`, `text_pair`, `choices`, `target`, `id` or `group` -> column of the files."""
-
-    def __post_init__(self) -> None:
-        if "-1" in self.labels:
-            raise ValueError("labels must not name -1, which stands for no label")
 
 
 def _task_tag(values: Any) -> str:
@@ -544,6 +557,8 @@ def _message(error: ErrorDetails, where: str) -> str:
         return f"{where} is missing"
     if error["type"] == "dataclass_type":
         return f"{where} must be a section with keys, not {value!r}"
+    if error["type"] == "string_type" and isinstance(value, int | float | date):
+        rule = "this is no text; put it in quotes"
     if error["type"] == "dict_type" and "." not in where:
         return f"{where} must hold a section for each name; {{}}: none"
     return f"{where} = {value!r}: {rule}"

@@ -4,6 +4,7 @@ The model stays in its folder below `finetuned/`. The logged configuration holds
 digest of the head, which no two fine-tunings share.
 """
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from gpt1 import files
 from gpt1.device import use_cores
 from gpt1.errors import UserError
 from gpt1.tasks.model import TaskModel
+from gpt1.tasks.table import Example
+
+logger = logging.getLogger(__name__)
 
 
 class FineTuned(PythonModel):
@@ -42,8 +46,15 @@ class FineTuned(PythonModel):
 
 
 def rows(given: Any) -> list[Any]:
-    """Convert the input to a list of texts or rows: one of either, a list or array, or a table."""
+    """Convert the input to a list of texts or rows: one of either, a list or array, or a table.
+
+    A table may have columns that a task has not; one line names them.
+    """
     if isinstance(given, pd.DataFrame):
+        ignored = [name for name in given if name not in Example.__slots__]
+        if ignored:
+            logger.warning("columns that are ignored: %s", ", ".join(map(str, ignored)))
+        given = given.drop(columns=ignored)
         return given.astype(object).where(given.notna(), None).to_dict("records")
     if isinstance(given, str | dict):
         given = [given]

@@ -11,6 +11,7 @@ goes on without it.
 
 import dataclasses
 import fcntl
+import importlib
 import logging
 import os
 import subprocess
@@ -22,7 +23,9 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
+from gpt1 import loopback
 from gpt1.environment import Environment
 from stages import comparison
 
@@ -187,6 +190,7 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
     Without `address` the database is in `.mlflow/` below `root`. The first connection creates the
     database's tables. Two processes must not do that at once, hence the lock.
     """
+    os.environ |= loopback.direct()
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
@@ -194,6 +198,7 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
 
     if address:
         return (client := MlflowClient(address)), _experiment(client)
+    importlib.import_module("mlflow.store.tracking.sqlalchemy_store")  # a second, before the lock
     folder = root.resolve() / FOLDER
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
@@ -238,8 +243,12 @@ def _environment_tags() -> dict[str, str]:
 
 
 def database(root: Path) -> str:
-    """The address of the project's own MLflow database."""
-    return f"sqlite:///{root.resolve() / FOLDER / 'mlflow.db'}"
+    """The address of the project's own MLflow database.
+
+    SQLAlchemy decodes the path of an address, and a `?` would end it. Where the driver is named,
+    MLflow does not create the folder of that path before it is decoded.
+    """
+    return f"sqlite+pysqlite:///{quote(str(root.resolve() / FOLDER / 'mlflow.db'))}"
 
 
 def _flatten(values: Any, prefix: str = "") -> dict[str, str]:

@@ -50,7 +50,7 @@ def clean_corpus(raw: Path, out: Path, params: Clean, work: Path) -> Card:
     with (raw / "manifest.jsonl").open(encoding="utf-8") as lines:
         unreadable = [row for row in map(json.loads, lines) if row["fate"] != "kept"]
     if not paths:
-        raise UserError(f"{raw}: no books; run `dvc repro raw`")
+        raise UserError(f"{raw}: no book could be read; manifest.jsonl says why")
     out.mkdir(parents=True, exist_ok=True)
     card = Card(params)
     with (

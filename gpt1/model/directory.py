@@ -1,6 +1,7 @@
 """A model directory on disk: `config.json` and `model.safetensors`, whatever the network is.
 
-`vocab.json` and `merges.txt` beside them belong to the tokenizer.
+`transformers` may write large weights in parts, with an index that names the part of each weight.
+The files of the vocabulary beside them belong to the tokenizer.
 """
 
 import json
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 from gpt1.errors import UserError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+INDEX = f"{WEIGHTS}.index.json"
 
 
 def write_model(directory: Path, config: dict[str, Any], tensors: dict[str, Tensor]) -> None:
@@ -29,13 +31,27 @@ def write_model(directory: Path, config: dict[str, Any], tensors: dict[str, Tens
 def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The config and the weights. Raises UserError when a file is missing or damaged."""
     config = read_config(directory)
-    weights = Path(directory) / WEIGHTS
-    if not weights.is_file():
+    tensors: dict[str, Tensor] = {}
+    for weights in weight_files(directory):
+        try:
+            tensors |= load_file(weights)
+        except SafetensorError as error:
+            raise UserError(f"{weights}: cut short or damaged ({error})") from None
+    return config, tensors
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The file with the weights, or all parts. Raises UserError when one is missing."""
+    weights, index = Path(directory) / WEIGHTS, Path(directory) / INDEX
+    if weights.is_file():
+        return [weights]
+    if not index.is_file():
         raise UserError(f"{directory}: no model directory, {WEIGHTS} is missing")
-    try:
-        return config, load_file(weights)
-    except SafetensorError as error:
-        raise UserError(f"{weights}: cut short or damaged ({error})") from None
+    parts = sorted({*_read_json(index).get("weight_map", {}).values()})
+    for part in parts:
+        if Path(part).name != part or not (index.parent / part).is_file():
+            raise UserError(f"{index}: the part {part} is not beside it; copy all parts again")
+    return [index.parent / part for part in parts]
 
 
 def read_config(directory: Path) -> dict[str, Any]:
@@ -43,10 +59,17 @@ def read_config(directory: Path) -> dict[str, Any]:
     file = Path(directory) / CONFIG
     if not file.is_file():
         raise UserError(f"{directory}: no model directory, {CONFIG} is missing")
+    return _read_json(file)
+
+
+def _read_json(file: Path) -> dict[str, Any]:
     try:
-        return json.loads(file.read_text())
+        values = json.loads(file.read_text("utf-8"))
     except ValueError as error:
         raise UserError(f"{file}: not JSON ({error})") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{file}: not a JSON object")
+    return values
 
 
 def assign_weights(model: nn.Module, tensors: dict[str, Tensor], directory: Path) -> None:

@@ -11,7 +11,7 @@ import torch
 from gpt1.errors import UserError
 from gpt1.files import publish
 from gpt1.model import openai_gpt
-from gpt1.model.directory import WEIGHTS
+from gpt1.model.directory import INDEX, WEIGHTS
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tokens.bpe import BPETokenizer
 
@@ -25,10 +25,12 @@ EMBEDDING_ARRAYS, BLOCK_ARRAYS = len(openai_gpt.weight_names(0)), 2 * len(openai
 def import_model(source: Path, out: Path) -> None:
     """Make the model directory `out`, with its vocabulary, from `source`.
 
-    `source` is a directory of `transformers` (`config.json`, `model.safetensors`, `vocab.json`,
-    `merges.txt`), or the `model` folder of the code released with the paper (`params_0..9.npy`,
-    `params_shapes.json`, `encoder_bpe_40000.json`, `vocab_40000.bpe`).
-    Raises UserError when a file is missing, or weights and vocabulary differ in size.
+    `source` is a directory of `transformers` (`config.json`, `model.safetensors` or its parts, and
+    `tokenizer.json` or `vocab.json` and `merges.txt`), or the `model` folder of the code released
+    with the paper (`params_0..9.npy`, `params_shapes.json`, `encoder_bpe_40000.json`,
+    `vocab_40000.bpe`).
+    Raises UserError when a file is missing, for another network than GPT-1, or when weights and
+    vocabulary differ in size.
     """
     source = Path(source)
     for path in (out, *out.parents):
@@ -37,6 +39,8 @@ def import_model(source: Path, out: Path) -> None:
     tokenizer = BPETokenizer.load(source)
     is_released = (source / SHAPES).is_file()
     model = _load_released(source) if is_released else _load_transformers(source)
+    if model.config.vocab == len(tokenizer.vocab):  # added tokens never got rows of their own
+        tokenizer = BPETokenizer(tokenizer.vocab, tokenizer.merges)
     if model.config.vocab != len(tokenizer):
         raise UserError(
             f"{source}: the weights have {model.config.vocab} token rows, the vocabulary "
@@ -48,9 +52,10 @@ def import_model(source: Path, out: Path) -> None:
 
 
 def _load_transformers(source: Path) -> GPT:
-    if not (source / WEIGHTS).is_file() and (source / "pytorch_model.bin").is_file():
+    pickles = sorted(source.glob("pytorch_model*.bin"))
+    if pickles and not any((source / name).is_file() for name in (WEIGHTS, INDEX)):
         raise UserError(
-            f"{source}: only pytorch_model.bin, which is a pickle and can run any code; open it "
+            f"{source}: only {pickles[0].name}, which is a pickle and can run any code; open it "
             "where you trust it and save_pretrained(..., safe_serialization=True)"
         )
     return GPT.load(source)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gpt1.errors import UserError
@@ -32,14 +33,15 @@ CONFIG_KEYS = {
     "context": "n_positions",
     "dropout": "resid_pdrop",
 }
-CONSTANTS = {
+FIXED = {"afn": "gelu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True}
+"""Values on which the network relies, and which `transformers` takes where a key is missing."""
+DROPOUTS = ("embd_pdrop", "attn_pdrop", "resid_pdrop")
+CONSTANTS = FIXED | {
     "model_type": MODEL_TYPE,
     "architectures": ["OpenAIGPTLMHeadModel"],
-    "afn": "gelu",
-    "layer_norm_epsilon": 1e-5,
     "initializer_range": 0.02,
-    "tie_word_embeddings": True,
 }
+HEAD, TOKENS = "lm_head.weight", "tokens_embed.weight"
 
 
 def weight_names(layers: int) -> dict[str, str]:
@@ -78,10 +80,15 @@ def load(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     config = load_config(directory)
     # `transformers` adds the prefix when it saves the network with its language model head.
     tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    file = Path(directory) / WEIGHTS
+    if HEAD in tensors:  # the embedding again, or the only copy of it
+        head = tensors.pop(HEAD)
+        if not torch.equal(tensors.setdefault(TOKENS, head), head):
+            raise UserError(f"{file}: {HEAD} and {TOKENS} differ; in GPT-1 they are one matrix")
+    _check_weights(tensors, config["layers"], file)
     try:
         return config, from_published(tensors, config["layers"])
     except KeyError as error:
-        file = Path(directory) / WEIGHTS
         raise UserError(f"{file}: the weight {error.args[0]} is missing") from None
 
 
@@ -94,7 +101,34 @@ def load_config(directory: Path) -> dict[str, Any]:
     missing = [key for key in CONFIG_KEYS.values() if key not in config]
     if missing:
         raise UserError(f"{file}: the key {missing[0]} is missing")
+    _check_config(config, file)
     return {ours: config[theirs] for ours, theirs in CONFIG_KEYS.items()}
+
+
+def _check_config(config: dict[str, Any], file: Path) -> None:
+    """Check every value on which the network relies. Raises UserError for one it does not have."""
+    for key, ours in (FIXED | {"quantization_config": None}).items():
+        if (value := config.get(key, ours)) != ours:
+            raise UserError(f"{file}: {key} is {value!r}; the network of GPT-1 has {ours!r}")
+    sizes = {key: config[key] for key in CONFIG_KEYS.values() if key not in DROPOUTS}
+    for key, value in sizes.items():
+        if type(value) is not int or value < 1:
+            raise UserError(f"{file}: {key} is {value!r}, not a whole number from 1 on")
+    if sizes["n_embd"] % sizes["n_head"]:
+        raise UserError(f"{file}: n_embd {sizes['n_embd']} has no {sizes['n_head']} equal heads")
+    rates = {key: config.get(key, 0.1) for key in DROPOUTS}
+    if len({*rates.values()}) > 1:
+        listed = ", ".join(f"{key} {rate}" for key, rate in rates.items())
+        raise UserError(f"{file}: {listed}; the network has one dropout rate: make them equal")
+
+
+def _check_weights(tensors: Mapping[str, Tensor], layers: int, file: Path) -> None:
+    """Raises UserError for weights in whole numbers, and for more layers than the config says."""
+    for name in weight_names(layers).values():
+        if name in tensors and not tensors[name].is_floating_point():
+            raise UserError(f"{file}: {name} is {tensors[name].dtype}; save it unquantized")
+    if any(name.startswith(f"h.{layers}.") for name in tensors):
+        raise UserError(f"{file}: has more layers than the {layers} of {CONFIG}")
 
 
 def _transposed(name: str, tensor: Tensor) -> Tensor:

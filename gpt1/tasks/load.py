@@ -13,6 +13,9 @@ from gpt1.tasks.formats.mapped import MappedFiles, collect_mapped, read_source_f
 from gpt1.tasks.formats.official_files import unpacked
 from gpt1.tasks.table import Example, Task
 
+OPTIONAL = ("test", "dev_mismatched", "diagnostic")
+"""Beginnings of the splits that a task may lack."""
+
 
 @dataclass(frozen=True)
 class LoadedTask:
@@ -37,9 +40,11 @@ def official(name: str, path: Path) -> LoadedTask:
     if path.suffix == ".yaml":
         mapped = read_source_file(path)
         collector.raw_labels = mapped.labels or collector.raw_labels
+        collector.source = collector.root = path.parent
         collect_mapped(mapped, path.parent, collector)
     else:
         with unpacked(path) as root:
+            collector.source, collector.root = path, root
             entry.reader(root, collector)
     sizes = table.split_sizes(collector.examples)
     for split, count in (entry.published_sizes | collector.published_sizes).items():
@@ -63,9 +68,11 @@ def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
             )
     collector = ExampleCollector(task, task.labels)
     if path.suffix == ".yaml":
+        collector.source = collector.root = path.parent
         collect_mapped(read_source_file(path), path.parent, collector)
     else:
         with unpacked(path) as root:
+            collector.source, collector.root = path, root
             collect_mapped(MappedFiles(params.files, params.columns), root, collector)
     loaded = _loaded(collector)
     if all(example.target is None for example in loaded.examples if example.split != "train"):
@@ -77,14 +84,19 @@ def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
 
 
 def _loaded(collector: ExampleCollector) -> LoadedTask:
-    """Raises UserError for a split without any example."""
+    """Raises UserError for a split without any example, unless its file is empty and optional."""
     sizes = table.split_sizes(collector.examples)
     for split, file in collector.files.items():
-        if split not in sizes:
-            about = [each for each in collector.warnings if each.startswith(f"{file}, ")]
+        about = [each for each in collector.warnings if each.startswith(f"{file}, ")]
+        if split not in sizes and not about and split.startswith(OPTIONAL) and sizes:
+            collector.warn(f"{file}: it has no rows, so there is no {split} split")
+        elif split not in sizes:
             why = about[0] if about else "it has no rows"
             raise UserError(
                 f"{file}: no row is an example of {split} for {collector.task.name} ({why})"
             )
+    if collector.dropped:
+        counts = (f"{count:,} for {reason}" for reason, count in collector.dropped.items())
+        collector.warn(f"rows dropped: {', '.join(counts)}")
     task = dataclasses.replace(collector.task, dropped=dict(collector.dropped))
     return LoadedTask(task, collector.examples, collector.warnings)

@@ -16,7 +16,7 @@ from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.loading import load_model
 from gpt1.tasks.inputs import Batch, Inputs, SpecialTokens, collate, encode
-from gpt1.tasks.table import Example, Task
+from gpt1.tasks.table import Example, Task, without_surrogates
 from gpt1.tokens.bpe import BPETokenizer
 
 PREDICT_BATCH = 64
@@ -193,12 +193,11 @@ class TaskModel(nn.Module):
                 )
         if not isinstance(row.get("text_pair") or "", str):
             raise UserError(f"{where}: text_pair is not a text")
-        if "choices" not in required:
-            return Example("predict", where, row["text"], row.get("text_pair"))
-        if len(row["choices"]) < 2:
+        choices = tuple(row["choices"]) if "choices" in required else None
+        if choices is not None and len(choices) < 2:
             raise UserError(f"{where}: {self.task.name} needs two choices or more")
-        choices = tuple(row["choices"])
-        return Example("predict", where, row["text"], row.get("text_pair"), choices)
+        asked = Example("predict", where, row["text"], row.get("text_pair"), choices)
+        return without_surrogates(asked)
 
     def _answer(self, example: Example, scores: np.ndarray) -> dict[str, Any]:
         if self.task.shape == "regression":

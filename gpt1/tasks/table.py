@@ -2,11 +2,12 @@
 
 import dataclasses
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +16,7 @@ from gpt1.errors import UserError
 from gpt1.files import publish, read_tagged_parquet
 from gpt1.params import Shape
 
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 SCHEMA = pa.schema(
     [
         ("split", pa.string()),  # train, and those that are reported: dev, test, dev_matched, ...
@@ -77,6 +79,17 @@ class Example:
     choices: tuple[str, ...] | None = None
     target: float | None = None
     group: str | None = None
+
+
+def without_surrogates(example: Example) -> Example:
+    """Replace lone surrogates, which JSON can hold and UTF-8 cannot, by U+FFFD."""
+
+    def repaired(value: Any) -> Any:
+        if isinstance(value, tuple):
+            return tuple(map(repaired, value))
+        return LONE_SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value
+
+    return Example(*(repaired(getattr(example, name)) for name in Example.__slots__))
 
 
 def write_task(task: Task, examples: Sequence[Example], path: Path) -> None:

@@ -14,29 +14,39 @@ import numpy as np
 
 from gpt1.errors import UserError
 from gpt1.tokens.pre_tokenizer import PreTokenizer
+from gpt1.tokens.vocabulary import (
+    END_OF_WORD,
+    UNKNOWN,
+    Vocabulary,
+    read_vocabulary,
+    write_vocabulary,
+)
 
-UNKNOWN = "<unk>"
-END_OF_WORD = "</w>"
 NEWLINE = "\n" + END_OF_WORD
 REPEATS = 1 << 16
 """Times that a word is repeated in one string of training text."""
-FILE_NAMES = [("vocab.json", "merges.txt"), ("encoder_bpe_40000.json", "vocab_40000.bpe")]
-"""Names of the vocabulary file and the merges file: in a model directory, and as released."""
 
 
 class BPETokenizer:
     """Encodes raw text to ids and decodes ids to text.
 
-    vocab: symbol -> id. merges: the pairs of symbols to merge, by rank.
+    vocab: symbol -> id. merges: the pairs of symbols to merge, by rank. added: tokens that were
+    added after training -> id; no text is encoded as one, and each is decoded as a word.
     The ids of each chunk between white space are remembered, up to `PreTokenizer.is_full`.
     """
 
-    def __init__(self, vocab: dict[str, int], merges: list[tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        vocab: dict[str, int],
+        merges: list[tuple[str, str]],
+        added: dict[str, int] | None = None,
+    ) -> None:
         from tokenizers import models
 
-        self.vocab = vocab
-        self.merges = merges
-        self._symbols = {id: symbol for symbol, id in vocab.items()}
+        self.vocab, self.merges, self.added = vocab, merges, added or {}
+        self.symbols = {id: symbol for symbol, id in vocab.items()}
+        """Id -> symbol, of the added tokens too."""
+        self.symbols |= {id: token + END_OF_WORD for token, id in self.added.items()}
         self._model = models.BPE(
             vocab=vocab, merges=merges, unk_token=UNKNOWN, end_of_word_suffix=END_OF_WORD
         )
@@ -79,45 +89,18 @@ class BPETokenizer:
 
     @classmethod
     def load(cls, folder: Path | str) -> "BPETokenizer":
-        """Load from a model directory, or from a folder with the two released files.
+        """Load the vocabulary from a model directory, or from a folder with the released files.
 
         Raises UserError when the files are missing or do not belong together.
         """
-        folder = Path(folder)
-        for vocab, merges in FILE_NAMES:
-            if (folder / vocab).is_file() and (folder / merges).is_file():
-                return cls._load_files(folder / vocab, folder / merges)
-        missing = [name for name in FILE_NAMES[0] if not (folder / name).is_file()]
-        raise UserError(
-            f"{folder}: no {' and no '.join(missing)}; copy vocab.json and merges.txt of one "
-            "vocabulary there"
-        )
-
-    @classmethod
-    def _load_files(cls, vocab: Path, merges: Path) -> "BPETokenizer":
-        try:
-            symbols = json.loads(vocab.read_text("utf-8"))
-            lines = merges.read_text("utf-8").split("\n")[1:]
-            pairs = [(a, b) for a, b in (line.split(" ") for line in lines if line)]
-            if symbol := _symbol_without_merge(symbols, pairs):
-                raise ValueError(f"no merge makes {symbol}")
-            return cls(symbols, pairs)
-        except Exception as error:  # the library raises bare Exceptions
-            raise UserError(
-                f"{vocab.parent}: {vocab.name} and {merges.name} do not belong together ({error}); "
-                "copy both again"
-            ) from None
+        return cls(*read_vocabulary(Path(folder)))
 
     def save(self, folder: Path | str) -> None:
-        """Write `vocab.json` and `merges.txt` into a folder that exists."""
-        folder = Path(folder)
-        vocab = json.dumps(self.vocab, ensure_ascii=False)
-        (folder / "vocab.json").write_text(vocab + "\n", "utf-8")
-        lines = ["#version: 0.2", *(f"{a} {b}" for a, b in self.merges)]
-        (folder / "merges.txt").write_text("\n".join(lines) + "\n", "utf-8")
+        """Write the vocabulary into a folder that exists."""
+        write_vocabulary(Path(folder), Vocabulary(self.vocab, self.merges, self.added))
 
     def __len__(self) -> int:
-        return len(self.vocab)
+        return len(self.symbols)
 
     def encode(self, text: str) -> list[int]:
         """The ids of raw text; a symbol that the vocabulary lacks is id 0 (`<unk>`)."""
@@ -151,15 +134,15 @@ class BPETokenizer:
         Raises UserError for an id that is not in the vocabulary.
         """
         try:
-            text = "".join(self._symbols[int(id)] for id in ids)
+            text = "".join(self.symbols[int(id)] for id in ids)
         except KeyError as error:
             raise UserError(f"id {error} is not in this vocabulary of {len(self)}") from None
         return text.replace(END_OF_WORD, " ").replace(" \n ", "\n").strip(" ")
 
     def ends_word(self) -> np.ndarray:
         """For each id, whether it ends a word, bool (V,)."""
-        mask = np.zeros(len(self.vocab), dtype=bool)
-        mask[[id for symbol, id in self.vocab.items() if symbol.endswith(END_OF_WORD)]] = True
+        mask = np.zeros(len(self), dtype=bool)
+        mask[[id for id, symbol in self.symbols.items() if symbol.endswith(END_OF_WORD)]] = True
         return mask
 
     def _clear_cache(self) -> None:
@@ -179,16 +162,6 @@ class BPETokenizer:
 
     def _encode_word(self, word: str) -> list[int]:
         return [token.id for token in self._model.tokenize(word)]
-
-
-def _symbol_without_merge(vocab: Iterable[str], merges: Iterable[tuple[str, str]]) -> str:
-    """A symbol of several characters that no merge makes, as when the merges file was truncated.
-
-    Empty if there is none.
-    """
-    merged = {a + b for a, b in merges}
-    several = (s for s in vocab if len(s.removesuffix(END_OF_WORD)) > 1 and s not in merged)
-    return next((s for s in several if not (s.startswith("<") and s.endswith(">"))), "")
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:

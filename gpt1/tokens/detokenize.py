@@ -5,7 +5,8 @@ English rules undo the spaces that spaCy's split put in; the case of letters is 
 
 from collections.abc import Iterable, Iterator
 
-from gpt1.tokens.bpe import END_OF_WORD, BPETokenizer
+from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.vocabulary import END_OF_WORD
 
 CLOSING = set(".,;:!?)]}%…") | {"...", "'s", "n't", "'re", "'ve", "'ll", "'d", "'m", "'"}
 """Words without a space before them."""
@@ -15,8 +16,7 @@ OPENING = set("([{$£#")
 
 def detokenize(tokenizer: BPETokenizer, ids: Iterable[int]) -> Iterator[str]:
     """Yield the text of `ids`, a string for each word as soon as its last token has come."""
-    symbols = {id: symbol for symbol, id in tokenizer.vocab.items()}
-    yield from with_spaces(_words(symbols[id] for id in ids))
+    yield from with_spaces(_words(tokenizer.symbols[id] for id in ids))
 
 
 def with_spaces(words: Iterable[str]) -> Iterator[str]:

@@ -88,8 +88,9 @@ def reproduce(
 ) -> dict[str, Any]:
     """Do what `dvc repro --single-item NAME` does, but for the writing of `dvc.lock`.
 
-    Returns `status` and `entry`. The hashes of deps and the params in the entry are those that the
-    stage started from. Where files were edited while it ran, DVC thus finds them changed.
+    Returns `status` and `entry`. The params in the entry are those that the stage started with: it
+    reads them once. Files may be read at any time. Where one of its deps was edited while it ran,
+    nobody knows what its outputs come from: there is no entry, and the next run makes them again.
     Raises DvcException when the stage fails.
     """
     from dvc.stage.serialize import to_single_stage_lockfile
@@ -98,12 +99,13 @@ def reproduce(
     with repo.lock, repo.scm_context(quiet=True):
         repo._reset()
         [stage] = repo.stage.collect(name)
-        status = _reproduce(stage, force, environment or {})
-        entry = to_single_stage_lockfile(stage) if stage.cmd else None
+        status, recorded = _reproduce(stage, force, environment or {})
+        entry = to_single_stage_lockfile(stage) if recorded and stage.cmd else None
     return {"status": status, "entry": entry and dumps_yaml(entry)}
 
 
-def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> Status:
+def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> tuple[Status, bool]:
+    """How the stage ended, and whether DVC has a record of that."""
     from dvc.stage.cache import RunCacheNotFoundError
     from dvc.stage.decorators import unlocked_repo
     from dvc.stage.run import cmd_run
@@ -112,9 +114,9 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> S
         made = stage.reproduce(force=force)
         if made and not stage.cmd:
             stage.dump(update_pipeline=False)
-        return "ran" if made else "unchanged"
+        return "ran" if made else "unchanged", True
     if not force and not stage.changed():
-        return "unchanged"
+        return "unchanged", True
     stage.remove_outs()
     status: Status = "restored"
     try:
@@ -126,22 +128,31 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> S
         status = "ran"
         stage.save_deps()
         unlocked_repo(cmd_run)(stage, run_env=environment)
-        _tell_edits(stage)
+        if _edited(stage):
+            return status, False
     _save_outs(stage)
-    return status
+    return status, True
 
 
-def _tell_edits(stage: "Stage") -> None:
-    """Name the deps and params that differ from what `save_deps` saw when the stage started."""
+def _edited(stage: "Stage") -> bool:
+    """Whether a dep differs from what `save_deps` saw when the stage started; names the edits."""
     from dvc.dependency.param import ParamsDependency
 
+    name, edited = stage.addressing, False
     for dep in stage.deps:
         for path, change in dep.status().items():
-            what = ", ".join(change) if isinstance(dep, ParamsDependency) else change
-            print(
-                f"{path} was edited while {stage.addressing} ran ({what}): dvc.lock has what the "
-                "stage started from. Undo the edit to keep its outputs; else it runs again"
-            )
+            if isinstance(dep, ParamsDependency):
+                print(
+                    f"{path}: {', '.join(change)} was edited while {name} ran; dvc.lock has the "
+                    "value that it started with"
+                )
+            else:
+                edited = True
+                print(
+                    f"{path} was edited while {name} ran: dvc.lock does not record what it made, "
+                    f"and the next run makes it again; `dvc commit {name}` accepts it as it is"
+                )
+    return edited
 
 
 def _save_outs(stage: "Stage") -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cached_property
 from pathlib import Path
 
 from prefect.artifacts import (
@@ -14,10 +15,12 @@ from prefect.states import Cancelled, Completed, Failed, State
 
 from gpt1.errors import UserError
 from pipelines import extension
+from pipelines.execution import lockfile
 from pipelines.execution.executor import Outcome
+from pipelines.execution.lockfile import Entry
 from pipelines.flow import servers
 from pipelines.flow.terminal import Terminal
-from pipelines.history.records import Records
+from pipelines.history.records import OutputKey, Records, output_key
 
 UNCHANGED = "Nothing it depends on changed."
 
@@ -32,6 +35,15 @@ class Reporter:
         self._root = root
         self._run = extension.MLflowRun("pipeline", {"stage": "pipeline"})
 
+    @cached_property
+    def _writers(self) -> dict[OutputKey, str]:
+        """As they were when first asked for: what is restored was made before this run."""
+        return self.records.writers()
+
+    @cached_property
+    def _entries(self) -> dict[str, Entry]:
+        return lockfile.entries(self._root)
+
     @property
     def run_id(self) -> str:
         """The MLflow run of the pipeline, which is the parent of each stage's run."""
@@ -45,7 +57,7 @@ class Reporter:
                 return Completed(message=summary)
             case "restored" | "unchanged":
                 with ignore_server_errors():
-                    summary = self.unchanged(self.records.producers().get(name))
+                    summary = self.unchanged(name, outcome.entry)
                 return Completed(
                     name="Restored" if outcome.status == "restored" else "Cached", message=summary
                 )
@@ -53,8 +65,12 @@ class Reporter:
                 return Cancelled(message=summary)
         return Failed(message="\n".join([*outcome.tail, summary]))
 
-    def unchanged(self, run: str | None) -> str:
-        """The message of a stage that did not run, with the MLflow run that made its outputs."""
+    def unchanged(self, name: str, entry: Entry | None = None) -> str:
+        """The message of a stage that did not run, with the MLflow run that made its outputs.
+
+        `entry` is that of `dvc.lock`, by default as it was when the run began.
+        """
+        run = self._writers.get(output_key(name, entry or self._entries.get(name, {})))
         return f"{UNCHANGED} " + (f"Made by MLflow run {self._page(run)}" if run else "")
 
     def finish(self, outcomes: dict[str, Outcome], cancelled: bool) -> State:

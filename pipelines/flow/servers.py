@@ -17,15 +17,19 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from urllib.parse import quote
 
 import psutil
 
+from gpt1 import loopback
 from gpt1.errors import UserError
 from pipelines import extension
 from pipelines.execution import processes
 
 HOST = "127.0.0.1"
 START_SECONDS = 180
+DATABASES = ("PREFECT_SERVER_DATABASE_CONNECTION_URL", "PREFECT_API_DATABASE_CONNECTION_URL")
+"""Prefect's names of the variable for its database."""
 
 
 @dataclass(frozen=True)
@@ -68,15 +72,16 @@ def running(root: Path, kind: str) -> Server | None:
 
 
 def healthy(server: Server) -> bool:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with urllib.request.urlopen(server.address + KINDS[server.kind].health, timeout=5):
+        with direct.open(server.address + KINDS[server.kind].health, timeout=5):
             return True
     except (urllib.error.URLError, OSError):
         return False
 
 
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
-    """Return the running server, or start one on `port` (0: any free port), once it answers.
+    """Return the server that runs, or start one on `port` (0: any free port), once it answers.
 
     Of several processes that call this at once, one launches it. Raises UserError when the port is
     taken, the server does not answer, or it ends at once.
@@ -84,22 +89,28 @@ def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
     end = time.monotonic() + START_SECONDS
     server = None
     while True:
-        if server is None or _of_others(server):  # theirs may end before it answers
-            with _lock(root, kind):
-                server = running(root, kind) or _launch(root, kind, port)
-        if healthy(server):
+        with _lock(root, kind):
+            now = running(root, kind)
+            if not now and (not server or _of_others(server)):  # theirs may end before it answers
+                now = _launch(root, kind, port)
+        server = now
+        if server and healthy(server):
             break
-        dead = not _of_others(server) and not running(root, kind)
-        if dead or time.monotonic() > end:
+        if not server or time.monotonic() > end:
             stop(root, kind, spare=_of_others)
             log = _log(root, kind)
             said = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-            reason = (said or ["?"])[-1] if dead else f"no answer in {START_SECONDS} s"
+            reason = f"no answer in {START_SECONDS} s" if server else (said or ["?"])[-1]
             raise UserError(f"the {kind} server does not start: {reason} (see {log})")
         time.sleep(0.2)
     with _lock(root, kind):
         now = running(root, kind) or server
         return _save(root, replace(now, keep=now.keep or keep))
+
+
+def wanted_by_others(server: Server) -> bool:
+    """Whether it is to be kept, or was started by another process that still runs."""
+    return server.keep or (_of_others(server) and psutil.pid_exists(server.launcher))
 
 
 def _of_others(server: Server) -> bool:
@@ -113,7 +124,10 @@ def _launch(root: Path, kind: str, port: int) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             KINDS[kind].command(root, port),
-            env=os.environ | environment(root) | {"PREFECT_SERVER_UI_API_URL": _api(port)},
+            env=os.environ
+            | environment(root)
+            | _database(root)
+            | {"PREFECT_SERVER_UI_API_URL": _api(port)},
             start_new_session=True,
             stdin=subprocess.DEVNULL,
             stdout=output,
@@ -161,8 +175,11 @@ def starting(
 
 
 def environment(root: Path) -> dict[str, str]:
-    """Variables that keep the files of both servers in the project and switch off telemetry."""
-    return {
+    """Variables for the servers and their clients.
+
+    They keep the files of both servers in the project, no proxy between them, and telemetry off.
+    """
+    return loopback.direct() | {
         "PREFECT_HOME": str(root / ".prefect"),
         "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -170,6 +187,17 @@ def environment(root: Path) -> dict[str, str]:
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
     }
+
+
+def _database(root: Path) -> dict[str, str]:
+    """Prefect's database, unless the user chose one.
+
+    Prefect's own default does not encode the path, so that a `%` or `?` in it leads elsewhere.
+    """
+    if any(name in os.environ for name in DATABASES):
+        return {}
+    path = quote(str(root / ".prefect" / "prefect.db"))
+    return {DATABASES[0]: f"sqlite+aiosqlite:///{path}"}
 
 
 def _prefect(root: Path, port: int) -> list[str]:
@@ -182,7 +210,7 @@ def _mlflow(root: Path, port: int) -> list[str]:
     if not database:
         extension.connect_mlflow(root)  # creates the tables, which must not happen twice at once
     command = [sys.executable, "-m", "mlflow", "server", "--host", HOST, "--port", str(port)]
-    artifacts = str(root / extension.MLFLOW_FOLDER / "artifacts")
+    artifacts = (root / extension.MLFLOW_FOLDER / "artifacts").as_uri()
     store = ["--backend-store-uri", database or extension.mlflow_database(root)]
     store += ["--artifacts-destination", artifacts]
     return [*command, *store, "--workers", "1"]

@@ -31,9 +31,9 @@ def prefect_session() -> Iterator[None]:
         yield
     finally:
         current = servers.running(root, "prefect")
-        if current and not current.keep:
+        if current and not servers.wanted_by_others(current):
             _flush()
-        servers.stop(root, "prefect", spare=lambda server: server.keep)
+        servers.stop(root, "prefect", spare=servers.wanted_by_others)
 
 
 def _flush() -> None:

@@ -31,13 +31,15 @@ class StageTasks:
         self._futures: dict[str, PrefectFuture[Any]] = {}
 
     def show_unchanged(self) -> None:
-        """Submit a task that is done already, for each selected stage that is not launched."""
-        launched = {*self._plan.to_launch()}
-        producers = self._reporter.records.producers()
-        for name, stage in self._plan.graph.stages.items():
-            if name in self._plan.selected and name not in launched:
-                message = self._reporter.unchanged(producers.get(name))
-                self._submit(stage, partial(Completed, name="Cached", message=message))
+        """Submit a task that is done already for each unchanged stage that a launched one reads.
+
+        Not for all of them: a task costs 7 ms.
+        """
+        stages, launched = self._plan.graph.stages, self._plan.launched
+        read = {name for each in launched for name in stages[each].upstream} - launched
+        for name in (name for name in stages if name in read):
+            message = self._reporter.unchanged(name)
+            self._submit(stages[name], partial(Completed, name="Cached", message=message))
 
     def launch(self, stage: Stage, done: Callable[[Outcome], None]) -> None:
         """Start a stage as a task; `done` receives its outcome even when Prefect fails."""

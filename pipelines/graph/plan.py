@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from gpt1.errors import UserError
@@ -41,22 +42,26 @@ class Plan:
     reasons: dict[str, list[Reason]]
     """For each stage that changed itself, why; in topological order."""
 
-    def to_launch(self) -> list[str]:
+    @cached_property
+    def launched(self) -> frozenset[str]:
         """The stages that changed and those downstream, which may turn out to be unchanged."""
-        touched = self.graph.downstream(self.reasons) & self.selected
-        return [name for name in self.graph.stages if name in touched]
+        return self.selected & self.graph.downstream(self.reasons)
+
+    def to_launch(self) -> list[str]:
+        """`launched` in topological order."""
+        return [name for name in self.graph.stages if name in self.launched]
 
     def why(self, name: str) -> str:
         """Why a stage is launched, in one line."""
         if name in self.reasons:
             return "; ".join(map(str, self.reasons[name]))
-        changing = self.graph.stages[name].upstream & {*self.to_launch()}
+        changing = self.graph.stages[name].upstream & self.launched
         return f"depends on {', '.join(sorted(changing))}"
 
     def state(self, name: str) -> State:
         if name in self.reasons:
             return "will run"
-        return "may run" if name in self.to_launch() else "unchanged"
+        return "may run" if name in self.launched else "unchanged"
 
     def as_data(self) -> list[dict[str, Any]]:
         """The selected stages with state and reasons, as JSON can hold them."""

@@ -17,13 +17,11 @@ from pipelines import extension
 from pipelines.execution import commands, lockfile
 from pipelines.graph import graph
 from pipelines.history import records
-from pipelines.history.records import Records
+from pipelines.history.records import OutputKey, Records
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
 
-OutputKey = tuple[str, tuple[tuple[str, str], ...]]
-"""A stage with the paths and hashes of its outputs."""
 RUN_ID = re.compile(r"[0-9a-f]{4,32}")
 
 
@@ -42,7 +40,7 @@ class Execution:
 
     @property
     def key(self) -> OutputKey:
-        return self.stage, tuple(sorted(self.outs.items()))
+        return self.stage, frozenset(self.outs.items())
 
     @property
     def title(self) -> str:

@@ -24,6 +24,8 @@ ENTRY = "lock.json"
 REASON = "reason"
 """The tag with the plan's reason why the stage ran."""
 PAGE_SIZE = 1000
+OutputKey = tuple[str, frozenset[tuple[str, str]]]
+"""A stage with the paths and hashes of its outputs."""
 
 
 class Records:
@@ -89,13 +91,17 @@ class Records:
 
     def producers(self) -> dict[str, str]:
         """Stage -> the newest run that wrote the outputs in its entry of `dvc.lock`, if known."""
-        entries = lockfile.entries(self.root)
-        found: dict[str, str] = {}
+        writers = self.writers()
+        keys = {stage: output_key(stage, e) for stage, e in lockfile.entries(self.root).items()}
+        return {stage: writers[key] for stage, key in keys.items() if key in writers}
+
+    def writers(self) -> dict[OutputKey, str]:
+        """A stage with the hashes of its outputs -> the newest run that wrote them."""
+        found: dict[OutputKey, str] = {}
         for run in self.runs("attributes.status = 'FINISHED'"):
-            stage = run.data.tags.get("stage", "")
-            entry = entries.get(stage, {})
-            if entry and stage not in found and outputs_of(run) == lockfile.hashes(entry, "outs"):
-                found[stage] = run.info.run_id
+            if outputs := outputs_of(run):
+                key = run.data.tags.get("stage", ""), frozenset(outputs.items())
+                found.setdefault(key, run.info.run_id)
         return found
 
     def mark_orphaned_runs_killed(self, parent: str = "") -> None:
@@ -108,6 +114,10 @@ class Records:
         below = f" and tags.`mlflow.parentRunId` = '{parent}'" if parent else ""
         for run in self.runs(f"attributes.status = 'RUNNING'{below}"):
             self.client.set_terminated(run.info.run_id, "KILLED")
+
+
+def output_key(stage: str, entry: lockfile.Entry) -> OutputKey:
+    return stage, frozenset(lockfile.hashes(entry, "outs").items())
 
 
 def guess_producer(entry: lockfile.Entry, runs: Sequence["Run"]) -> "Run | None":

@@ -70,6 +70,7 @@ NOTHING_ELSE = {
     "compare": SHIPPED["compare"] | {"models": ["gpt"]},
     "samples": SHIPPED["samples"] | {"models": []},
 }
+OWN = {"path": "x", "shape": "classification", "metrics": [], "files": {}, "columns": {}}
 PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
 
 
@@ -130,6 +131,28 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"samples": SHIPPED["samples"] | {"models": ["gpt", "gpt"]}}, "gpt is listed twice"),
         ({"corpus": "books"}, r"corpus = 'books': must be \[books\]"),
         ({"models": {1: GPT}}, r"models\.1: a name has only letters.*; put numbers in quotes"),
+        *(
+            ({"raw": {"path": path}}, rf"raw\.path = .*: a path must not {said}")
+            for path, said in [
+                ('a "b"', "have '\"', which a shell would interpret"),
+                ("a$b", r"have '\$'"),
+                ("a`b", "have '`'"),
+                ("a\\b", "have"),
+                ("a\nb", "have"),
+                ("~/books", "begin with ~; write it in full"),
+                ("-x", "begin with -"),
+            ]
+        ),
+        ({"imported": {"x": {"path": "~/x"}}}, r"imported\.x\.path .* begin with ~"),
+        ({"tasks": {"sst2": {"path": "$HOME"}}}, r"tasks\.sst2\.path .* have '\$'"),
+        ({"models": {"gpt": GPT | {"shards": "a b"}}}, r"models\.gpt\.shards = 'a b'"),
+        *(
+            (
+                {"tasks": {"mine": OWN | {"labels": [label, "a"]}}},
+                rf"tasks\.mine\.labels\.0 = {label}: this is no text; put it in quotes",
+            )
+            for label in (0, 1.5, True)
+        ),
         ({"tasks": {"sst2": None}}, r"tasks\.sst2 must be a section"),
         ({"tasks": {"sst2": {"pth": "x"}}}, r"tasks\.sst2\.pth is no key .* mean path"),
         ({"tasks": {"mine": {"path": "x", "shape": "entailment"}}}, r"tasks\.mine\.labels is miss"),

@@ -34,5 +34,5 @@ def test_the_reason_is_in_the_mlflow_run_of_the_stage(project):
     tags = {"stage": "s", "mlflow.parentRunId": "p"}
     run = records.client.create_run(records.experiment, tags=tags).info.run_id
     records.client.set_terminated(run, "FINISHED")
-    records.record_stage("s", "p", "param a: 1 -> 2")
+    records.record_stage("s", {}, "p", "param a: 1 -> 2")
     assert records.client.get_run(run).data.tags["reason"] == "param a: 1 -> 2"

@@ -125,7 +125,8 @@ def twice(new_project, databases, note):
     [pipeline] = Records(project.root).runs("tags.stage = 'pipeline'")
     lock = project.lock["stages"]
     (project.root / "right").unlink()  # the cache has it
-    project.write(stages | {"left": STAGES["left"] | {"cmd": "echo its last words; exit 3"}})
+    fails = {"cmd": "echo its last words; exit 3", "deps": ["first", "out"]}
+    project.write(stages | {"left": STAGES["left"] | fails})
     done = project.gpt1("run", check=False)
     return SimpleNamespace(
         whole=whole,

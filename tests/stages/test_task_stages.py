@@ -218,7 +218,7 @@ def test_the_saved_view_of_the_experiment_shows_what_fine_tunes_say(
 
 
 def test_mlflow_answers_raw_text_from_the_model_directory_itself(
-    recorded: tuple[MlflowClient, Run], project: Path
+    recorded: tuple[MlflowClient, Run], project: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     client, run = recorded
     [output] = run.outputs.model_outputs
@@ -232,6 +232,10 @@ def test_mlflow_answers_raw_text_from_the_model_directory_itself(
     for asked in ("the old king", ["the old king"], [{"text": "the old king"}],
                   pd.DataFrame({"text": ["the old king"], "text_pair": [None]})):  # fmt: skip
         assert model.predict(asked) == ours
+    caplog.clear()
+    wide = pd.DataFrame({"text": ["the old king"] * 3, "stars": [5] * 3, 7: [None] * 3})
+    assert model.predict(wide) == ours * 3
+    assert caplog.messages == ["columns that are ignored: stars, 7"]
     done = subprocess.run(
         [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local",
          "-m", f"models:/{output.model_id}", "-t", "json"],

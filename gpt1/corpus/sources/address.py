@@ -11,6 +11,7 @@ A source file describes them:
 Rows are streamed; nothing is stored on the disk.
 """
 
+import codecs
 import csv
 import json
 import posixpath
@@ -22,7 +23,8 @@ from itertools import groupby, islice
 from pathlib import Path
 from typing import Any
 
-from gpt1.corpus.sources.book import Book
+from gpt1.corpus.sources.book import Book, origin_name
+from gpt1.corpus.sources.encoding import Decoded
 from gpt1.errors import UserError, refuse_unknown
 from gpt1.files import iterate_rows
 from gpt1.hub import check_pinned
@@ -61,11 +63,11 @@ def read_address(path: Path, values: dict[str, Any], skip: Container[str]) -> It
         numbered = enumerate(read_rows(opener, name, source))
         if not source.book:
             for number, (_, text) in numbered:
-                yield Book(f"{name}-{number:07d}", f"{name}#{number}", text)
+                yield _book(f"{name}-{number:07d}", f"{name}#{number}", text)
             continue
         for title, group in groupby(numbered, key=lambda row: row[1][0]):
             texts = [text for _, (_, text) in group]
-            yield Book(title, f"{name}#{title}", "\n".join(texts))
+            yield _book(title, f"{name}#{title}", "\n".join(texts))
 
 
 def _checked(path: Path, values: dict[str, Any]) -> _Source:
@@ -95,7 +97,7 @@ def _files(source: _Source) -> Iterator[tuple[Any, str]]:
         raise source.error(source.address, "not found")
     folder = posixpath.commonpath([posixpath.dirname(file.path) for file in files])
     for file in files:
-        yield file, file.path[len(folder) :].lstrip("/").replace("#", "%23")
+        yield file, origin_name(file.path[len(folder) :].lstrip("/"))
 
 
 def _parquet_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
@@ -107,19 +109,19 @@ def _parquet_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str
         file = pq.ParquetFile(opened)
         _check_columns(columns, file.schema_arrow.names, name, source)
         for row in iterate_rows(file, columns):
-            yield str(row.get(source.book) or ""), str(row[source.text] or "")
+            yield _text(row.get(source.book)), _text(row[source.text])
 
 
 def _jsonl_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
     for number, line in enumerate(_lines(opener, name, source), start=1):
         try:
             row = json.loads(line)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise source.error(name, f"line {number} is not JSON ({error})") from None
         if not isinstance(row, dict):
             raise source.error(name, f"line {number} is not an object with keys")
         _check_columns([source.text, *filter(None, [source.book])], row, name, source)
-        yield str(row.get(source.book) or ""), str(row[source.text] or "")
+        yield _text(row.get(source.book)), _text(row[source.text])
 
 
 def _csv_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
@@ -137,14 +139,23 @@ def _dump_books(opener: Any, name: str, source: _Source) -> Iterator[Book]:
     lines = _lines(opener, name, source)
     number = 0
     while stretch := list(islice(lines, source.lines)):
-        yield Book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
+        yield _book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
         number += 1
 
 
 def _lines(opener: Any, name: str, source: _Source) -> Iterator[str]:
     with _as_user_error(source, name), opener as opened:
         for line in opened:
-            yield line.decode("utf-8", "replace")
+            yield line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
+
+
+def _text(value: Any) -> str:
+    """A value of a row; Parquet has text also as bytes."""
+    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+
+
+def _book(name: str, origin: str, text: str) -> Book:
+    return Book.from_text(name, origin, Decoded(text, ("utf-8",)))
 
 
 @contextmanager

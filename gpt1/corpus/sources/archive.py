@@ -1,53 +1,84 @@
 """Books in tar and zip archives, read member by member and never unpacked onto the disk."""
 
 import tarfile
-import zipfile
-import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
-from gpt1.corpus.sources import file
-from gpt1.corpus.sources.book import MAX_BYTES, Book, too_large
+from gpt1.corpus.sources import book, file, zip
+from gpt1.corpus.sources.book import Book, origin_name
+from gpt1.corpus.sources.unreadable import UnreadableError, reading
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SUFFIXES = (*TAR, ".zip")
-_BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError, NotImplementedError)
+Members = Iterator[tuple[str, Callable[[], bytes]]]
+"""The name of each member, and a function that reads it, to be called before the next one."""
 
 
 def read_archive(path: Path, name: str) -> Iterator[Book]:
     """Yield the books of an archive in its own order; their names begin with `name`.
 
-    Where the archive breaks off, the last book carries the drop reason.
+    Where the archive itself is broken, the last book carries the drop reason.
     """
-    members = _tar_members(path) if name.lower().endswith(TAR) else _zip_members(path)
+    found = False
     try:
-        for member, content in members:
-            if member.lower().endswith(file.SUFFIXES):
-                origin = f"{name}#{member}"
-                if content is None:
-                    yield Book(f"{name}/{member}", origin, "", too_large())
-                else:
-                    yield file.read_file(f"{name}/{member}", origin, content)
-    except _BROKEN as error:
-        yield Book(name, name, "", f"broken archive: {error}")
+        with path.open("rb") as opened:
+            is_tar = name.lower().endswith(TAR)
+            for member, read in _tar_members(opened) if is_tar else _zip_members(opened):
+                if member.lower().endswith(file.SUFFIXES):
+                    found = True
+                    inside = origin_name(member)
+                    yield file.read_file(f"{name}/{inside}", f"{name}#{inside}", read)
+    except UnreadableError as error:
+        yield Book(name, name, "", str(error))
+    else:
+        if not found:
+            yield Book(name, name, "", f"no books inside: none of {', '.join(file.SUFFIXES)}")
 
 
-def _tar_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    """Yield the name and content of each file; the content is None above `MAX_BYTES`."""
-    with tarfile.open(path, "r|*") as archive:
-        for member in archive:
-            if member.isfile():
-                opened = archive.extractfile(member)
-                large = member.size > MAX_BYTES or opened is None
-                yield member.name, None if large else opened.read()  # type: ignore[union-attr]
+class _TarInfo(tarfile.TarInfo):
+    """A header of a tar archive that tells the archive when it is invalid."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> "_TarInfo":
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.InvalidHeaderError:  # type: ignore[attr-defined]
+            archive.has_invalid_header = True  # type: ignore[attr-defined]
+            raise
 
 
-def _zip_members(path: Path) -> Iterator[tuple[str, bytes | None]]:
-    """The same for a zip archive."""
-    with zipfile.ZipFile(path) as archive:
-        for member in archive.infolist():
-            if member.is_dir():
-                continue
-            with archive.open(member) as opened:  # the size in the header may be false
-                content = opened.read(MAX_BYTES + 1)
-            yield member.filename, None if len(content) > MAX_BYTES else content
+def _tar_members(opened: BinaryIO) -> Members:
+    """Yield the members of a tar archive.
+
+    `ignore_zeros` makes tarfile go on after a broken header; without, it ends there in silence.
+    """
+    with reading("archive"):
+        archive = tarfile.open(  # noqa: SIM115
+            fileobj=opened, mode="r|*", tarinfo=_TarInfo, encoding="utf-8", ignore_zeros=True
+        )
+    while member := _next(archive):
+        if member.isfile():
+            yield member.name, partial(_read_tar_member, archive, member)
+    if getattr(archive, "has_invalid_header", False):
+        raise UnreadableError("broken archive: the header of a member is damaged")
+
+
+def _next(archive: tarfile.TarFile) -> tarfile.TarInfo | None:
+    with reading("archive"):
+        return archive.next()
+
+
+def _read_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.size > book.MAX_BYTES:
+        raise UnreadableError(book.too_large())
+    with reading("tar member"):
+        opened = archive.extractfile(member)
+        return opened.read() if opened else b""
+
+
+def _zip_members(opened: BinaryIO) -> Members:
+    with zip.open_zip(opened, "archive") as archive:
+        for name, member in zip.members(archive):
+            yield name, partial(zip.read_member, archive, member)

@@ -1,17 +1,18 @@
-"""One book as its source delivers it, and the decoding of its bytes."""
+"""One book as its source delivers it."""
 
-import codecs
 import re
 from dataclasses import dataclass
 
+from gpt1.corpus.sources.encoding import Decoded
+from gpt1.corpus.sources.unreadable import UnreadableError
+
 MAX_BYTES = 100_000_000
 """Limit on the unpacked size of one book. War and Peace has 3 million bytes."""
-_BOMS = {
-    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16: its mark begins with that of UTF-16
-    codecs.BOM_UTF32_BE: "utf-32-be",
-    codecs.BOM_UTF16_LE: "utf-16-le",
-    codecs.BOM_UTF16_BE: "utf-16-be",
-}
+MAX_REPLACED = 0.01
+"""Limit on the share of U+FFFD, of which each stands for bytes that could not be decoded."""
+_BROKEN_WORD = re.compile("\u00ad\\r?\\n(?=\\w)")
+_INVISIBLE = "\u00ad\u200b\u2060\ufeff"
+"""Soft hyphens and other marks of width zero, which say where a word may be broken."""
 
 
 @dataclass(frozen=True)
@@ -21,20 +22,50 @@ class Book:
     name: its title, or its path inside the source.
     origin: the file it was read from; after `#`, the member or row inside that file.
     reason: why the book is dropped; such a book has no text. Empty: it is kept.
+    note: what a kept book lacks, such as pages that could not be read.
+    left_out: its pages that are no part of the text, such as a table of contents.
     """
 
     name: str
     origin: str
     text: str
     reason: str = ""
+    note: str = ""
+    left_out: str = ""
 
     @classmethod
-    def from_bytes(cls, name: str, origin: str, content: bytes) -> "Book":
-        """Decode `content`; drop the book if it is binary or larger than `MAX_BYTES`."""
-        if len(content) > MAX_BYTES:
-            return cls(name, origin, "", too_large())
-        text = decode(content)
-        return cls(name, origin, text) if text is not None else cls(name, origin, "", "binary")
+    def from_text(
+        cls, name: str, origin: str, decoded: Decoded, note: str = "", left_out: str = ""
+    ) -> "Book":
+        """Check and repair what was read; a text that is empty, too large or spoilt is dropped."""
+        name, origin = valid(name), valid(origin)
+        text = valid(decoded.text)
+        if "\u00ad" in text:
+            text = _BROKEN_WORD.sub("", text)
+        for character in _INVISIBLE:  # ten times as fast as str.translate
+            text = text.replace(character, "")
+        replaced = text.count("\ufffd")
+        tried = f"tried {', '.join(decoded.tried)}"
+        reason = ""
+        if len(text) > MAX_BYTES or len(text.encode()) > MAX_BYTES:
+            reason = too_large()
+        elif replaced > MAX_REPLACED * len(text):
+            share = f"{100 * replaced / len(text):.1f} % of the text"
+            reason = f"replacement characters: {share}; {tried}"
+        elif not text.strip():
+            reason = "no text"
+        elif replaced:
+            note = "; ".join(filter(None, [note, f"replacement characters: {replaced} ({tried})"]))
+        if reason:
+            return cls(name, origin, "", reason)
+        return cls(name, origin, text, "", note, valid(left_out))
+
+
+def check_size(content: bytes) -> bytes:
+    """Return `content`; raise UnreadableError if it is larger than `MAX_BYTES`."""
+    if len(content) > MAX_BYTES:
+        raise UnreadableError(too_large())
+    return content
 
 
 def too_large() -> str:
@@ -42,24 +73,18 @@ def too_large() -> str:
     return f"over {MAX_BYTES // 1_000_000} MB; a dump of many books needs a source file"
 
 
-def decode(content: bytes) -> str | None:
-    """Decode by byte order mark, else as UTF-8, UTF-16 or Windows-1252; None: it is binary."""
-    for mark, encoding in _BOMS.items():
-        if content.startswith(mark):
-            return content[len(mark) :].decode(encoding, "replace")
-    content = content.removeprefix(codecs.BOM_UTF8)
-    sample = content[:1_000_000]
-    for encoding, high in (("utf-16-le", sample[1::2]), ("utf-16-be", sample[::2])):
-        if len(sample) > 8 and high.count(0) > 0.4 * len(high) > 10 * sample.count(b"\0\0"):
-            return content.decode(encoding, "replace")
-    if re.search(rb"[\x00-\x06\x0e-\x1a]{2}", sample) or sample.count(0) > 0.001 * len(sample):
-        return None
+def origin_name(path: str) -> str:
+    """`path` as origins have it: `#` and bytes that are not UTF-8 become `%XX`.
+
+    In an origin, `#` separates the file from the place in it.
+    """
+    return re.sub("[#\udc80-\udcff]", lambda found: f"%{ord(found[0]) & 0xFF:02X}", path)
+
+
+def valid(text: str) -> str:
+    """`text` with surrogates, which no encoding can write, joined in pairs or replaced."""
     try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        # A few broken bytes in a text that is otherwise UTF-8 do not make it Windows-1252.
-        text = content.decode("utf-8", "replace")
-        multibyte = sum(ord(character) > 127 for character in text)
-        if error.start and 2 * text.count("\ufffd") < multibyte:
-            return text
-        return content.decode("cp1252", "replace")
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text

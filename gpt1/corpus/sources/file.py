@@ -2,27 +2,35 @@
 
 import gzip
 import io
-import zlib
+from collections.abc import Callable
 
-from gpt1.corpus.sources.book import MAX_BYTES, Book
+from gpt1.corpus.sources import book
+from gpt1.corpus.sources.book import Book
+from gpt1.corpus.sources.encoding import decode
 from gpt1.corpus.sources.epub import read_epub
+from gpt1.corpus.sources.unreadable import UnreadableError, reading
 
 SUFFIXES = (".txt", ".txt.gz", ".epub")
 
 
-def read_file(name: str, origin: str, content: bytes) -> Book:
-    """Read one book; broken content gives a book with a drop reason."""
-    if name.lower().endswith(".epub"):
-        return read_epub(name, origin, content)
-    if name.lower().endswith(".gz"):
-        return _read_gzip(name, origin, content)
-    return Book.from_bytes(name, origin, content)
+def read_file(name: str, origin: str, read: Callable[[], bytes]) -> Book:
+    """Read one book; one that is `UnreadableError` carries its message as the drop reason.
 
-
-def _read_gzip(name: str, origin: str, content: bytes) -> Book:
-    """Unpack at most `MAX_BYTES`, so that a small file cannot fill the memory."""
+    read: returns the content of the file.
+    """
     try:
-        unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(MAX_BYTES + 1)
-    except (EOFError, OSError, zlib.error) as error:
-        return Book(name, origin, "", f"broken gzip: {error}")
-    return Book.from_bytes(name, origin, unpacked)
+        content = book.check_size(read())
+        if name.lower().endswith(".epub"):
+            return Book.from_text(name, origin, *read_epub(content))
+        if name.lower().endswith(".gz"):
+            content = _unpack_gzip(content)
+        return Book.from_text(name, origin, decode(content))
+    except UnreadableError as error:
+        return Book(name, origin, "", str(error))
+
+
+def _unpack_gzip(content: bytes) -> bytes:
+    """Unpack at most `MAX_BYTES`, so that a small file cannot fill the memory."""
+    with reading("gzip"):
+        unpacked = gzip.GzipFile(fileobj=io.BytesIO(content)).read(book.MAX_BYTES + 1)
+    return book.check_size(unpacked)

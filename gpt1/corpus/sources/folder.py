@@ -4,8 +4,8 @@ import os
 from collections.abc import Container, Iterator
 from pathlib import Path
 
-from gpt1.corpus.sources import archive, file
-from gpt1.corpus.sources.book import MAX_BYTES, Book, too_large
+from gpt1.corpus.sources import archive, book, file
+from gpt1.corpus.sources.book import Book, origin_name, too_large
 from gpt1.errors import UserError
 
 SUFFIXES = (*file.SUFFIXES, *archive.SUFFIXES)
@@ -23,8 +23,7 @@ def read_folder(root: Path, skip: Container[str]) -> Iterator[Book]:
             f"{root}: no books here ({', '.join(SUFFIXES)}); put some in, or set raw.path elsewhere"
         )
     for path in paths:
-        name = str(path.relative_to(root)) if root.is_dir() else path.name
-        name = name.replace("#", "%23")  # in an origin, # separates the file from the place in it
+        name = origin_name(str(path.relative_to(root)) if root.is_dir() else path.name)
         if name in skip:
             continue
         try:
@@ -39,10 +38,10 @@ def _read_path(path: Path, name: str) -> Iterator[Book]:
         yield Book(name, name, "", "no file")
     elif name.lower().endswith(archive.SUFFIXES):
         yield from archive.read_archive(path, name)
-    elif path.stat().st_size > MAX_BYTES:
+    elif path.stat().st_size > book.MAX_BYTES:
         yield Book(name, name, "", too_large())
     else:
-        yield file.read_file(name, name, path.read_bytes())
+        yield file.read_file(name, name, path.read_bytes)
 
 
 def book_paths(root: Path) -> Iterator[Path]:

@@ -13,7 +13,7 @@ To add a format:
            for split in ("train", "test"):
                path = find_file(root, f"{split}.csv")
                if path is None:
-                   raise UserError(f"{root}: no {split}.csv here")
+                   raise UserError(f"{collector.show(root)}: no {split}.csv here")
                columns = ColumnMapping(text="review", target="sentiment")
                collector.add_rows(split, path, csv_rows(path, ","), columns, labelled=True)
 

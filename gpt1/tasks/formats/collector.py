@@ -9,9 +9,10 @@ from typing import Any
 
 from gpt1.errors import UserError
 from gpt1.tasks.formats.rows import Row
-from gpt1.tasks.table import Example, Task
+from gpt1.tasks.table import Example, Task, without_surrogates
 
 NO_GOLD = "no gold label"
+ABSENT = object()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +35,10 @@ class ExampleCollector:
     raw_labels: Sequence[str]
     """The labels as the files write them, in the order of the task's labels. In multiple choice the
     names of the positions, such as A, B, C, D."""
+    source: Path = Path()
+    """The folder, archive or file that params.yaml names."""
+    root: Path = Path()
+    """The folder with its content: `source` itself, or where it was unpacked."""
     examples: list[Example] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     """Split -> name of the file that it comes from."""
@@ -57,24 +62,30 @@ class ExampleCollector:
         """Add the rows of one file to a split.
 
         labelled: whether rows have a target; None: they have one if the header has its column.
-        no_gold: values that mean "annotators did not agree"; such rows are dropped and counted.
+        no_gold: values that mean that there is no label, as a null does; such rows are dropped and
+            counted.
         group: the group of every row, where no column holds it.
 
-        Rows with too few columns are dropped and counted. Raises UserError for a missing or doubled
-        column, and for a value of the wrong type.
+        Rows with too few or too many columns are dropped and counted. Raises UserError for a
+        missing or doubled column, and for a value of the wrong type.
         """
         self.files[split] = path.name
         for number, row in enumerate(rows):
             if number == 0:
                 labelled = self._check_header(row, columns, labelled)
-            required = _required(columns, bool(labelled))
-            missing = [column for column in required if row.values.get(column) is None]
-            if missing:
-                self.drop("too few columns", f"{row.where}: there is no {missing[0]}")
+            if row.beyond:
+                told = f"{row.where}: {row.beyond} more columns than the header"
+                self.drop("too many columns", told)
                 continue
-            target = row.values[columns.target] if labelled else None
-            if labelled and str(target) in no_gold:
-                self.dropped[NO_GOLD] += 1
+            target = row.values.get(columns.target, ABSENT) if labelled else None
+            if labelled and (target is None or str(target) in no_gold):
+                self.drop(NO_GOLD, f"{row.where}: {columns.target} is {target!r}, no gold label")
+                continue
+            required = _required(columns, bool(labelled))
+            missing = [c for c in required if c != columns.target and row.values.get(c) is None]
+            if missing or target is ABSENT:
+                column = (missing or [columns.target])[0]
+                self.drop("too few columns", f"{row.where}: there is no {column}")
                 continue
             self.add(
                 Example(
@@ -91,6 +102,10 @@ class ExampleCollector:
 
     def add(self, example: Example, where: str) -> None:
         """Add one example. A training example with an empty text is dropped and counted."""
+        repaired = without_surrogates(example)
+        if repaired != example:
+            self.warn(f"{where}: half of a surrogate pair is no character; it became U+FFFD")
+            example = repaired
         texts = [example.text, example.text_pair, *(example.choices or ())]
         if any(text is not None and not text.strip() for text in texts):
             if example.split == "train":
@@ -107,6 +122,10 @@ class ExampleCollector:
 
     def warn(self, warning: str) -> None:
         self.warnings.append(warning)
+
+    def show(self, path: Path) -> str:
+        """A path below `root` as people know it, who see no temporary folder."""
+        return str(self.source / path.relative_to(self.root))
 
     def parse_target(self, value: Any, where: str) -> float:
         """The index of a raw label, or the score of a regression; raises UserError for others."""

@@ -62,7 +62,8 @@ class Mrpc(Glue):
         train, ids = find_file(root, "msr_paraphrase_train.txt"), find_file(root, "dev_ids.tsv")
         if train is None or ids is None:
             raise UserError(
-                f"{root}: MRPC needs train.tsv, or msr_paraphrase_train.txt and dev_ids.tsv"
+                f"{collector.show(root)}: MRPC needs train.tsv, or msr_paraphrase_train.txt and "
+                "dev_ids.tsv"
             )
         dev_ids = {tuple(row.values.values()) for row in tsv_rows(ids, ["one", "other"])}
         rows = list(tsv_rows(train))
@@ -97,5 +98,7 @@ class Mnli(Glue):
 def report_missing_split(collector: ExampleCollector, root: Path, split: str, name: str) -> None:
     """Raise UserError for a missing training or first dev file; warn about any other."""
     if split in ("train", "dev", "dev_matched"):
-        raise UserError(f"{root}: no {name}, so {collector.task.name} has no {split} split")
-    collector.warn(f"{root.name}: no {name}, so there is no {split} split")
+        raise UserError(
+            f"{collector.show(root)}: no {name}, so {collector.task.name} has no {split} split"
+        )
+    collector.warn(f"{collector.show(root)}: no {name}, so there is no {split} split")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gpt1.errors import UserError
 from gpt1.tasks.formats.collector import ColumnMapping, ExampleCollector
-from gpt1.tasks.formats.glue import Mnli, report_missing_split
+from gpt1.tasks.formats.glue import Glue, Mnli, report_missing_split
 from gpt1.tasks.formats.official_files import find_file, find_folder
 from gpt1.tasks.formats.rows import jsonl_rows, tsv_rows
 
@@ -12,6 +12,10 @@ PAIRS = ColumnMapping(text="sentence1", text_pair="sentence2", target="gold_labe
 
 
 def snli(root: Path, collector: ExampleCollector) -> None:
+    """The folder that GLUE's download script makes, or else the authors' own files."""
+    if (find_folder(root, "snli") / "train.tsv").is_file():
+        Glue("SNLI", PAIRS)(root, collector)
+        return
     for split in ("train", "dev", "test"):
         _collect_pairs(root, collector, split, f"snli_*_{split}")
 
@@ -46,7 +50,7 @@ def _collect_pairs(root: Path, collector: ExampleCollector, split: str, *names: 
     if path is None:
         report_missing_split(collector, root, split, patterns[0])
         return
-    rows = jsonl_rows(path) if path.suffix == ".jsonl" else tsv_rows(path)
+    rows = jsonl_rows(path) if path.suffix.lower() == ".jsonl" else tsv_rows(path)
     labelled = not path.stem.endswith("unlabeled")
     collector.add_rows(split, path, rows, PAIRS, labelled=labelled, no_gold=["-"])
 
@@ -58,7 +62,9 @@ def mnli(root: Path, collector: ExampleCollector) -> None:
     elif find_file(root, "multinli_*_train.jsonl", "multinli_*_train.txt"):
         multinli(root, collector)
     else:
-        raise UserError(f"{root}: no MNLI/train.tsv and no multinli_1.0_train.jsonl")
+        raise UserError(
+            f"{collector.show(root)}: no MNLI/train.tsv and no multinli_1.0_train.jsonl"
+        )
 
 
 GLUE_MNLI = ColumnMapping(text="sentence1", text_pair="sentence2", target="gold_label", id="index")

@@ -26,7 +26,8 @@ from gpt1.tasks.formats.rows import table_rows
 
 MISSING = ("None", "nan", "")
 HIDDEN = (*MISSING, "-1", "-1.0")
-"""Values of a label that is not published. A split of nothing else has no targets."""
+"""Values of a label that is not published, unless the task names a label so. A split of nothing
+else has no targets."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,9 @@ def read_source_file(path: Path) -> MappedFiles:
             raise UserError(f"{path}: the section {key} is missing")
     keys = [field.name for field in fields(MappedFiles)]
     refuse_unknown(values, keys, f"{path}: unknown key {{}}")
+    for label in values.get("labels") or ():
+        if not isinstance(label, str):
+            raise UserError(f"{path}: labels has {label!r}, which is no text; put it in quotes")
     mapped = MappedFiles(**values)
     for split in mapped.files:
         for address in mapped.addresses(split).values():
@@ -71,31 +75,36 @@ def collect_mapped(mapped: MappedFiles, root: Path, collector: ExampleCollector)
     if "train" not in mapped.files or len(mapped.files) < 2:
         raise UserError(f"task {collector.task.name}: files needs train, and dev or test")
     columns = ColumnMapping(**mapped.columns)
+    hidden = [value for value in HIDDEN if value not in collector.raw_labels]
+    no_gold = MISSING if collector.task.shape == "regression" else hidden
     for split in mapped.files:
         for group, address in mapped.addresses(split).items():
-            with _local(address, root) as path:
+            with _local(address, root, collector) as path:
                 rows = list(table_rows(path))
-                targets = {str(row.values.get(columns.target)) for row in rows}
+                targets = [row.values.get(columns.target) for row in rows]
+                published = any(not (t is None or str(t) in hidden) for t in targets)
                 collector.add_rows(
                     split,
                     path,
                     rows,
                     columns,
-                    labelled=split == "train" or not targets <= set(HIDDEN),
-                    no_gold=MISSING if collector.task.shape == "regression" else HIDDEN,
+                    labelled=split == "train" or published,
+                    no_gold=no_gold,
                     group=group,
                 )
 
 
 @contextmanager
-def _local(address: str, root: Path) -> Iterator[Path]:
+def _local(address: str, root: Path, collector: ExampleCollector) -> Iterator[Path]:
     """Yield a local path; a remote file is downloaded into a temporary folder."""
     if "://" not in address:
         path = root / address
         if not path.resolve().is_relative_to(root.resolve()):
-            raise UserError(f"{address}: lies outside {root}; name files within that folder")
+            raise UserError(
+                f"{address}: lies outside {collector.source}; name files within that folder"
+            )
         if not path.is_file():
-            raise UserError(f"{path}: no such file; check files in params.yaml")
+            raise UserError(f"{collector.show(path)}: no such file; check files in params.yaml")
         yield path
         return
     import fsspec

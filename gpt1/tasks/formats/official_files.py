@@ -11,24 +11,31 @@ from pathlib import Path, PurePosixPath
 
 from gpt1.errors import UserError
 
+TASK_FILES = {".xml", ".txt", ".tsv", ".csv", ".jsonl", ".parquet"}
+"""Extensions of a single file that may be a whole task."""
+
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Yield the folder at `path`, or a temporary folder with the content of the archive at `path`.
+    """Yield the folder at `path`, or a temporary one with the archive's content or the one file.
 
-    Archives are `.zip`, `.tar` and `.tar.gz`. Raises UserError when there is neither, and for an
-    archive that would write outside its folder or fill the disk; nothing is left behind.
+    Archives are `.zip`, `.tar` and `.tar.gz`. Raises UserError when there is none of these, and for
+    an archive that would write outside its folder or fill the disk; nothing is left behind.
     """
     if path.is_dir():
         yield path
     elif not path.is_file():
-        raise UserError(f"{path}: no such folder or archive; put the task's files there")
+        raise UserError(f"{path}: no such folder, archive or file; put the task's files there")
     else:
         with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
-            if path.suffix == ".zip" or zipfile.is_zipfile(path):
+            if path.suffix.lower() == ".zip" or zipfile.is_zipfile(path):
                 _unzip(path, Path(folder))
-            elif path.name.endswith((".tar", ".tar.gz", ".tgz")) or tarfile.is_tarfile(path):
+            elif path.name.lower().endswith((".tar", ".tar.gz", ".tgz")) or tarfile.is_tarfile(
+                path
+            ):
                 _untar(path, Path(folder))
+            elif path.suffix.lower() in TASK_FILES:
+                shutil.copyfile(path, Path(folder, path.name))
             else:
                 raise UserError(f"{path}: neither a folder nor a .zip or .tar.gz archive")
             yield Path(folder)

@@ -21,7 +21,9 @@ def quora(root: Path, collector: ExampleCollector) -> None:
         return
     path = find_file(root, "quora_duplicate_questions.tsv")
     if path is None:
-        raise UserError(f"{root}: no QQP/train.tsv and no quora_duplicate_questions.tsv")
+        raise UserError(
+            f"{collector.show(root)}: no QQP/train.tsv and no quora_duplicate_questions.tsv"
+        )
     rows = list(csv_rows(path, "\t"))
     train, dev = train_test_split(range(len(rows)), test_size=DEV_FRACTION, random_state=SEED)
     for split, places in (("train", train), ("dev", dev)):

@@ -19,7 +19,9 @@ def race(root: Path, collector: ExampleCollector) -> None:
             for path in sorted(folder.glob("*.txt")) if folder else []:
                 _collect_article(path, split, level, collector)
         if not any(example.split == split for example in collector.examples):
-            raise UserError(f"{root}: no {split}/middle/*.txt and no {split}/high/*.txt")
+            raise UserError(
+                f"{collector.show(root)}: no {split}/middle/*.txt and no {split}/high/*.txt"
+            )
         collector.files[split] = f"{split}/"
 
 

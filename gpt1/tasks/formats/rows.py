@@ -4,6 +4,7 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gpt1.errors import UserError
+
+DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
 
 @dataclass(frozen=True)
@@ -21,12 +24,15 @@ class Row:
     """Column -> value; columns that a short row does not reach are absent."""
     header: Sequence[str] = ()
     """All columns of the file; empty where each row names its own, as in JSON lines."""
+    beyond: int = 0
+    """Fields beyond the header, which leave open what belongs to which column."""
 
 
 def table_rows(path: Path) -> Iterator[Row]:
     """Read a table with a header by its file extension.
 
-    `.csv` and `.tsv` (both with quoted fields), `.jsonl` or `.parquet`.
+    `.csv` and `.tsv` (both with quoted fields), `.jsonl` or `.parquet`. Raises UserError for a row
+    with more fields than the header.
     """
     readers = {
         ".csv": lambda: csv_rows(path, ","),
@@ -34,9 +40,16 @@ def table_rows(path: Path) -> Iterator[Row]:
         ".jsonl": lambda: jsonl_rows(path),
         ".parquet": lambda: parquet_rows(path),
     }
-    if path.suffix not in readers:
-        raise UserError(f"{path}: unknown extension; use {', '.join(readers)}")
-    yield from readers[path.suffix]()
+    if path.suffix.lower() not in readers:
+        raise UserError(f"{path.name}: unknown extension; use {', '.join(readers)}")
+    for row in readers[path.suffix.lower()]():
+        if row.beyond:
+            columns = len(row.header)
+            raise UserError(
+                f"{row.where}: {columns + row.beyond} columns, the header has {columns}; put a "
+                "text that holds the delimiter in quotes"
+            )
+        yield row
 
 
 def tsv_rows(path: Path, header: list[str] | None = None) -> Iterator[Row]:
@@ -47,38 +60,35 @@ def tsv_rows(path: Path, header: list[str] | None = None) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
         if header is None:
+            _check_delimiter(path, line, "\t")
             header = fields
         elif line:
-            yield Row(
-                f"{path.name}, line {number}", dict(zip(header, fields, strict=False)), header
-            )
+            yield _row(f"{path.name}, line {number}", header, fields)
 
 
 def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
     """Read a table with a header; quoted fields may hold delimiters and line ends."""
     csv.field_size_limit(1 << 30)
-    rows = csv.reader(_decoded(path), delimiter=delimiter, strict=True)
+    lines = _decoded(path)
+    first = next(lines, "")
+    _check_delimiter(path, first, delimiter)
+    rows = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         where = f"{path.name}, line {rows.line_num + 1}"
         try:
             fields = next(rows, None)
         except csv.Error as error:
-            raise UserError(
-                f"{where}: {error}; a quote that opens a field must also close it; "
-                "double the quotes within"
-            ) from None
+            remedy = "a quote that opens a field must also close it; double the quotes within"
+            if "new-line" in str(error):
+                remedy = "put a text that holds a carriage return in quotes"
+            raise UserError(f"{where}: {error}; {remedy}") from None
         if fields is None:
             return
         if header is None:
             header = fields
-        elif len(fields) > len(header):
-            raise UserError(
-                f"{where}: {len(fields)} columns, the header has {len(header)}; put a text that "
-                "holds the delimiter in quotes"
-            )
         elif fields:
-            yield Row(where, dict(zip(header, fields, strict=False)), header)
+            yield _row(where, header, fields)
 
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
@@ -103,6 +113,24 @@ def parquet_rows(path: Path) -> Iterator[Row]:
         yield Row(f"{path.name}, row {number}", each)
 
 
+def _row(where: str, header: Sequence[str], fields: list[str]) -> Row:
+    """Empty fields beyond the header do not count: spreadsheets and editors add them."""
+    beyond = fields[len(header) :]
+    while beyond and not beyond[-1].strip():
+        beyond.pop()
+    return Row(where, dict(zip(header, fields, strict=False)), header, len(beyond))
+
+
+def _check_delimiter(path: Path, header: str, delimiter: str) -> None:
+    """A table has two columns or more, so that its delimiter is in its header."""
+    others = [other for other in DELIMITERS if other in header]
+    if delimiter not in header and others:
+        raise UserError(
+            f"{path.name}, line 1: {DELIMITERS[others[0]]}s separate the columns; save the file "
+            f"with {DELIMITERS[delimiter]}s"
+        )
+
+
 def _lines(path: Path) -> Iterator[str]:
     for line in _decoded(path):
         yield line.rstrip("\n").rstrip("\r")
@@ -112,6 +140,11 @@ def _decoded(path: Path) -> Iterator[str]:
     """Split at line feeds only, because texts contain all other line separators."""
     with path.open("rb") as file:
         for number, line in enumerate(file, 1):
+            if number == 1 and b"\r" in line.rstrip(b"\r\n") and not file.peek(1):
+                raise UserError(
+                    f"{path.name}: its lines end as those of old Macs, with a carriage return "
+                    "alone; save it with line feeds"
+                )
             try:
                 yield line.decode("utf-8-sig" if number == 1 else "utf-8")
             except UnicodeDecodeError as error:

@@ -17,6 +17,9 @@ COLUMNS = ColumnMapping(
     target="AnswerRightEnding",
     id="InputStoryid",
 )
+VALID = ("cloze_test_val__*.csv", "*val*.csv")
+TEST = ("cloze_test_test__*.csv", "cloze_test_spring2016*.csv", "test_*.csv", "*test.csv")
+"""Patterns of the files' names, which differ from one distribution to the next."""
 DEV_FRACTION = 0.2
 WINTER_2018 = {"train": 1257, "dev": 314, "test": 1571}
 SEED = 3535999445  # of the released code, which gives the same 1,497 and 374 stories
@@ -24,9 +27,11 @@ SEED = 3535999445  # of the released code, which gives the same 1,497 and 374 st
 
 def story_cloze(root: Path, collector: ExampleCollector) -> None:
     """Split the labelled validation file into train and dev; the test file is test."""
-    valid = find_file(root, "cloze_test_val__*.csv", "*val*.csv")
+    valid = find_file(root, *VALID)
     if valid is None:
-        raise UserError(f"{root}: no cloze_test_val__*.csv, the file with labelled stories")
+        raise UserError(
+            f"{collector.show(root)}: no cloze_test_val__*.csv, the file with labelled stories"
+        )
     if "2018" in valid.name:
         collector.published_sizes = WINTER_2018
     collector.add_rows("train", valid, _stories(valid), COLUMNS, labelled=True)
@@ -37,9 +42,11 @@ def story_cloze(root: Path, collector: ExampleCollector) -> None:
     for place in dev:
         collector.examples[place] = replace(collector.examples[place], split="dev")
     collector.files["dev"] = valid.name
-    test = find_file(root, "cloze_test_test__*.csv", "cloze_test_spring2016*.csv")
+    test = find_file(root, *TEST)
     if test is None:
-        collector.warn(f"{root.name}: no cloze_test_test__*.csv, so there is no test split")
+        collector.warn(
+            f"{collector.show(root)}: no cloze_test_test__*.csv, so there is no test split"
+        )
     else:
         collector.add_rows("test", test, _stories(test), COLUMNS)
 

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
+from safetensors.torch import load_file, save_file
+from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel, OpenAIGPTTokenizer
 
 from gpt1.errors import UserError
 from gpt1.model.importing import import_model
 from gpt1.model.transformer import GPT
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.detokenize import detokenize
 
 VOCABULARY = ["<unk>", "a", "b", "a</w>", "b</w>", "ab</w>", "\n</w>"]
 
@@ -87,6 +89,131 @@ def test_so_does_one_saved_without_its_head(tmp_path: Path) -> None:
     tokens = torch.randint(7, (2, 16))
     logits = GPT.load(tmp_path / "theirs")(tokens)
     torch.testing.assert_close(logits, theirs(tokens).logits, atol=1e-5, rtol=0)
+
+
+def saved_by_transformers(folder: Path, **options: str) -> OpenAIGPTLMHeadModel:
+    theirs = their_model(7, 16, 128, 2)
+    theirs.save_pretrained(folder, **options)
+    write_vocabulary(folder, VOCABULARY, ("vocab.json", "merges.txt"))
+    return theirs
+
+
+def change_config(folder: Path, **values: object) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | values))
+
+
+def test_weights_in_parts_give_the_same_logits_and_a_missing_part_is_named(tmp_path: Path) -> None:
+    theirs = saved_by_transformers(tmp_path / "theirs", max_shard_size="300KB")
+    parts = sorted((tmp_path / "theirs").glob("model-*.safetensors"))
+    assert len(parts) > 2
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    tokens = torch.randint(7, (2, 16))
+    logits = GPT.load(tmp_path / "out")(tokens)
+    torch.testing.assert_close(logits, theirs(tokens).logits, atol=1e-5, rtol=0)
+    parts[1].unlink()
+    with pytest.raises(UserError, match=rf"the part {parts[1].name} is not beside it"):
+        import_model(tmp_path / "theirs", tmp_path / "again")
+
+
+def test_the_embedding_may_be_saved_under_the_name_of_the_head(tmp_path: Path) -> None:
+    theirs = saved_by_transformers(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["lm_head.weight"] = weights.pop("transformer.tokens_embed.weight")
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    tokens = torch.randint(7, (2, 16))
+    logits = GPT.load(tmp_path)(tokens)
+    torch.testing.assert_close(logits, theirs(tokens).logits, atol=1e-5, rtol=0)
+    opened = OpenAIGPTLMHeadModel.from_pretrained(tmp_path).eval()
+    torch.testing.assert_close(opened(tokens).logits, theirs(tokens).logits)
+
+
+def test_a_head_of_its_own_is_refused_whatever_the_config_says(tmp_path: Path) -> None:
+    saved_by_transformers(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors")
+    weights["lm_head.weight"] = weights["transformer.tokens_embed.weight"] + 1
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=r"lm_head\.weight and tokens_embed\.weight differ"):
+        GPT.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("afn", "relu", "afn is 'relu'; the network of GPT-1 has 'gelu'"),
+        ("layer_norm_epsilon", 1e-3, "layer_norm_epsilon is 0.001; the network of GPT-1 has 1e-05"),
+        ("tie_word_embeddings", False, "tie_word_embeddings is False"),
+        ("quantization_config", {"bits": 8}, "quantization_config is"),
+        ("attn_pdrop", 0.0, r"attn_pdrop 0\.0, resid_pdrop 0\.1; the network has one dropout rate"),
+        ("n_head", 3, "n_embd 128 has no 3 equal heads"),
+        ("n_layer", "2", "n_layer is '2', not a whole number"),
+        ("n_layer", 1, "has more layers than the 1 of config.json"),
+        ("n_layer", 3, r"the weight h\.2\..* is missing"),
+        ("n_positions", 8, "config.json does not describe model.safetensors"),
+        ("vocab_size", 9, "config.json does not describe model.safetensors"),
+        ("model_type", "gpt2", "model_type is 'gpt2', not 'openai-gpt'"),
+    ],
+)
+def test_a_config_of_another_network_is_refused(
+    tmp_path: Path, key: str, value: object, said: str
+) -> None:
+    saved_by_transformers(tmp_path / "theirs")
+    change_config(tmp_path / "theirs", **{key: value})
+    with pytest.raises(UserError, match=said):
+        import_model(tmp_path / "theirs", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_files_of_todays_tokenizer_will_do_and_added_tokens_keep_their_ids(
+    tmp_path: Path,
+) -> None:
+    vocab = {symbol: id for id, symbol in enumerate(VOCABULARY)}
+    theirs = OpenAIGPTTokenizer(vocab=vocab, merges=[("a", "b</w>")])
+    theirs.add_special_tokens({"pad_token": "[PAD]", "additional_special_tokens": ["q"]})
+    theirs.save_pretrained(tmp_path / "theirs")
+    assert not (tmp_path / "theirs/vocab.json").exists()
+    network = their_model(7, 16, 128, 2)
+    network.resize_token_embeddings(len(theirs))
+    network.save_pretrained(tmp_path / "theirs")
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    tokenizer = BPETokenizer.load(tmp_path / "out")
+    assert len(tokenizer) == len(theirs) == 9
+    assert tokenizer.encode("ab a b") == theirs("ab a b")["input_ids"] == [5, 3, 4]
+    assert tokenizer.encode("aqb") == [1, 0, 4], "text is never taken for an added token"
+    ids = [5, theirs.convert_tokens_to_ids("[PAD]"), 3]
+    assert tokenizer.decode(ids) == "ab [PAD] a"
+    assert "".join(detokenize(tokenizer, ids)) == "ab [PAD] a"
+    assert [*tokenizer.ends_word()] == [False] * 3 + [True] * 6
+    tokens = torch.randint(9, (2, 16))
+    logits = GPT.load(tmp_path / "out")(tokens)
+    torch.testing.assert_close(logits, network(tokens).logits, atol=1e-5, rtol=0)
+    assert len(OpenAIGPTTokenizer.from_pretrained(tmp_path / "out")) == 9
+    their_model(7, 16, 128, 2).save_pretrained(tmp_path / "theirs")  # no rows for those tokens
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    assert len(BPETokenizer.load(tmp_path / "out")) == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"type": "WordPiece"}, "model.type is 'WordPiece'"),
+        ({"end_of_word_suffix": None}, "model.end_of_word_suffix is None"),
+        ({"byte_fallback": True}, "model.byte_fallback is True"),
+        ({"merges": []}, "no merge makes ab</w>"),
+        ({"merges": ["a b</w>", "b a</w>"]}, "a merge has ba</w>, which has no id"),
+        ({"vocab": {"<unk>": 0, "a": 5}}, "the ids are not those from 0"),
+    ],
+)
+def test_a_tokenizer_of_another_kind_is_refused(
+    tmp_path: Path, change: dict[str, object], said: str
+) -> None:
+    vocab = {symbol: id for id, symbol in enumerate(VOCABULARY)}
+    OpenAIGPTTokenizer(vocab=vocab, merges=[("a", "b</w>")]).save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "tokenizer.json").read_text())
+    values["model"] |= change
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match=rf"tokenizer\.json: no vocabulary of a GPT-1 \({said}"):
+        BPETokenizer.load(tmp_path)
 
 
 def test_a_missing_part_is_named_and_nothing_is_written(released: Path, tmp_path: Path) -> None:

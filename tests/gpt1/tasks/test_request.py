@@ -41,6 +41,28 @@ def test_bytes_that_are_no_utf8_are_one_line(tmp_path: Path) -> None:
         list(request.answers(model("classification"), lines))
 
 
+@pytest.mark.parametrize(
+    "line", ["{sic} the dog ran.", "{", "{the: dog}", '{"the dog" ran.', "[1]"]
+)
+def test_a_text_may_begin_with_a_brace(line: str) -> None:
+    asked = model("classification")
+    assert list(request.answers(asked, [line])) == asked.predict([line])
+
+
+def test_a_byte_order_mark_hides_no_object() -> None:
+    asked = model("classification")
+    line = json.dumps({"text": TEXTS[0]})
+    assert list(request.answers(asked, ["\ufeff" + line])) == asked.predict(TEXTS[:1])
+
+
+def test_half_a_surrogate_pair_in_a_line_can_be_answered_and_printed() -> None:
+    asked = model("multiple_choice")
+    line = json.dumps({"text": "the dog", "choices": ["a \ud83d", "ran."]})
+    [found] = request.answers(asked, [line])
+    assert [*found["probabilities"]] == ["a \ufffd", "ran."]
+    request.format_answer(found).encode()
+
+
 def test_a_tab_separates_the_texts_of_a_pair_and_the_choices() -> None:
     pair = model("entailment")
     assert (
@@ -64,6 +86,7 @@ def test_a_score_has_no_label() -> None:
     ("shape", "line", "message"),
     [
         ("classification", '{"text": "a"', "line 1: not JSON"),
+        ("classification", "{'text': 'a'}", "line 1: not JSON"),
         ("classification", "a\tb", "line 1: t takes one text, but a tab separates two"),
         ("entailment", "alone", "text_pair is missing, empty or not a text"),
         ("classification", '{"txt": "a", "text": "b"}', "line 1: unknown key txt.* mean text"),

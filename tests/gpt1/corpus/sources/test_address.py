@@ -65,6 +65,16 @@ def test_a_table_gives_a_book_for_each_title(table: Path, name: str) -> None:
     assert found(path) == BOOKS
 
 
+def test_text_as_bytes_in_parquet_and_byte_order_marks(table: Path) -> None:
+    frame = pd.DataFrame([{name: text.encode() for name, text in row.items()} for row in ROWS])
+    frame.to_parquet(table / "bytes.parquet")
+    pd.DataFrame(ROWS).to_csv(table / "mark.csv", index=False, encoding="utf-8-sig")
+    for name in ("bytes.parquet", "mark.csv"):
+        kind = name.split(".")[1]
+        path = source(table, address=str(table / name), format=kind, text="text", book="title")
+        assert found(path) == BOOKS
+
+
 def test_without_a_title_every_row_is_a_book(table: Path) -> None:
     path = source(table, address=str(table / "rows.csv"), format="csv", text="text")
     assert list(found(path).values()) == [row["text"] for row in ROWS]
@@ -154,6 +164,7 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
         ({"format": "xml", "text": "text"}, "one of parquet, jsonl, csv, lines"),
         ({"format": "csv", "text": "text", "titel": "a"}, "titel is no key"),
         ({"format": "jsonl", "text": "text"}, "line 1 is not JSON"),
+        ({"format": "jsonl", "text": "text", "address": "[deep]"}, "line 1 is not JSON"),
         ({"format": "jsonl", "text": "text", "address": "[list]"}, "line 1 is not an object"),
         ({"format": "parquet", "text": "text"}, r"rows\.csv"),
         ({"format": "csv", "text": "text", "address": "none.csv"}, r"none\.csv"),
@@ -168,8 +179,9 @@ def test_a_wrong_source_is_one_line_that_names_the_file(
     table: Path, values: dict[str, str], message: str
 ) -> None:
     (table / "list").write_text("[1]\n")
-    if values.get("address") == "[list]":
-        values = values | {"address": str(table / "list")}
+    (table / "deep").write_text("[" * 100_000)
+    if values.get("address", "").startswith("["):
+        values = values | {"address": str(table / values["address"].strip("[]"))}
     path = source(table, **({"address": str(table / "rows.csv")} | values))
     with pytest.raises(UserError, match=message) as error:
         list(read_books(path))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.sources import Book, book, read_books
+from gpt1.corpus.sources import book, read_books
 from gpt1.errors import UserError
+from tests.gpt1.corpus.sources.epubs import epub
 
 TEXT = "\u201cCaf\u00e9,\u201d he said \u2014 twice.\n" * 9
 
@@ -17,26 +18,6 @@ TEXT = "\u201cCaf\u00e9,\u201d he said \u2014 twice.\n" * 9
 def found(path: Path) -> dict[str, str]:
     """Name -> the text, or the reason in brackets."""
     return {b.name: b.text or f"[{b.reason}]" for b in read_books(path)}
-
-
-def epub(pages: dict[str, str], spine: list[str]) -> bytes:
-    out = io.BytesIO()
-    with zipfile.ZipFile(out, "w") as archive:
-        archive.writestr(
-            "META-INF/container.xml",
-            "<container xmlns='urn:oasis:names:tc:opendocument:xmlns:container'><rootfiles>"
-            "<rootfile full-path='OPS/book.opf'/></rootfiles></container>",
-        )
-        items = "".join(f"<item id='{n}' href='{n}.xhtml'/>" for n in pages)
-        order = "".join(f"<itemref idref='{n}'/>" for n in spine)
-        archive.writestr(
-            "OPS/book.opf",
-            f"<package xmlns='http://www.idpf.org/2007/opf'><manifest>{items}</manifest>"
-            f"<spine>{order}</spine></package>",
-        )
-        for name, page in pages.items():
-            archive.writestr(f"OPS/{name}.xhtml", page)
-    return out.getvalue()
 
 
 @pytest.mark.parametrize(
@@ -85,8 +66,6 @@ def test_one_bad_book_never_costs_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(book, "MAX_BYTES", 100_000)
-    for module in ("folder", "archive", "file", "epub"):
-        monkeypatch.setattr(f"gpt1.corpus.sources.{module}.MAX_BYTES", 100_000)
     (tmp_path / "binary.txt").write_bytes(os.urandom(5000))
     (tmp_path / "nul.txt").write_bytes(b"text\0\0\0\0text" * 50)
     (tmp_path / "marked.txt").write_bytes("\ufeffone\0word".encode() * 50)
@@ -117,9 +96,9 @@ def test_one_bad_book_never_costs_the_others(
     }
 
 
-def test_a_few_broken_bytes_leave_the_rest_of_a_text_whole() -> None:
-    found = Book.from_bytes("a", "a", TEXT.encode() + b"\xff\xfe" + TEXT.encode())
-    assert found.text == f"{TEXT}\ufffd\ufffd{TEXT}"
+def test_a_few_broken_bytes_leave_the_rest_of_a_text_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(TEXT.encode() + b"\xff\xfe" + TEXT.encode())
+    assert found(tmp_path) == {"a.txt": f"{TEXT}\ufffd\ufffd{TEXT}"}
 
 
 def test_links_in_a_ring_end(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ def test_the_manifest_tells_the_fate_of_every_book(tmp_path: Path) -> None:
         "bytes": 17,
         "words": 3,
         "fate": "kept",
+        "note": "",
+        "left_out": "",
     }
     assert rows(out)[1]["fate"] == "binary"
     assert [path.name for path in (out / "books").iterdir()] == ["sub-the-book.txt"]

@@ -3,6 +3,7 @@
 import functools
 import http.server
 import io
+import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,11 +72,135 @@ def test_a_table_that_is_no_table_is_one_line_that_names_where(
         own(reviews)
 
 
-def test_a_task_without_a_target_or_with_minus_one_as_a_label_is_refused(reviews: Path) -> None:
+def test_a_task_without_a_target_is_refused(reviews: Path) -> None:
     with pytest.raises(UserError, match=r"columns\.target is missing"):
         own(reviews, columns={"text": "review"})
-    with pytest.raises(UserError, match="labels must not name -1"):
-        own(reviews, labels=["-1", "1"])
+
+
+@pytest.mark.parametrize("name", ["None", "nan", "NA", "null", "-1", ""])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_label_that_the_task_names_is_a_label_whatever_it_looks_like(
+    tmp_path: Path, name: str, ending: str
+) -> None:
+    rows = [{"review": "Good.", "stars": "yes"}, {"review": "So.", "stars": name}]
+    write_table(tmp_path / f"all.{ending}", rows)
+    write_table(tmp_path / f"test.{ending}", rows[1:])
+    files = {"train": f"all.{ending}", "test": f"test.{ending}"}
+    found = own(tmp_path, labels=["yes", name], files=files)
+    assert [example.target for example in found.examples] == [0.0, 1.0, 1.0]
+    assert found.warnings == []
+
+
+def test_a_null_is_no_label_even_where_a_label_is_called_none(tmp_path: Path) -> None:
+    write_table(tmp_path / "all.jsonl", [{"review": "a", "stars": each} for each in ("None", None)])
+    files = {"train": "all.jsonl", "dev": "all.jsonl"}
+    found = own(tmp_path, labels=["None", "good"], files=files)
+    assert [example.target for example in found.examples] == [0.0, 0.0]
+    assert found.task.dropped == {"no gold label": 2}
+
+
+def test_sentiment_may_be_minus_one_nought_and_one(tmp_path: Path) -> None:
+    rows = [{"review": str(n), "stars": n} for n in (-1, 0, 1)]
+    write_table(tmp_path / "all.jsonl", rows)
+    files = {"train": "all.jsonl", "dev": "all.jsonl"}
+    found = own(tmp_path, labels=["-1", "0", "1"], files=files)
+    assert [example.target for example in found.examples] == [0.0, 1.0, 2.0] * 2
+
+
+def test_rows_without_a_gold_label_are_dropped_with_their_count_and_the_first_is_named(
+    tmp_path: Path,
+) -> None:
+    rows = [{"review": str(n), "stars": n} for n in ("good", "bad", None, -1, "nan", None)]
+    write_table(tmp_path / "all.jsonl", rows)
+    found = own(tmp_path, files={"train": "all.jsonl", "dev": "all.jsonl"})
+    assert len(found.examples) == 4
+    assert found.task.dropped == {"no gold label": 8}
+    assert found.warnings == [
+        "all.jsonl, line 3: stars is None, no gold label; dropped, as are all such rows",
+        "rows dropped: 8 for no gold label",
+    ]
+
+
+def write_table(path: Path, rows: list[dict[str, Any]]) -> None:
+    if path.suffix == ".parquet":
+        pq.write_table(pa.Table.from_pylist(rows), path)
+    elif path.suffix == ".csv":
+        lines = [",".join(rows[0]), *(",".join(row.values()) for row in rows)]
+        path.write_text("".join(f"{line}\n" for line in lines))
+    else:
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_half_a_surrogate_pair_in_a_text_becomes_the_replacement_character(
+    tmp_path: Path,
+) -> None:
+    text = '{"review": "a \\ud83d b \\ud83d\\ude00", "stars": "good"}\n'
+    (tmp_path / "all.jsonl").write_text(text)
+    found = own(tmp_path, files={"train": "all.jsonl", "dev": "all.jsonl"})
+    assert found.examples[0].text == "a \ufffd b \U0001f600"
+    assert "all.jsonl, line 1: half of a surrogate pair" in found.warnings[0]
+    table.write_task(found.task, found.examples, tmp_path / "t.parquet")
+    assert table.read_task(tmp_path / "t.parquet") == (found.task, found.examples)
+
+
+def test_the_case_of_an_extension_does_not_matter(reviews: Path) -> None:
+    (reviews / "train.csv").rename(reviews / "train.CSV")
+    assert len(own(reviews, files=OWN["files"] | {"train": "train.CSV"}).examples) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("review;stars\nGood, really;good\n", "semicolons separate the columns; save .* commas"),
+        ('"review";"stars"\n"Good";"good"\n', "semicolons separate the columns; save .* commas"),
+        ("review\tstars\nGood, really\tgood\n", "tabs separate the columns; save .* commas"),
+    ],
+)
+def test_another_delimiter_is_named(reviews: Path, text: str, said: str) -> None:
+    (reviews / "train.csv").write_text(text)
+    with pytest.raises(UserError, match=rf"train\.csv, line 1: {said}"):
+        own(reviews)
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.tsv", "train.jsonl"])
+def test_line_ends_of_old_macs_are_named(reviews: Path, name: str) -> None:
+    lines = ['{"review": "a", "stars": "good"}'] * 2
+    if not name.endswith("jsonl"):
+        lines = [line.replace(",", "," if name.endswith("csv") else "\t") for line in
+                 ("review,stars", "Good.,good", "No.,bad")]  # fmt: skip
+    (reviews / name).write_bytes("\r".join([*lines, ""]).encode())
+    with pytest.raises(UserError, match=rf"{name}: its lines end as those of old Macs"):
+        own(reviews, files=OWN["files"] | {"train": name})
+
+
+def test_empty_columns_that_a_spreadsheet_adds_are_no_columns(reviews: Path) -> None:
+    (reviews / "train.csv").write_text("review,stars\nNo.,bad,,\n")
+    assert own(reviews).examples[0] == Example("train", "0", "No.", target=0.0)
+
+
+def test_an_empty_test_file_is_a_split_less(reviews: Path) -> None:
+    (reviews / "test.jsonl").write_text("")
+    (reviews / "dev.csv").write_text("review,stars\nSo so.,bad\n")
+    found = own(reviews, files=OWN["files"] | {"dev": "dev.csv"})
+    assert table.split_sizes(found.examples) == {"train": 2, "dev": 1}
+    assert found.warnings == ["test.jsonl: it has no rows, so there is no test split"]
+    with pytest.raises(UserError, match="only train has labels, so nothing can be scored"):
+        own(reviews, files={"train": "train.csv", "test": "test.jsonl"})
+
+
+def test_a_single_file_may_be_the_whole_task(reviews: Path) -> None:
+    files = {"train": "train.csv", "dev": "train.csv"}
+    assert len(own(reviews / "train.csv", files=files).examples) == 4
+    (reviews / "train.rar").write_text("")
+    with pytest.raises(UserError, match=r"train\.rar: neither a folder nor a \.zip"):
+        own(reviews / "train.rar", files=files)
+
+
+def test_labels_of_a_source_file_are_texts(mirror: str, tmp_path: Path) -> None:
+    path = source_file(tmp_path, mirror)
+    path.write_text(path.read_text().replace('["0", "1"]', "[0, 1]"))
+    with pytest.raises(UserError, match=r"rte\.yaml: labels has 0, .* put it in quotes"):
+        load.official("rte", path)
 
 
 def test_choices_come_from_columns_of_their_own_or_from_a_list(tmp_path: Path) -> None:

@@ -168,6 +168,34 @@ def test_pairs_without_a_gold_label_are_dropped_and_counted(
     assert found.task.dropped == {"no gold label": 2}
 
 
+GLUE_SNLI = (
+    "index captionID pairID sentence1_binary_parse sentence2_binary_parse sentence1_parse "
+    "sentence2_parse sentence1 sentence2 label1"
+)
+
+
+def test_snli_as_glues_script_lays_it_out_is_read_before_the_authors_files_below_it(
+    tmp_path: Path,
+) -> None:
+    start = "0 | 7.jpg#0 | 7.jpg#0r1n | ( A ) | ( B ) | (ROOT) | (ROOT) | A. | B. | neutral | "
+    files = {
+        "SNLI/train.tsv": header(GLUE_SNLI + " gold_label") + tsv(start + "neutral"),
+        "SNLI/dev.tsv": header(GLUE_SNLI + " label2 label3 label4 label5 gold_label")
+        + tsv(start + "x | x | x | x | contradiction", start + "x | x | x | x | -"),
+        "SNLI/test.tsv": header(GLUE_SNLI + " label2 label3 label4 label5 gold_label")
+        + tsv(start + "x | x | x | x | entailment"),
+        "SNLI/original/snli_1.0_train.jsonl": "not this one",
+        "RTE/train.tsv": "nor this",
+    }
+    found = read("snli", tmp_path, files)
+    assert found.examples == [
+        Example("train", "7.jpg#0r1n", "A.", "B.", target=1.0),
+        Example("dev", "7.jpg#0r1n", "A.", "B.", target=2.0),
+        Example("test", "7.jpg#0r1n", "A.", "B.", target=0.0),
+    ]
+    assert found.task.dropped == {"no gold label": 1}
+
+
 def test_scitail_is_the_same_in_both_its_layouts(tmp_path: Path) -> None:
     one = {
         f"tsv_format/scitail_1.0_{split}.tsv": tsv("A. | B. | entails", '"C | D. | neutral')
@@ -240,6 +268,48 @@ def test_story_cloze_trains_on_four_fifths_of_the_validation_file(
     assert any(f"where the authors publish {published}" in each for each in found.warnings)
 
 
+@pytest.mark.parametrize(
+    ("valid", "test"),
+    [
+        ("val_spring2016.csv", "test_spring2016.csv"),
+        ("val_winter2018.csv", "test_winter2018.csv"),
+        ("spring2016.val.csv", "spring2016.test.csv"),
+        ("cloze_test_val__spring2016 - cloze_test_ALL_val.csv", "cloze_test_spring2016-test.csv"),
+    ],
+)
+def test_story_cloze_has_a_test_split_whatever_its_files_are_called(
+    tmp_path: Path, valid: str, test: str
+) -> None:
+    rows = "".join(f"id{n},One.,Two.,Three.,Four.,Bad.,Good.,2\n" for n in range(10))
+    files = dict.fromkeys((valid, test), STORY + ",AnswerRightEnding\n" + rows)
+    found = read("story_cloze", tmp_path, files)
+    assert table.split_sizes(found.examples) == {"train": 8, "dev": 2, "test": 10}
+    assert {example.target for example in of_split(found, "test")} == {1.0}
+
+
+@pytest.mark.parametrize("own_file", [False, True])
+def test_a_pair_of_questions_with_a_tab_too_many_is_dropped_and_costs_no_other(
+    tmp_path: Path, own_file: bool
+) -> None:
+    columns = header("id qid1 qid2 question1 question2 is_duplicate")
+    rows = [f"{n} | 1 | 2 | Why {n}? | How? | {n % 2}" for n in range(20)]
+    rows[3] = "3 | 1 | 2 | Why | 3? | How? | 1"
+    if own_file:
+        files = {"quora_duplicate_questions.tsv": columns + tsv(*rows)}
+    else:
+        good = columns + tsv(*rows[:3])
+        files = {"QQP/train.tsv": columns + tsv(*rows), "QQP/dev.tsv": good}
+    found = read("qqp", tmp_path, files)
+    name, line = next(iter(files)).rpartition("/")[2], 5
+    assert found.task.dropped == {"too many columns": 1}
+    told = f"{name}, line {line}: 1 more columns than the header; dropped, as are all such rows"
+    assert told in found.warnings
+    assert "rows dropped: 1 for too many columns" in found.warnings
+    texts = {example.text for example in found.examples}
+    assert {"Why 2?", "Why 4?"} <= texts
+    assert not texts & {"Why", "3?"}
+
+
 def test_quoras_own_file_is_read_as_a_spreadsheet_and_split_here(tmp_path: Path) -> None:
     rows = "".join(f'"{n}"\t"1"\t"2"\t"Why ""x""\nor y?"\t"B{n}?"\t"{n % 2}"\n' for n in range(20))
     files = {"quora_duplicate_questions.tsv": header("id qid1 qid2 question1 question2 is_duplicate") + rows}  # fmt: skip  # noqa: E501
@@ -266,6 +336,48 @@ def test_dprd_is_cut_at_the_pronoun_that_follows_both_candidates(tmp_path: Path)
         ),
         Example("train", "1", "When Ann hit Sue,", "cried.", ("Ann", "Sue"), 1.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("record", "before"),
+    [
+        (
+            "The workers heard they had been fired by the firm, because they cost much.|they"
+            "|The workers,the firm",
+            "The workers heard they had been fired by the firm, because",
+        ),
+        (
+            "Ann told Sue about the day she won, since she liked stories.|she|Ann,Sue",
+            "Ann told Sue about the day she won, since",
+        ),
+        (
+            "Sam hates Kim, because she felt that she was rude.|she|Sam,Kim",
+            "Sam hates Kim, because",
+        ),
+        ("Dan told Ron that he was the best he knew.|he|Dan,Ron", "Dan told Ron that"),
+        ("Al met Hal although Hal said he hid.|he|Al,Hal", "Al met Hal although Hal said"),
+    ],
+)
+def test_of_a_pronoun_that_stands_twice_the_one_after_the_connective_is_meant(
+    tmp_path: Path, record: str, before: str
+) -> None:
+    sentence, pronoun, choices = record.split("|")
+    text = f"{sentence}\n{pronoun}\n{choices}\n{choices.split(',')[0]}\n"
+    [example] = read("dprd", tmp_path, {"train.c.txt": text}).examples
+    assert example.text == before
+    assert sentence == f"{before} {pronoun} {example.text_pair}"
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_a_sentence_that_ends_with_its_pronoun_is_dropped_and_costs_no_other(
+    tmp_path: Path, split: str
+) -> None:
+    good = "Ann hit Sue and she cried.\nshe\nAnn,Sue\nSue\n\n"
+    text = good + "Ann ran so Sue saw her\nher\nAnn,Sue\nAnn\n\n" + good
+    found = read("dprd", tmp_path, {f"{split}.c.txt": text})
+    assert [example.id for example in found.examples] == ["0", "2"]
+    assert found.task.dropped == {"no such record": 1}
+    assert f"{split}.c.txt, record 2: nothing follows the pronoun" in " ".join(found.warnings)
 
 
 def test_a_record_of_dprd_that_is_none_is_dropped_counted_and_named(tmp_path: Path) -> None:
@@ -296,6 +408,68 @@ def test_winograd_schemas_are_cut_at_the_pronoun(tmp_path: Path) -> None:
     ]
 
 
+SCHEMA = """
+<schema>
+<text>
+<txt1>
+The nurse thanked the porter number {n} because
+</txt1>
+<pron> he  </pron>
+<txt2>
+{after}
+</txt2>
+</text>
+<quote>
+<pron>he </pron>
+<quote2> had helped </quote2>
+</quote>
+<answers>
+<answer> The nurse </answer>
+<answer> the porter </answer>
+</answers>
+<correctAnswer> {correct}  </correctAnswer>
+<source> (nobody 2012) </source>
+</schema>
+"""
+
+
+def schemas(count: int) -> str:
+    """A collection as Davis publishes it."""
+    parts = [
+        SCHEMA.format(n=n, after="was so clever.", correct=("A", "B.")[n % 2]) for n in range(count)
+    ]
+    return (
+        '<?xml version="1.0" encoding="ISO-8859-1"?>\n'
+        '<?xml-stylesheet type="text/xsl" href="WSExample.xsl"?>\n\n'
+        f"<collection>\n{''.join(parts)}\n</collection>\n"
+    )
+
+
+@pytest.mark.parametrize("count", [273, 285])
+def test_the_path_may_be_that_of_the_xml_file_and_both_its_editions_are_whole(
+    tmp_path: Path, count: int
+) -> None:
+    folder(tmp_path, {"ws.xml": schemas(count), "WSCollection.xml": schemas(1)})
+    found = load.official("winograd", tmp_path / "ws.xml")
+    assert found.warnings == []
+    assert table.split_sizes(found.examples) == {"test": count}
+    assert found.examples[1] == Example(
+        "test",
+        "1",
+        "The nurse thanked the porter number 1 because",
+        "was so clever.",
+        ("The nurse", "the porter"),
+        1.0,
+    )
+
+
+def test_a_schema_that_ends_with_its_pronoun_is_dropped(tmp_path: Path) -> None:
+    whole = schemas(2).replace("was so clever.", "", 1)
+    found = read("winograd", tmp_path, {"WSCollection.xml": whole})
+    assert [example.id for example in found.examples] == ["1"]
+    assert found.task.dropped == {"no such schema": 1}
+
+
 def archive(path: Path, files: dict[str, str]) -> Path:
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as opened:
@@ -314,6 +488,27 @@ def archive(path: Path, files: dict[str, str]) -> Path:
 def test_an_archive_is_read_as_its_folder_would_be(tmp_path: Path, name: str) -> None:
     path = archive(tmp_path / name, {f"RTE/{file}": text for file, text in RTE.items()})
     assert load.official("rte", path).examples == read("rte", tmp_path / "f", RTE).examples
+
+
+@pytest.mark.parametrize("name", ["RTE.zip", "RTE.TAR.GZ"])
+def test_what_an_archive_lacks_is_said_of_the_archive(tmp_path: Path, name: str) -> None:
+    files = {f"RTE/{file}": text for file, text in RTE.items()}
+    del files["RTE/test.tsv"]
+    found = load.official("rte", archive(tmp_path / name, files))
+    assert f"{tmp_path}/{name}/RTE: no test.tsv, so there is no test split" in found.warnings
+    with pytest.raises(UserError, match=rf"{name}: no quora|{name}: no QQP/train"):
+        load.official("qqp", archive(tmp_path / name, {"a.tsv": ""}))
+
+
+def test_an_empty_test_file_is_a_split_less(tmp_path: Path) -> None:
+    found = read("rte", tmp_path, RTE | {"test.tsv": tsv("index | sentence1 | sentence2")})
+    assert table.split_sizes(found.examples) == {"train": 1, "dev": 1}
+    assert "test.tsv: it has no rows, so there is no test split" in found.warnings
+    record = "Ann hit Sue and she cried.\nshe\nAnn,Sue\nSue\n"
+    found = read("dprd", tmp_path / "dprd", {"train.c.txt": record, "test.c.txt": ""})
+    assert table.split_sizes(found.examples) == {"train": 1}
+    with pytest.raises(UserError, match=r"WSCollection\.xml: no row is an example of test"):
+        read("winograd", tmp_path, {"WSCollection.xml": schemas(0)})
 
 
 @pytest.mark.parametrize("name", ["bad.zip", "bad.tar.gz"])

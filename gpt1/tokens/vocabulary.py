@@ -1,0 +1,128 @@
+"""The files of a vocabulary: ours, those released with the paper, and those of `transformers`.
+
+| files | written by |
+|---|---|
+| `vocab.json`, `merges.txt`, with added tokens `added_tokens.json` | us, older `transformers` |
+| `tokenizer.json`, which is read first | today's `transformers` |
+| `encoder_bpe_40000.json`, `vocab_40000.bpe` | the code released with the paper |
+"""
+
+import json
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from gpt1.errors import UserError
+
+UNKNOWN = "<unk>"
+END_OF_WORD = "</w>"
+TOKENIZER, ADDED = "tokenizer.json", "added_tokens.json"
+PAIRS = [("vocab.json", "merges.txt"), ("encoder_bpe_40000.json", "vocab_40000.bpe")]
+"""Names of the symbols' file and the merges' file."""
+MODEL = {"type": "BPE", "unk_token": UNKNOWN, "end_of_word_suffix": END_OF_WORD}
+UNUSED = ("dropout", "continuing_subword_prefix", "fuse_unk", "byte_fallback", "ignore_merges")
+"""Keys of the model in `tokenizer.json`: with these values, and without those, it encodes as we do.
+What it does to a text before is its own, and not read."""
+LARGEST = 1 << 16
+"""Token ids are stored as uint16."""
+
+
+class Vocabulary(NamedTuple):
+    symbols: dict[str, int]
+    """Symbol -> id."""
+    merges: list[tuple[str, str]]
+    """Pairs of symbols, by rank."""
+    added: dict[str, int]
+    """Tokens that were added after training, such as `[PAD]`: no text is encoded as one."""
+
+
+def read_vocabulary(folder: Path) -> Vocabulary:
+    """Raises UserError when the files are missing, damaged or do not belong together."""
+    if (file := folder / TOKENIZER).is_file():
+        return _checked(partial(_read_tokenizer, file), f"{file}: no vocabulary of a GPT-1 ({{}})")
+    for names in PAIRS:
+        files = [folder / name for name in names]
+        if all(file.is_file() for file in files):
+            said = f"{folder}: {' and '.join(names)} do not belong together ({{}}); copy both again"
+            return _checked(partial(_read_pair, *files), said)
+    missing = [name for name in PAIRS[0] if not (folder / name).is_file()]
+    raise UserError(
+        f"{folder}: no {' and no '.join(missing)}; copy vocab.json and merges.txt of one "
+        f"vocabulary there, or its {TOKENIZER}"
+    )
+
+
+def write_vocabulary(folder: Path, vocabulary: Vocabulary) -> None:
+    """Write `vocab.json`, `merges.txt` and, where there are any, the added tokens."""
+    _write_json(folder / "vocab.json", vocabulary.symbols)
+    lines = ["#version: 0.2", *(f"{a} {b}" for a, b in vocabulary.merges)]
+    (folder / "merges.txt").write_text("\n".join(lines) + "\n", "utf-8")
+    if vocabulary.added:
+        _write_json(folder / ADDED, vocabulary.added)
+
+
+def _checked(read: Callable[[], Vocabulary], said: str) -> Vocabulary:
+    try:
+        found = read()
+        _check(found)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(said.format(error)) from None
+    return found
+
+
+def _read_pair(symbols: Path, merges: Path) -> Vocabulary:
+    lines = merges.read_text("utf-8").split("\n")[1:]
+    pairs = [(a, b) for a, b in (line.split(" ") for line in lines if line)]
+    added = symbols.with_name(ADDED)
+    more = json.loads(added.read_text("utf-8")) if added.is_file() else {}
+    return _without_repeats(json.loads(symbols.read_text("utf-8")), pairs, more)
+
+
+def _read_tokenizer(file: Path) -> Vocabulary:
+    values = json.loads(file.read_text("utf-8"))
+    model = {"type": "BPE"} | values["model"]  # old files lack the type
+    wrong = [key for key, value in MODEL.items() if model.get(key) != value]
+    for key in [*wrong, *(key for key in UNUSED if model.get(key))]:
+        raise ValueError(f"model.{key} is {model.get(key)!r}")
+    pairs = [each.split(" ") if isinstance(each, str) else each for each in model["merges"]]
+    added = {each["content"]: each["id"] for each in values.get("added_tokens") or []}
+    return _without_repeats(model["vocab"], [(a, b) for a, b in pairs], added)
+
+
+def _without_repeats(
+    symbols: dict[str, int], merges: list[tuple[str, str]], added: dict[str, int]
+) -> Vocabulary:
+    """`transformers` lists `<unk>` among the added tokens, though it is a symbol."""
+    for token in added.keys() & symbols.keys():
+        if added[token] != symbols[token]:
+            raise ValueError(f"{token} has the ids {symbols[token]} and {added[token]}")
+    return Vocabulary(symbols, merges, {t: id for t, id in added.items() if t not in symbols})
+
+
+def _check(vocabulary: Vocabulary) -> None:
+    symbols, merges, added = vocabulary
+    ids: list[Any] = sorted([*symbols.values(), *added.values()])
+    if ids != [*range(len(ids))] or len(ids) > LARGEST:
+        raise ValueError(f"the ids are not those from 0 to {len(ids) - 1}, at most {LARGEST:,}")
+    if UNKNOWN not in symbols:
+        raise ValueError(f"there is no {UNKNOWN}")
+    if symbol := _symbol_without_merge(symbols, merges):
+        raise ValueError(f"no merge makes {symbol}")
+    for symbol in (s for pair in merges for s in (*pair, "".join(pair))):
+        if symbol not in symbols:
+            raise ValueError(f"a merge has {symbol}, which has no id")
+
+
+def _symbol_without_merge(symbols: Iterable[str], merges: Iterable[tuple[str, str]]) -> str:
+    """A symbol of several characters that no merge makes, as when the merges file was truncated.
+
+    Empty if there is none.
+    """
+    merged = {a + b for a, b in merges}
+    several = (s for s in symbols if len(s.removesuffix(END_OF_WORD)) > 1 and s not in merged)
+    return next((s for s in several if not (s.startswith("<") and s.endswith(">"))), "")
+
+
+def _write_json(file: Path, values: dict[str, int]) -> None:
+    file.write_text(json.dumps(values, ensure_ascii=False) + "\n", "utf-8")
