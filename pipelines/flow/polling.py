@@ -8,7 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -23,7 +23,7 @@ from prefect.client.schemas.filters import (
     LogFilter,
     LogFilterFlowRunId,
 )
-from prefect.client.schemas.objects import Artifact, FlowRun, StateType
+from prefect.client.schemas.objects import Artifact, FlowRun, State, StateType
 from prefect.states import Cancelling, Crashed
 
 POLL_SECONDS = 1.0
@@ -42,6 +42,9 @@ come in order.
 OVERLAP = 20
 """How many lines are read again: the two processes of a worker send theirs at different times."""
 
+INTERRUPTED = "Interrupted"
+"""The name of the state, of type Crashed, in which a worker leaves what it is told to end."""
+
 Results = dict[str, dict[str, Any]]
 """For each stage that a worker ended its `status`, and if that is good its `entry` of dvc.lock."""
 
@@ -51,8 +54,8 @@ class End:
     """The end of a flow run."""
 
     results: Results
-    died: bool
-    """Its worker, or the process of the flow run, ended before it could say so."""
+    fate: Literal["ended", "interrupted", "died"]
+    """`interrupted`: its worker was told to end, such as by a time limit. `died`: it was silent."""
     message: str = ""
 
 
@@ -131,7 +134,7 @@ class FlowRuns:
                     if away > (SILENCE_SECONDS if self._cancelled.is_set() else OUTAGE_SECONDS):
                         message = f"no answer of the Prefect server for {away:.0f} s: {error!r}"
                         for followed in runs:
-                            self._end(followed, End({}, False, message))
+                            self._end(followed, End({}, "ended", message))
 
     def _poll(self, client: SyncPrefectClient, runs: list[_Followed]) -> None:
         """One look at up to `PAGE` flow runs. Those that wait for a worker are only counted."""
@@ -164,13 +167,11 @@ class FlowRuns:
         if run.state.is_final():
             while _read_lines(client, followed):
                 continue
-            died = run.state.is_crashed()
-            message = (run.state.message or "") if died or run.state.is_failed() else ""
-            self._end(followed, End(results, died, message))
+            self._end(followed, End(results, _fate(run.state), run.state.message or ""))
         elif silence > SILENCE_SECONDS:
             message = f"no heartbeat for {silence:.0f} s"
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-            self._end(followed, End(results, True, message))
+            self._end(followed, End(results, "died", message))
 
     def _ask_to_end(self, client: SyncPrefectClient, runs: list[_Followed]) -> None:
         for followed in runs:
@@ -182,7 +183,7 @@ class FlowRuns:
         there = {run.id for run in client.read_flow_runs(flow_run_filter=_of(r.id for r in runs))}
         for followed in runs:
             if followed.id not in there:
-                self._end(followed, End({}, False, "its flow run was removed from the server"))
+                self._end(followed, End({}, "ended", "its flow run was removed from the server"))
 
     def _end(self, followed: _Followed, end: End) -> None:
         if self._runs.pop(followed.id, None):
@@ -192,6 +193,12 @@ class FlowRuns:
 def heartbeat_key(run: object) -> str:
     """The key of the artifact that is the heartbeat of a flow run; its data are the results."""
     return "heartbeat-" + re.sub(r"[^a-z0-9]+", "-", str(run))
+
+
+def _fate(state: State) -> Literal["ended", "interrupted", "died"]:
+    if not state.is_crashed():
+        return "ended"
+    return "interrupted" if state.name == INTERRUPTED else "died"
 
 
 def _of(ids: Iterable[UUID], taken: bool = False) -> FlowRunFilter:

@@ -103,21 +103,25 @@ class WorkerExecutor:
             self._take_over(end.results, say)
             results |= end.results
             victims = [name for name in left if name not in results]
-            if not victims or not end.died:
+            failed = any(result["status"] == "failed" for result in results.values())
+            if not victims or failed or end.fate == "ended":
                 break
             victim = victims[0]
-            deaths[victim] += 1
+            deaths[victim] += end.fate == "died"
             if deaths[victim] == TRIES:
                 results[victim] = {"status": "failed"}
                 say(f"{victim} was given up: {TRIES} workers died while they ran it")
                 break
-            say(f"its worker died while it ran {victim} ({end.message}); the next one takes it")
-        missing = {"status": "cancelled" if self.cancelled else "failed"}
-        for name in chain[1:]:
-            if name in results:
-                self._finished_in_chain[name] = Outcome(results[name]["status"], tail=list(tail))
-        status = results.get(stage.name, missing)["status"]
-        return Outcome(status, time.monotonic() - start, tail=list(tail))
+            what = "died" if end.fate == "died" else "was interrupted"
+            say(f"{victim}: its worker {what} ({end.message}); the next one takes it")
+        seconds, missing = time.monotonic() - start, "cancelled" if self.cancelled else "failed"
+        results.setdefault(stage.name, {"status": missing})
+        outcomes = {
+            name: Outcome(result["status"], seconds, tail=list(tail), entry=result.get("entry"))
+            for name, result in results.items()
+        }
+        self._finished_in_chain |= {name: outcomes[name] for name in chain[1:] if name in outcomes}
+        return outcomes[stage.name]
 
     def _run_on_worker(self, names: list[str], pool: str, say: Callable[[str], None]) -> End:
         """Submit stages as one flow run, and pass on its log lines until its end."""
@@ -137,13 +141,13 @@ class WorkerExecutor:
                 timeout=0,
             )
         end = self._flow_runs.follow(run.id, say)
-        if end.message and not (end.results or end.died):
+        if end.fate == "ended" and not end.results:
             say(end.message)
         return end
 
     def _take_over(self, results: Results, say: Callable[[str], None]) -> None:
         """Merge the entries of the stages that a worker ran, and pull their outputs."""
-        good = {name: result["entry"] for name, result in results.items() if "entry" in result}
+        good = {name: result["entry"] for name, result in results.items() if result.get("entry")}
         if good:
             say("pulling the outputs of the worker")
             with self._merging:

@@ -21,7 +21,7 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectAlreadyExists
 from prefect.flows import EntrypointType
 from prefect.runtime import flow_run
-from prefect.states import Cancelled, Completed, Failed, State
+from prefect.states import Cancelled, Completed, Crashed, Failed, State
 from prefect.workers.process import ProcessWorker
 
 from gpt1.environment import Environment
@@ -31,7 +31,7 @@ from pipelines.execution.executor import Outcome
 from pipelines.execution.interrupts import handle_interrupts
 from pipelines.execution.local import LocalExecutor
 from pipelines.execution.workspace import exclusive_lock, remove_partial_outputs
-from pipelines.flow.polling import Results, heartbeat_key
+from pipelines.flow.polling import INTERRUPTED, Results, heartbeat_key
 from pipelines.flow.pools import FLOW
 from pipelines.flow.supervision import supervise
 from pipelines.flow.tasks import StageListener
@@ -74,8 +74,17 @@ def stages(
     except UserError as error:
         return Failed(message=str(error))
     if outcome.status == "cancelled":
-        return Cancelled()
+        if _is_cancelled():
+            return Cancelled()
+        return Crashed(name=INTERRUPTED, message="it was told to end")
     return Completed() if outcome.good else Failed(message="\n".join(outcome.tail))
+
+
+def _is_cancelled() -> bool:
+    """Whether the flow run was cancelled; else a signal came, as from a scheduler of machines."""
+    with get_client(sync_client=True) as client:
+        state = client.read_flow_run(UUID(flow_run.id)).state
+    return bool(state and (state.is_cancelling() or state.is_cancelled()))
 
 
 def _run(
@@ -97,8 +106,9 @@ def _run(
                 if inputs := sorted(known[name].upstream - results.keys()):
                     commands.dvc(root, "pull", "--force", *inputs)
                 outcome = executor.run(known[name], StageListener(terminal, name))
+                if outcome.status == "failed":
+                    results[name] = {"status": "failed"}
                 if not outcome.good:
-                    results[name] = {"status": outcome.status}
                     break
                 commands.dvc(root, "push", name)
                 results[name] = {"status": outcome.status, "entry": outcome.entry}

@@ -160,11 +160,14 @@ def flow_runs(api):
 
 
 DEADLY = """
-import psutil, time
+import psutil, sys, time
+with open(sys.argv[1]) as began:
+    first = len(began.readlines()) == 1
 for process in psutil.Process().parents():
     if "pipelines.execution.reproduce" in process.cmdline():
-        process.parent().kill()
-        time.sleep(600)
+        worker = process.parent()
+worker.terminate() if first else worker.kill()
+time.sleep(600)
 """
 
 
@@ -178,7 +181,10 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
     sleeps_once = f"[ $(wc -l < {began}/right) -ne 2 ] || sleep 600"
-    commands = {"right": f"{sleeps_once}; cat first > right", "deadly": f"python {began}/deadly.py"}
+    commands = {
+        "right": f"{sleeps_once}; cat first > right",
+        "deadly": f"python {began}/deadly.py {began}/deadly",
+    }
     (began / "deadly.py").write_text(DEADLY)
     here.write(
         {
@@ -222,13 +228,14 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
         assert alone.wait(timeout=500) == 1
         assert "start `gpt1 work cpu` in a clone" in (other.root / "driver.txt").read_text()
         assert driver.wait(timeout=500) == 1
+        assert "deadly: its worker was interrupted" in said.read_text()
         assert "deadly was given up: 3 workers died while they ran it" in said.read_text()
     finally:
         for each in workers:
             kill(each)
     assert here.lock == expected, said.read_text()
     assert (here.root / "last").read_text() == "xx"
-    runs = {"first": 2, "left": 2, "right": 3, "last": 2, "score": 2, "deadly": 3}
+    runs = {"first": 2, "left": 2, "right": 3, "last": 2, "score": 2, "deadly": 4}
     assert {name: lines(began / name) for name in runs} == runs
     assert flow_runs(api) == {
         f"cpu-{id}": {"first", "left", "right"},
@@ -342,7 +349,7 @@ with get_client(sync_client=True) as client, ThreadPoolExecutor(100) as pool:
 print(json.dumps({
     "waiting": waiting, "running": running, "ended": ended, "states": states,
     "removed": ends[removed][1].message, "dead": ends[dead][1].message,
-    "died": [n for n, id in enumerate(ids) if ends[id][1].died],
+    "died": [n for n, id in enumerate(ids) if ends[id][1].fate != "ended"],
     "lines": [ends[id][0] for id in done],
 }))
 """
