@@ -7,6 +7,8 @@ clone of its own (`pipelines.execution.clone`), never in the one that it is star
 import asyncio
 import json
 import os
+import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 from uuid import UUID
 
+import psutil
 from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate, WorkPoolCreate
@@ -28,7 +31,7 @@ from gpt1.environment import Environment
 from gpt1.errors import UserError
 from pipelines.execution import clone, commands, lockfile
 from pipelines.execution.executor import Outcome
-from pipelines.execution.interrupts import handle_interrupts
+from pipelines.execution.interrupts import endings, handle_interrupts
 from pipelines.execution.local import LocalExecutor
 from pipelines.execution.workspace import exclusive_lock, remove_partial_outputs
 from pipelines.flow.polling import INTERRUPTED, Results, heartbeat_key
@@ -49,7 +52,35 @@ def work(pool: str) -> None:
         pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH
     )
     cast(RunnerDeployment, deployed).apply()
-    asyncio.run(ProcessWorker(pool, limit=1).start())
+    if number := asyncio.run(_take_flow_runs(pool)):
+        sys.exit(128 + number)
+
+
+async def _take_flow_runs(pool: str) -> int:
+    """Work until a signal, whose number is returned. The first lets the stage save its state."""
+    received: asyncio.Queue[int] = asyncio.Queue()
+    for number in (signal.SIGINT, *endings()):
+        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+    # Prefect's worker would kill its process at once.
+    worker = asyncio.create_task(ProcessWorker(pool, limit=1).start())
+    first = asyncio.create_task(received.get())
+    await asyncio.wait({worker, first}, return_when=asyncio.FIRST_COMPLETED)
+    if worker.done():
+        await worker
+        return 0
+    for process in _flow_run_processes():
+        process.terminate()
+    while _flow_run_processes() and received.empty():
+        await asyncio.sleep(0.05)
+    worker.cancel()
+    with suppress(asyncio.CancelledError):
+        await worker
+    return first.result()
+
+
+def _flow_run_processes() -> list[psutil.Process]:
+    children = psutil.Process().children()
+    return [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
 
 
 @flow(name=FLOW, validate_parameters=False)

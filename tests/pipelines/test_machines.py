@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -160,13 +161,19 @@ def flow_runs(api):
 
 
 DEADLY = """
-import psutil, sys, time
-with open(sys.argv[1]) as began:
-    first = len(began.readlines()) == 1
+import pathlib, psutil, signal, sys, time
+folder = pathlib.Path(__file__).parent
+
+def save(*_):
+    time.sleep(1)
+    (folder / "saved").touch()
+    sys.exit(1)
+
+signal.signal(signal.SIGTERM, save)
 for process in psutil.Process().parents():
     if "pipelines.execution.reproduce" in process.cmdline():
-        worker = process.parent()
-worker.terminate() if first else worker.kill()
+        if len((folder / "deadly").read_text().split()) > 1:
+            process.parent().kill()
 time.sleep(600)
 """
 
@@ -175,7 +182,8 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     here, new_project, server, databases, tmp_path_factory
 ):
     """All is forced to run again. Two of the workers are in the driver's own project, and share its
-    cache; the third is in a clone with edits. One that runs `right` is killed.
+    cache; the third is in a clone with edits. One that runs `right` is killed. That with `deadly` is
+    told to end, and the next ones are killed by the stage.
     """
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
@@ -190,7 +198,9 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
         {
             name: stage
             | {"cmd": f"echo {name} >> {began}/{name}; {commands.get(name, stage['cmd'])}"}
-            for name, stage in (STAGES | {"deadly": {"cmd": "", "meta": {"gpu": 1}}}).items()
+            for name, stage in (
+                STAGES | {"deadly": {"cmd": "", "meta": {"gpu": 1, "grace": 60}}}
+            ).items()
         }
     )
     here.dvc("repro", "score")
@@ -219,10 +229,14 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
         assert found == {f"cpu-{id}", f"gpu-{id}", f"gpt1-{other_id}"}
         driver = start_driver(here, api, "--force", "score", "deadly")
         said = here.root / "driver.txt"
-        while lines(began / "right") < 2:
+        while lines(began / "right") < 2 or lines(began / "deadly") < 1:
             assert driver.poll() is None, said.read_text()
             time.sleep(0.2)
-        [victim] = [worker for worker in workers if sleeping(worker)]
+        workers[2].terminate()
+        assert workers[2].wait(timeout=500) == 128 + signal.SIGTERM
+        assert (began / "saved").exists()
+        workers[2] = start(here, api, "work", "gpu")
+        [victim] = [worker for worker in workers[:2] if sleeping(worker)]
         kill(victim)
         alone = start_driver(other, api)
         assert alone.wait(timeout=500) == 1
