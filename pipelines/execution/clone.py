@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from gpt1 import files
 from gpt1.errors import UserError
@@ -28,15 +28,13 @@ def own_clone(repo: "Repo", name: str) -> Iterator[Path]:
     cache. Raises UserError while another process is in the block, or a stage runs there.
     """
     top = Path(git(Path(repo.root_dir), "rev-parse", "--show-toplevel"))
-    folder = Path(repo.root_dir) / ".work" / "workers" / name
+    folder = _folder(Path(repo.root_dir)) / name
     folder.parent.mkdir(parents=True, exist_ok=True)
     with folder.with_name(f"{name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _take(lock):
             raise UserError(
                 f"another `gpt1 work {name}` is at work here; start this one in a clone of its own"
-            ) from None
+            )
         if not folder.exists():
             for half in folder.parent.glob(f".{name}.*{files.PARTIAL}"):
                 files.remove(half)
@@ -49,6 +47,15 @@ def own_clone(repo: "Repo", name: str) -> Iterator[Path]:
         with exclusive_lock(open_project(root)):  # not beside a stage that a killed worker left
             pass
         yield root
+
+
+def any_in_use(root: Path) -> bool:
+    """Whether a worker has a clone in the project at `root`, whose cache it shares."""
+    for file in _folder(root).glob("*.lock"):
+        with file.open() as lock:
+            if not _take(lock):
+                return True
+    return False
 
 
 def check_out(root: Path, commit: str) -> None:
@@ -90,6 +97,19 @@ def project_id(root: Path) -> str:
     first = git(root, "rev-list", "--max-parents=0", "--first-parent", "HEAD")
     folder = git(root, "rev-parse", "--show-prefix")
     return "-".join([first[:8], *re.findall(r"\w+", folder)])
+
+
+def _folder(root: Path) -> Path:
+    return root / ".work" / "workers"
+
+
+def _take(lock: TextIO) -> bool:
+    """Lock a file until it is closed; returns whether that was possible."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _origin(top: Path) -> str:

@@ -113,7 +113,8 @@ class WorkerExecutor:
                 say(f"{victim} was given up: {TRIES} workers died while they ran it")
                 break
             what = "died" if end.fate == "died" else "was interrupted"
-            say(f"{victim}: its worker {what} ({end.message}); the next one takes it")
+            why = end.message.partition(". ")[0]  # Prefect's advice follows
+            say(f"{victim}: its worker {what} ({why}); the next one takes it")
         seconds, missing = time.monotonic() - start, "cancelled" if self.cancelled else "failed"
         results.setdefault(stage.name, {"status": missing})
         outcomes = {

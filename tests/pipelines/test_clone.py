@@ -8,6 +8,7 @@ from gpt1.errors import UserError
 from pipelines.execution.clone import check_out, clean, own_clone, project_id
 from pipelines.execution.workspace import exclusive_lock
 from pipelines.graph.graph import open_project
+from pipelines.history.prune import shares_cache
 from tests.pipelines.test_machines import clone, commit
 
 
@@ -53,6 +54,13 @@ def test_one_worker_is_in_it_and_beside_it_another_of_another_name(project):
         pass
     with own_clone(open_project(), "gpu"):
         pass
+
+
+def test_the_cache_that_it_shares_is_not_pruned(project):
+    repo = open_project()
+    with own_clone(repo, "cpu"):
+        assert shares_cache(repo)
+    assert not shares_cache(repo)
 
 
 def test_it_gets_commits_from_the_origin_and_from_the_clone_around_it(project, tmp_path_factory):

@@ -182,8 +182,8 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     here, new_project, server, databases, tmp_path_factory
 ):
     """All is forced to run again. Two of the workers are in the driver's own project, and share its
-    cache; the third is in a clone with edits. One that runs `right` is killed. That with `deadly` is
-    told to end, and the next ones are killed by the stage.
+    cache; the third is in a clone with edits. One that runs `right` is killed. That with `deadly`
+    is told to end, and the next ones are killed by the stage.
     """
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
@@ -191,7 +191,7 @@ def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
     sleeps_once = f"[ $(wc -l < {began}/right) -ne 2 ] || sleep 600"
     commands = {
         "right": f"{sleeps_once}; cat first > right",
-        "deadly": f"python {began}/deadly.py {began}/deadly",
+        "deadly": f"python {began}/deadly.py",
     }
     (began / "deadly.py").write_text(DEADLY)
     here.write(
