@@ -58,7 +58,7 @@ def find_prunable(repo: "Repo") -> Prunable:
 
 
 def shares_cache(repo: "Repo") -> bool:
-    """Whether the cache is outside the project, or a worker shares it: DVC cannot tell who uses what."""
+    """Whether others may use the cache: it is outside the project, or a worker shares it."""
     inside = Path(repo.cache.local_cache_dir).is_relative_to(repo.root_dir)
     return not inside or clone.any_in_use(Path(repo.root_dir))
 
