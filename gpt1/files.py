@@ -90,9 +90,8 @@ def read_yaml(file: Path) -> dict[str, Any]:
             what = f"line {error.problem_mark.line + 1}: {error.problem}"
         if isinstance(error, DuplicateKeyError) and error.problem_mark:
             key = str(error.problem).split('"')[1]
-            raise UserError(
-                f"{file}: line {error.problem_mark.line + 1} gives the key {key} a second time"
-            ) from None
+            line = error.problem_mark.line + 1
+            raise UserError(f"{file}: line {line}: the key `{key}` a second time") from None
         raise UserError(f"{file}: not YAML: {what}") from None
     if not isinstance(values, dict):
         raise UserError(f"{file}: expected keys with values, found {values!r}")

@@ -7,13 +7,13 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from gpt1.errors import UserError
 from pipelines import extension
-from pipelines.execution import workspace
+from pipelines.execution import clone, workspace
 from pipelines.flow.options import RunOptions
 
 if TYPE_CHECKING:
@@ -126,15 +126,19 @@ def serve(
             raise UserError(f"--cron {cron!r} is not a cron schedule; one is `0 3 * * *`") from None
     from pipelines.flow.session import prefect_session
 
-    with workspace.enter(), prefect_session():
+    shared = os.environ.get("PREFECT_API_URL")
+    with workspace.enter() as repo, prefect_session():
         from pipelines.flow.pipeline import pipeline
 
-        pipeline.serve("gpt1", cron=cron)
+        name = f"gpt1-{clone.project_id(Path(repo.root_dir))}" if shared else "gpt1"
+        pipeline.serve(name, cron=cron)
 
 
 @app.command()
 def work(
-    pool: Annotated[str, typer.Argument(help="`cpu` or `gpu`: what this machine has.")] = "cpu",
+    pool: Annotated[
+        Literal["cpu", "gpu"], typer.Argument(help="What this machine has.", show_default=False)
+    ] = "cpu",
 ) -> None:
     """Run stages for a `gpt1 run --on-workers` on another machine; Ctrl-C ends it."""
     if not os.environ.get("PREFECT_API_URL"):
@@ -142,8 +146,9 @@ def work(
     from pipelines.flow.session import prefect_session
 
     with workspace.enter() as repo:
-        os.environ["GPT1_WORKSPACE"] = repo.root_dir
-    with prefect_session():
-        from pipelines.flow.worker import work
+        project = clone.project_id(Path(repo.root_dir))
+        with clone.own_clone(repo, pool) as root, prefect_session():
+            from pipelines.flow.worker import work
 
-        work(pool)
+            os.environ["GPT1_WORKSPACE"] = str(root)
+            work(f"{pool}-{project}")

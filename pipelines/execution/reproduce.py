@@ -47,9 +47,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
     events = Events()
     _adopt_orphans()
-    from dvc.logger import setup
-
-    setup(level=logging.INFO)
+    logging.getLogger("dvc").setLevel(logging.INFO)  # it says which command it runs
     threading.Thread(target=_receive, args=(_take_input(), requests), daemon=True).start()
     repo = graph.open_project()
     while request := requests.get():

@@ -16,6 +16,8 @@ from pipelines.execution.executor import Outcome
 from pipelines.graph.graph import Graph, Needs, Stage
 
 UNLIMITED = 1 << 30
+ON_WORKERS = 200
+"""How many stages the workers are given at one time; each costs a thread here."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Capacity:
     gpu: int
     memory: float
     """GiB."""
+    stages: int = UNLIMITED
 
     @classmethod
     def of_this_machine(cls, needs: Iterable[Needs], workers: int | None = None) -> "Capacity":
@@ -38,9 +41,9 @@ class Capacity:
         return cls(workers or machine.cores(), count or UNLIMITED, machine.memory() / 2**30)
 
     @classmethod
-    def unlimited(cls) -> "Capacity":
+    def of_workers(cls) -> "Capacity":
         """For stages on workers, which keep the limits: each takes one chain at a time."""
-        return cls(UNLIMITED, UNLIMITED, math.inf)
+        return cls(UNLIMITED, UNLIMITED, math.inf, ON_WORKERS)
 
     def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
         """The resources that do not suffice for `needs` beside `taken`.
@@ -51,7 +54,7 @@ class Capacity:
         wanted = asdict(needs)
         return {
             resource
-            for resource in asdict(self)
+            for resource in ("cpu", "gpu", "memory")
             if wanted[resource]
             and (used := sum(other[resource] for other in beside)) > 0
             and used + wanted[resource] > getattr(self, resource)
@@ -88,7 +91,7 @@ def run_all(
                 waiting.remove(name)
                 outcomes[name] = Outcome("skipped")
                 continue
-            if stage.upstream & {*waiting, *running}:
+            if len(running) >= capacity.stages or stage.upstream & {*waiting, *running}:
                 continue
             short = capacity.short_of(stage.needs, (s.needs for s in running.values()))
             awaited |= short  # a lighter stage must not take what a heavier one waits for

@@ -72,7 +72,7 @@ def run_plan(repo: "Repo", plan: Plan, options: RunOptions) -> State:
         reporter = Reporter(root, terminal)
         executor = make_executor(options, repo, plan, reporter)
         if options.on_workers:
-            capacity = Capacity.unlimited()
+            capacity = Capacity.of_workers()
         else:
             needs = [plan.graph.stages[name].needs for name in plan.to_launch()]
             capacity = Capacity.of_this_machine(needs, options.workers)
@@ -103,6 +103,6 @@ def make_executor(options: RunOptions, repo: "Repo", plan: Plan, reporter: Repor
     from pipelines.flow.pools import WorkerExecutor
 
     parent = reporter.run_id if reporter.records.address else ""
-    executor = WorkerExecutor(repo, plan.graph, plan.to_launch(), parent)
+    executor = WorkerExecutor(repo, plan.graph, plan.to_launch(), parent, options.force)
     executor.push_inputs()
     return executor

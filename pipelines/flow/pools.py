@@ -5,31 +5,22 @@ stages behind it. When a worker sends no heartbeat for too long, the rest of its
 again; Prefect itself does not, as it cannot know which stages of a chain had ended.
 """
 
-import json
-import re
 import threading
 import time
-from collections import deque
-from collections.abc import Collection
-from datetime import UTC, datetime
+from collections import Counter, deque
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
-from prefect.client.orchestration import SyncPrefectClient, get_client
-from prefect.client.schemas.filters import (
-    ArtifactFilter,
-    ArtifactFilterFlowRunId,
-    LogFilter,
-    LogFilterFlowRunId,
-)
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.orchestration import get_client
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Cancelling, Crashed
 
 from gpt1.errors import UserError
-from pipelines.execution import commands, lockfile
+from pipelines.execution import clone, commands, lockfile
 from pipelines.execution.executor import TAIL, Listener, Outcome
+from pipelines.flow.polling import End, FlowRuns, Results
 from pipelines.graph.graph import Graph, Stage
 
 if TYPE_CHECKING:
@@ -37,29 +28,39 @@ if TYPE_CHECKING:
 
 FLOW = "stages"
 """The name of the flow that the workers run."""
-SILENCE_SECONDS = 60
-"""Without a heartbeat for so long, a worker counts as dead."""
-POLL_SECONDS = 1.0
-Results = dict[str, dict[str, Any]]
-"""For each stage that a worker ended its `status`, and if that is good its `entry` of dvc.lock."""
+TRIES = 3
+"""A stage whose worker dies is tried on so many: its memory may be what kills them."""
 
 
 class WorkerExecutor:
     """Runs the stages `launched` on workers, which get data by the DVC remote and code by git.
 
-    Raises UserError when files differ from the git commit.
+    Raises UserError when files differ from the git commit, or a pool has no worker.
     """
 
-    def __init__(self, repo: "Repo", graph: Graph, launched: Collection[str], parent: str) -> None:
-        """`parent`: the MLflow run for the stages' runs; empty where workers do not reach it."""
-        self._repo, self._graph, self._parent = repo, graph, parent
-        self._launched = launched
+    def __init__(
+        self,
+        repo: "Repo",
+        graph: Graph,
+        launched: Collection[str],
+        parent: str,
+        force: bool = False,
+    ) -> None:
+        """`parent`: the MLflow run for the stages' runs; empty where workers do not reach it.
+
+        `force`: run the stages even where DVC finds nothing changed.
+        """
+        self._repo, self._graph, self._launched = repo, graph, launched
+        self._parent, self._force = parent, force
         self._finished_in_chain: dict[str, Outcome] = {}
         self._root = Path(repo.root_dir)
         self._cancelled = threading.Event()
-        self._merging = threading.Lock()
+        self._merging, self._submitting = threading.Lock(), threading.Lock()
         self._commit = _head(self._root)
+        self._entries = lockfile.entries(self._root)
         self._lock_files = lockfile.LockFiles(repo)
+        self._deployments = self._find_deployments()
+        self._flow_runs = FlowRuns()
 
     @property
     def cancelled(self) -> bool:
@@ -68,9 +69,10 @@ class WorkerExecutor:
     def cancel(self, at_once: bool = False) -> None:
         """Cancel the flow runs on the workers at the next poll; `at_once` is not passed on."""
         self._cancelled.set()
+        self._flow_runs.cancel()
 
     def close(self) -> None:
-        """Nothing is open between two stages."""
+        self._flow_runs.close()
 
     def push_inputs(self) -> None:
         """Push to the remote what the workers need of the outputs that are here."""
@@ -88,82 +90,98 @@ class WorkerExecutor:
         if stage.name in self._finished_in_chain:
             return self._finished_in_chain.pop(stage.name)
         start, tail = time.monotonic(), deque[str](maxlen=TAIL)
-        chain, results = self._graph.chain(stage.name, self._launched), Results()
-        with get_client(sync_client=True) as client:
-            while True:
-                run = self._submit([name for name in chain if name not in results])
-                alive = self._await(client, run, stage, listener, tail)
-                new = _results(client, run)
-                self._take_over(new, stage, listener)
-                results |= new
-                if alive or results.keys() >= {*chain}:  # it died with nothing left to do
-                    break
-                listener.line(stage.name, "its worker is silent; the next one takes it")
-        for name in chain[1:]:
-            if name in results:
-                self._finished_in_chain[name] = Outcome(results[name]["status"], tail=list(tail))
-        missing = {"status": "cancelled" if self.cancelled else "failed"}
-        status = results.get(stage.name, missing)["status"]
-        return Outcome(status, time.monotonic() - start, tail=list(tail))
 
-    def _take_over(self, results: Results, stage: Stage, listener: Listener) -> None:
+        def say(line: str) -> None:
+            tail.append(line)
+            listener.line(stage.name, line)
+
+        chain = self._graph.chain(stage.name, self._launched)
+        results, deaths = Results(), Counter[str]()
+        while not self.cancelled:
+            left = [name for name in chain if name not in results]
+            end = self._run_on_worker(left, self._pool(stage), say)
+            self._take_over(end.results, say)
+            results |= end.results
+            victims = [name for name in left if name not in results]
+            failed = any(result["status"] == "failed" for result in results.values())
+            if not victims or failed or end.fate == "ended":
+                break
+            victim = victims[0]
+            deaths[victim] += end.fate == "died"
+            if deaths[victim] == TRIES:
+                results[victim] = {"status": "failed"}
+                say(f"{victim} was given up: {TRIES} workers died while they ran it")
+                break
+            what = "died" if end.fate == "died" else "was interrupted"
+            why = end.message.partition(". ")[0]  # Prefect's advice follows
+            say(f"{victim}: its worker {what} ({why}); the next one takes it")
+        seconds, missing = time.monotonic() - start, "cancelled" if self.cancelled else "failed"
+        results.setdefault(stage.name, {"status": missing})
+        outcomes = {
+            name: Outcome(result["status"], seconds, tail=list(tail), entry=result.get("entry"))
+            for name, result in results.items()
+        }
+        self._finished_in_chain |= {name: outcomes[name] for name in chain[1:] if name in outcomes}
+        return outcomes[stage.name]
+
+    def _run_on_worker(self, names: list[str], pool: str, say: Callable[[str], None]) -> End:
+        """Submit stages as one flow run, and pass on its log lines until its end."""
+        needed = self._graph.upstream(names)
+        parameters = {
+            "names": names,
+            "commit": self._commit,
+            "entries": {n: entry for n, entry in self._entries.items() if n in needed},
+            "parent": self._parent,
+            "force": self._force,
+        }
+        with self._submitting:  # some requests each: not all at once
+            run: Any = run_deployment(
+                self._deployments[pool],
+                parameters=parameters,
+                flow_run_name=names[0],
+                timeout=0,
+            )
+        end = self._flow_runs.follow(run.id, say)
+        if end.fate == "ended" and not end.results:
+            say(end.message)
+        return end
+
+    def _take_over(self, results: Results, say: Callable[[str], None]) -> None:
         """Merge the entries of the stages that a worker ran, and pull their outputs."""
-        good = [name for name in results if "entry" in results[name]]
+        good = {name: result["entry"] for name, result in results.items() if result.get("entry")}
         if good:
-            listener.line(stage.name, "pulling the outputs of the worker")
+            say("pulling the outputs of the worker")
             with self._merging:
-                for name in good:
-                    check_entry(self._repo, name, results[name]["entry"])
-                    self._lock_files.put(name, results[name]["entry"])
+                for name, entry in good.items():
+                    check_entry(self._repo, name, entry)
+                    self._lock_files.put(name, entry)
                 self._lock_files.flush()
+                self._entries = self._entries | good
                 commands.dvc(self._root, "pull", "--force", *good)
 
-    def _submit(self, chain: list[str]) -> FlowRun:
-        pool = "gpu" if self._graph.stages[chain[0]].needs.gpu else "cpu"
-        entries = lockfile.entries(self._root)
-        parameters: dict[str, Any] = {
-            "names": chain,
-            "commit": self._commit,
-            "entries": {n: entries[n] for n in self._graph.upstream(chain) if n in entries},
-            "parent": self._parent,
-        }
-        try:
-            return run_deployment(  # type: ignore[return-value]
-                f"{FLOW}/{pool}", parameters=parameters, flow_run_name=chain[0], timeout=0
-            )
-        except ObjectNotFound:
-            raise UserError(
-                f"no worker was ever there for the pool {pool}: start `gpt1 work {pool}` in a clone"
-            ) from None
+    def _find_deployments(self) -> dict[str, UUID]:
+        """For each pool that stages go to its deployment, which the first worker made."""
+        chained: set[str] = set()
+        pools: set[str] = set()
+        for name in self._launched:  # in topological order
+            if name not in chained:
+                pools.add(self._pool(self._graph.stages[name]))
+                chained |= {*self._graph.chain(name, self._launched)}
+        found, project = {}, clone.project_id(self._root)
+        with get_client(sync_client=True) as client:
+            for pool in sorted(pools):
+                name = f"{FLOW}/{pool}-{project}"
+                try:
+                    found[pool] = client.read_deployment_by_name(name).id
+                except ObjectNotFound:
+                    raise UserError(
+                        f"no worker of this project ({project}) was ever there for the pool "
+                        f"{pool}: start `gpt1 work {pool}` in a clone"
+                    ) from None
+        return found
 
-    def _await(
-        self,
-        client: SyncPrefectClient,
-        run: FlowRun,
-        stage: Stage,
-        listener: Listener,
-        tail: deque[str],
-    ) -> bool:
-        """Pass on the logs of `run` until it ends; False when its worker died before."""
-        received, asked_to_end = 0, False
-        logs = LogFilter(flow_run_id=LogFilterFlowRunId(any_=[run.id]))
-        while True:
-            state = client.read_flow_run(run.id).state
-            for log in client.read_logs(logs, offset=received, limit=200):
-                received += 1
-                tail.append(log.message)
-                listener.line(stage.name, log.message)
-            if state is None or state.is_final():
-                return state is None or not state.is_crashed()
-            if self.cancelled and not asked_to_end:
-                client.set_flow_run_state(run.id, Cancelling())
-                asked_to_end = True
-            if (state.is_pending() or state.is_running()) and _silence(client, run, state) > (
-                SILENCE_SECONDS
-            ):
-                client.set_flow_run_state(run.id, Crashed(message="silent"), force=True)
-                return self.cancelled
-            time.sleep(POLL_SECONDS)
+    def _pool(self, stage: Stage) -> str:
+        return "gpu" if stage.needs.gpu else "cpu"
 
 
 def check_entry(repo: "Repo", name: str, entry: lockfile.Entry) -> None:
@@ -187,20 +205,3 @@ def _head(root: Path) -> str:
     if missing:
         raise UserError(f"workers run what git has: commit {', '.join(missing)} first")
     return commands.git(root, "rev-parse", "HEAD")
-
-
-def _silence(client: SyncPrefectClient, run: FlowRun, state: Any) -> float:
-    """Seconds since the last heartbeat, or since the start of the run without one."""
-    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
-    beats = [artifact.updated for artifact in client.read_artifacts(artifact_filter=of_run)]
-    last = max([state.timestamp, *(beat for beat in beats if beat)])
-    return float((datetime.now(UTC) - last).total_seconds())
-
-
-def _results(client: SyncPrefectClient, run: FlowRun) -> Results:
-    """What the worker wrote into its heartbeat so far."""
-    of_run = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[run.id]))
-    for artifact in client.read_artifacts(artifact_filter=of_run):
-        if re.match("stage-", artifact.key or "") and str(artifact.data).startswith("{"):
-            return dict(json.loads(str(artifact.data)))
-    return {}

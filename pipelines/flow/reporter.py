@@ -51,7 +51,9 @@ class Reporter:
 
     def state(self, name: str, outcome: Outcome) -> State:
         """The Prefect state of a stage that ended."""
-        summary = f"{outcome.seconds:.1f} s; the whole output: {outcome.log}"
+        summary = f"{outcome.seconds:.1f} s"
+        if outcome.log:
+            summary += f"; the whole output: {outcome.log}"
         match outcome.status:
             case "ran":
                 return Completed(message=summary)

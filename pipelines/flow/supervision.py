@@ -7,11 +7,14 @@ from pathlib import Path
 from uuid import UUID
 
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
 
 from pipelines.execution.executor import Executor
 from pipelines.flow import servers
 
 POLL_SECONDS = 1.0
+ENDED = {StateType.CANCELLING, StateType.CANCELLED, StateType.CRASHED}
+"""Crashed: the driver takes this worker for dead, and gives its stages to the next."""
 
 
 @contextmanager
@@ -33,7 +36,9 @@ def supervise(executor: Executor, root: Path, run: str | None) -> Iterator[None]
                 with suppress(Exception):  # a server that is away for a moment ends nothing
                     revive()
                     state = client.read_flow_run(UUID(run)).state
-                    if state and (state.is_cancelling() or state.is_cancelled()):
+                    if state and (
+                        state.is_cancelling() or state.is_cancelled() or state.is_crashed()
+                    ):
                         executor.cancel()
                         return
 

@@ -92,7 +92,9 @@ class Terminal:
                 self.console.rule(Text(f"{stage} failed", "red"))
                 for line in outcome.tail:
                     self.console.print(Text(line))
-                self.console.print(Text(f"whole output: {outcome.log}\nto resume:    gpt1 run"))
+                if outcome.log:
+                    self.console.print(Text(f"whole output: {outcome.log}"))
+                self.console.print(Text("to resume:    gpt1 run"))
 
     def _print(self, stage: str, text: str, style: str | None = None) -> None:
         self.console.print(Text.assemble((f"{stage}  ", "cyan"), (text, style or "")))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.execution import commands, lockfile
+from pipelines.execution import clone, commands, lockfile
 from pipelines.graph.plan import build_plan
 from pipelines.history.lineage import Lineage
 
@@ -58,8 +58,9 @@ def find_prunable(repo: "Repo") -> Prunable:
 
 
 def shares_cache(repo: "Repo") -> bool:
-    """Whether the cache is outside the project, where DVC cannot tell what others use of it."""
-    return not Path(repo.cache.local_cache_dir).is_relative_to(repo.root_dir)
+    """Whether others may use the cache: it is outside the project, or a worker shares it."""
+    inside = Path(repo.cache.local_cache_dir).is_relative_to(repo.root_dir)
+    return not inside or clone.any_in_use(Path(repo.root_dir))
 
 
 def remove(repo: "Repo", found: Prunable) -> None:

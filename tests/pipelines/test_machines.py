@@ -1,15 +1,19 @@
 """Clones that share nothing but a remote, git, and for workers a Prefect server."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
+from collections import defaultdict
 
 import psutil
 import pytest
 
+from pipelines.execution.clone import project_id
 from pipelines.flow import servers
 from tests.conftest import Project
 
@@ -87,7 +91,7 @@ def test_pushed_here_and_pulled_there_nothing_has_to_run(here, tmp_path_factory,
     assert (there.root / "last").read_text() == "xx"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def server(tmp_path_factory, databases):
     root = tmp_path_factory.mktemp("server")
     shutil.copytree(databases, root, dirs_exist_ok=True)
@@ -95,85 +99,296 @@ def server(tmp_path_factory, databases):
     servers.stop(root, "prefect")
 
 
-def worker(there, pool, api):
+def start(there, api, *command):
     return subprocess.Popen(
-        ["gpt1", "work", pool],
+        ["gpt1", *command],
         cwd=there.root,
         env=there.environment | {"PREFECT_API_URL": api, "PREFECT_WORKER_QUERY_SECONDS": "1"},
         start_new_session=True,
-        stdout=(there.root / "worker.txt").open("w"),
+        stdout=(there.root / f"{'-'.join(command)}.txt").open("w"),
         stderr=subprocess.STDOUT,
     )
 
 
 IMPATIENT = """
 from pipelines import cli
-from pipelines.flow import pools
-pools.SILENCE_SECONDS = 20  # four beats are missed by then
+from pipelines.flow import polling
+polling.SILENCE_SECONDS = 20  # four beats are missed by then
 cli.main()
 """
+
+
+def start_driver(project, api, *arguments):
+    return subprocess.Popen(
+        [sys.executable, "-c", IMPATIENT, "run", "--on-workers", *arguments],
+        cwd=project.root,
+        env=project.environment | {"PREFECT_API_URL": api},
+        stdout=(project.root / "driver.txt").open("w"),
+        stderr=subprocess.STDOUT,
+    )
 
 
 def family(process):
     return [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
 
 
-def flow_runs(api):
-    """The names of all flow runs on workers, by pool."""
+def kill(process):
+    if process.poll() is None:
+        for each in family(process):
+            each.kill()
+    process.wait()
+
+
+def query(api, what):
     request = urllib.request.Request(
-        f"{api}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
+        f"{api}/{what}/filter", b"{}", {"Content-Type": "application/json"}
     )
     with urllib.request.urlopen(request) as answer:
-        found = [(run["work_pool_name"], run["name"]) for run in json.load(answer)]
-    return {pool: {name for of, name in found if of == pool} for pool in ("cpu", "gpu")}
+        return json.load(answer)
 
 
-def test_a_killed_worker_s_stage_goes_to_the_other_and_the_lock_file_is_that_of_repro(
-    here, server, databases, tmp_path_factory
+def deployments(api):
+    return {each["name"] for each in query(api, "deployments")}
+
+
+def flow_runs(api):
+    """The names of all flow runs on workers, by pool."""
+    found = defaultdict(set)
+    for run in query(api, "flow_runs"):
+        if run["work_pool_name"]:
+            found[run["work_pool_name"]].add(run["name"])
+    return found
+
+
+DEADLY = """
+import pathlib, psutil, signal, sys, time
+folder = pathlib.Path(__file__).parent
+
+def save(*_):
+    time.sleep(1)
+    (folder / "saved").touch()
+    sys.exit(1)
+
+signal.signal(signal.SIGTERM, save)
+for process in psutil.Process().parents():
+    if "pipelines.execution.reproduce" in process.cmdline():
+        if len((folder / "deadly").read_text().split()) > 1:
+            process.parent().kill()
+time.sleep(600)
+"""
+
+
+def test_stages_on_workers_that_die_and_the_lock_file_is_that_of_repro(
+    here, new_project, server, databases, tmp_path_factory
 ):
+    """All is forced to run again. Two of the workers are in the driver's own project, and share its
+    cache; the third is in a clone with edits. One that runs `right` is killed. That with `deadly`
+    is told to end, and the next ones are killed by the stage.
+    """
     here.lay_out(databases)
     on_disk(here, tmp_path_factory, None)
     began = tmp_path_factory.mktemp("began")
-    waits = f"echo began >> {began}/times; [ $(wc -l < {began}/times) -gt 1 ] || sleep 600"
-    slow = STAGES["right"] | {"cmd": f"{waits}; cat first > right"}
-    here.write(STAGES | {"right": slow})
+    sleeps_once = f"[ $(wc -l < {began}/right) -ne 2 ] || sleep 600"
+    commands = {
+        "right": f"{sleeps_once}; cat first > right",
+        "deadly": f"python {began}/deadly.py",
+    }
+    (began / "deadly.py").write_text(DEADLY)
+    here.write(
+        {
+            name: stage
+            | {"cmd": f"echo {name} >> {began}/{name}; {commands.get(name, stage['cmd'])}"}
+            for name, stage in (
+                STAGES | {"deadly": {"cmd": "", "meta": {"gpu": 1, "grace": 60}}}
+            ).items()
+        }
+    )
+    here.dvc("repro", "score")
+    expected = here.lock
     commit(here)
+    there = clone(here, tmp_path_factory.mktemp("clones") / "there")
+    mine = {"dvc.yaml": "an edit", "left": "an output", "notes": "a new file"}
+    for name, text in mine.items():
+        (there.root / name).write_text(text)
+    here.dump({"a": 2}, "params.yaml")
+    commit(here)
+    for name in ("dvc.lock", "last"):
+        (here.root / name).unlink()
+    other = new_project()
+    other.lay_out(databases)
+    other.write(STAGES)
+    commit(other)
     api = f"{server.address}/api"
-    pools = ["cpu", "cpu", "gpu"]
-    clones = [clone(here, tmp_path_factory.mktemp("clones") / pool) for pool in pools]
-    workers = [worker(there, pool, api) for there, pool in zip(clones, pools, strict=True)]
+    places = [(there, "cpu"), (here, "cpu"), (here, "gpu")]
+    workers = [start(place, api, "work", pool) for place, pool in places]
+    id, other_id = (project_id(each.root) for each in (here, other))
     try:
-        with (here.root / "driver.txt").open("w") as output:
-            driver = subprocess.Popen(
-                [sys.executable, "-c", IMPATIENT, "run", "--on-workers"],
-                cwd=here.root,
-                env=here.environment | {"PREFECT_API_URL": api},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        while not (began / "times").exists():
-            assert driver.poll() is None, (here.root / "driver.txt").read_text()
+        workers.append(start(other, api, "serve"))
+        while len(found := deployments(api)) < 3:
+            time.sleep(0.5)
+        assert found == {f"cpu-{id}", f"gpu-{id}", f"gpt1-{other_id}"}
+        driver = start_driver(here, api, "--force", "score", "deadly")
+        said = here.root / "driver.txt"
+        while lines(began / "right") < 2 or lines(began / "deadly") < 1:
+            assert driver.poll() is None, said.read_text()
             time.sleep(0.2)
-        [victim] = [worker for worker in workers if sleeping(worker)]
-        for process in family(victim):
-            process.kill()
-        victim.wait()
-        driver.wait(timeout=500)
-        assert len((began / "times").read_text().split()) == 2
-        ran = flow_runs(api)
-        assert ran == {"cpu": {"first", "left", "right"}, "gpu": {"last"}}, "score goes with last"
+        workers[2].terminate()
+        assert workers[2].wait(timeout=500) == 128 + signal.SIGTERM
+        assert (began / "saved").exists()
+        workers[2] = start(here, api, "work", "gpu")
+        [victim] = [worker for worker in workers[:2] if sleeping(worker)]
+        kill(victim)
+        alone = start_driver(other, api)
+        assert alone.wait(timeout=500) == 1
+        assert "start `gpt1 work cpu` in a clone" in (other.root / "driver.txt").read_text()
+        assert driver.wait(timeout=500) == 1
+        assert "deadly: its worker was interrupted" in said.read_text()
+        assert "deadly was given up: 3 workers died while they ran it" in said.read_text()
     finally:
         for each in workers:
-            if each.poll() is None:
-                for process in family(each):
-                    process.kill()
-            each.wait()
+            kill(each)
+    assert here.lock == expected, said.read_text()
     assert (here.root / "last").read_text() == "xx"
-    after = here.lock
-    (here.root / "dvc.lock").unlink()
-    here.dvc("repro", "--force")
-    assert after == here.lock
+    runs = {"first": 2, "left": 2, "right": 3, "last": 2, "score": 2, "deadly": 4}
+    assert {name: lines(began / name) for name in runs} == runs
+    assert flow_runs(api) == {
+        f"cpu-{id}": {"first", "left", "right"},
+        f"gpu-{id}": {"last", "deadly"},  # score goes with last
+    }
+    assert {name: (there.root / name).read_text() for name in mine} == mine
+
+
+def lines(file):
+    return len(file.read_text().split()) if file.exists() else 0
 
 
 def sleeping(worker):
     return any(p.name() == "sleep" for p in family(worker))
+
+
+FOLLOW = r"""
+import json, sqlite3, sys, threading, time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.actions import ArtifactCreate, LogCreate
+from prefect.states import Cancelled, Completed, Running, Scheduled
+from pipelines.flow import polling
+
+paths = Counter()
+count = {"request": [lambda request: paths.update([request.url.path.removeprefix("/api/")])]}
+polling.get_client = partial(get_client, httpx_settings={"event_hooks": count})
+polling.POLL_SECONDS, polling.SILENCE_SECONDS = 0.2, 8
+database = sqlite3.connect(sys.argv[1], timeout=60, isolation_level=None, check_same_thread=False)
+
+@flow
+def waits(): ...
+
+def lines(id, texts, start):
+    client.create_logs([
+        LogCreate(name="x", level=20, message=text, flow_run_id=id,
+                  timestamp=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=start + n))
+        for n, text in enumerate(texts)
+    ])
+
+def beat():
+    # As the server would, if its clock were an hour late.
+    for n in range(10_000):
+        late = datetime.now(UTC) - timedelta(hours=1)
+        for id in alive:
+            database.execute("UPDATE artifact SET updated = ? WHERE flow_run_id = ?",
+                             (late.strftime("%Y-%m-%d %H:%M:%S.%f"), str(id)))
+        if over.wait(0.2):
+            return
+
+def followed(id):
+    said = []
+    ends[id] = said, runs.follow(id, said.append)
+
+def wait_for(ids):
+    while not ends.keys() >= {*ids}:
+        time.sleep(0.05)
+
+with get_client(sync_client=True) as client, ThreadPoolExecutor(100) as pool:
+    ids = [client.create_flow_run(waits, state=Scheduled()).id for _ in range(100)]
+    runs, ends, over = polling.FlowRuns(), {}, threading.Event()
+    for id in ids:
+        pool.submit(followed, id)
+    while not paths:
+        time.sleep(0.05)
+    paths.clear()
+    time.sleep(20 * polling.POLL_SECONDS)
+    waiting = sum(paths.values()) / 20
+
+    removed, dead, *alive = ids[:14]
+    client.delete_flow_run(removed)
+    for id in [dead, *alive]:
+        client.create_artifact(ArtifactCreate(
+            key=polling.heartbeat_key(id), type="markdown", data="{}", flow_run_id=id))
+        client.set_flow_run_state(id, Running(), force=True)
+    beating = threading.Thread(target=beat)
+    beating.start()
+    for id in alive:
+        lines(id, [f"{n}" for n in range(450)], start=0)
+    wait_for([removed, dead])
+    paths.clear()
+    while paths["flow_runs/count"] < 20:
+        time.sleep(0.05)
+    running = sum(paths.values()) / paths["flow_runs/count"]
+
+    done = alive[:6]
+    for id in done:
+        lines(id, ["sent late by the worker"], start=440.5)
+        lines(id, ["last"], start=500)
+        client.set_flow_run_state(id, Completed(), force=True)
+    wait_for(done)
+    ended = len(ends)
+    over.set()
+    beating.join()
+    client.delete_flow_run(ids[-1])
+    runs.cancel()
+    while sum(path.endswith("set_state") for path in paths) < 91:
+        time.sleep(0.05)
+    for id in alive[6:]:
+        client.set_flow_run_state(id, Cancelled(), force=True)
+    wait_for(ids)
+    states = Counter(run.state.type.value for start in (0, 50) for run in client.read_flow_runs(
+        flow_run_filter=polling._of(ids[start : start + 50])))
+    runs.close()
+
+print(json.dumps({
+    "waiting": waiting, "running": running, "ended": ended, "states": states,
+    "removed": ends[removed][1].message, "dead": ends[dead][1].message,
+    "died": [n for n, id in enumerate(ids) if ends[id][1].fate != "ended"],
+    "lines": [ends[id][0] for id in done],
+}))
+"""
+
+
+def test_a_hundred_submitted_runs_cost_a_few_requests_a_poll_and_one_clock_tells_who_is_silent(
+    server,
+):
+    home = psutil.Process(server.pid).environ()["PREFECT_HOME"]
+    done = subprocess.run(
+        [sys.executable, "-c", FOLLOW, f"{home}/prefect.db"],
+        env=os.environ | {"PREFECT_API_URL": f"{server.address}/api"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert not done.returncode, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["waiting"] < 2.5, "how many there are, and which left the queue"
+    assert found["running"] <= 3 + 10, "the logs of ten at work, in turn"
+    assert found["ended"] == 8
+    assert found["removed"] == "its flow run was removed from the server"
+    assert found["dead"].startswith("no heartbeat for ")
+    assert found["died"] == [1]
+    assert found["states"] == {"CANCELLED": 91, "COMPLETED": 6, "CRASHED": 1}
+    for said in found["lines"]:
+        assert sorted(said[:-1]) == sorted([*map(str, range(450)), "sent late by the worker"])
+        assert said[-1] == "last"

@@ -51,6 +51,7 @@ def test_every_line_reaches_the_listener_the_log_and_the_last_ones_the_outcome(p
     assert outcome.status == "ran"
     assert [line for line in heard.lines if line.startswith("line")] == lines
     assert [x for x in outcome.log.read_text().splitlines() if x.startswith("line")] == lines
+    assert heard.lines.count("Running stage 's':") == 1
     assert "line 49" in outcome.tail
     assert "line 0" not in outcome.tail
 

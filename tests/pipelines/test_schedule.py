@@ -72,6 +72,15 @@ def test_no_resource_is_overfilled(resource):
     assert max(len(together) for together in launcher.together) == 2
 
 
+def test_no_more_stages_are_in_flight_than_the_capacity_has():
+    edges = {"end": [*"abcd"]} | {name: [] for name in "abcd"}
+    launcher, few = Launcher(), Capacity(UNLIMITED, UNLIMITED, UNLIMITED, stages=2)
+    ended = statuses(run_all(graph({n: edges[n] for n in "abcd"} | edges), edges, launcher, few))
+    assert max(len(together) for together in launcher.together) == 2
+    assert {*ended.values()} == {"ran"}
+    assert len(ended) == 5
+
+
 def test_a_stage_that_is_too_big_for_the_machine_runs_alone():
     edges = {"big": [], "small": []}
     launcher = Launcher()

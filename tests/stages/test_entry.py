@@ -63,5 +63,25 @@ def test_a_key_that_stands_twice_is_named_with_its_line(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "params.yaml").write_text("bpe:\n  merges: 1\nmodels: {}\nbpe:\n  merges: 2\n")
-    with pytest.raises(UserError, match=r"^params\.yaml: line 4 gives the key bpe a second time$"):
+    with pytest.raises(UserError, match=r"^params\.yaml: line 4: the key `bpe` a second time$"):
         entry.check()
+
+
+def test_threads_that_wait_spin_shortly_unless_someone_says_how_they_wait() -> None:
+    ask = "import os, stages; print(os.environ.get('GOMP_SPINCOUNT'))"
+
+    def spins(**chosen: str) -> str:
+        plain = {k: v for k, v in os.environ.items() if not k.startswith(("OMP_", "GOMP_"))}
+        command = [sys.executable, "-c", ask]
+        return subprocess.run(
+            command,
+            env=plain | chosen,
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+
+    assert spins() == "2500"
+    assert spins(GOMP_SPINCOUNT="7") == "7"
+    assert spins(OMP_WAIT_POLICY="active") == "None"
