@@ -1,4 +1,4 @@
-"""The GPUs of this machine, each assigned to one stage at a time."""
+"""The GPUs of this machine, assigned to stages."""
 
 import os
 import subprocess
@@ -6,6 +6,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 
 from gpt1.environment import Environment
@@ -52,25 +53,35 @@ def _computing(_visible: str | None) -> list[str]:
 
 
 class Lender:
-    """Lends each GPU to one stage at a time: by themselves, all stages would take the first."""
+    """Lends GPUs, and shares of one, to stages: by themselves, all stages would take the first."""
 
     def __init__(self, names: list[str] | None = None) -> None:
         """`names`: the GPUs to lend; default: `here()`, asked when a stage needs one."""
-        self._free = names
+        self._used = None if names is None else dict.fromkeys(names, Fraction())
         self._lock = threading.Lock()
 
     @contextmanager
-    def lent(self, count: int) -> Iterator[dict[str, str]]:
-        """Yields the environment of a stage that needs `count`, with fewer if fewer are free."""
+    def lent(self, count: float) -> Iterator[dict[str, str]]:
+        """Yields the environment of a stage that needs `count`, with fewer if fewer are free.
+
+        A share below 1 is of the fullest GPU that has room for it.
+        """
         if not count:
             yield {}
             return
+        share = Fraction(str(count)) if count < 1 else Fraction(1)
         with self._lock:
-            free = here() if self._free is None else self._free
-            taken, self._free = free[:count], free[count:]
+            if self._used is None:
+                self._used = dict.fromkeys(here(), Fraction())
+            used = self._used
+            room = sorted((n for n in used if used[n] + share <= 1), key=lambda n: -used[n])
+            taken = room[: max(1, int(count))]
+            for name in taken:
+                used[name] += share
         try:
             asked = Environment.read().device  # by which the stage finds its device
             yield {VISIBLE: ",".join(taken)} if taken and not asked else {}
         finally:
             with self._lock:
-                self._free = taken + self._free
+                for name in taken:
+                    used[name] -= share

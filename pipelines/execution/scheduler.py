@@ -6,9 +6,10 @@ overtaken, and need a server.
 
 import math
 import queue
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
+from graphlib import TopologicalSorter
 
 from gpt1 import machine
 from pipelines.execution import gpus
@@ -16,6 +17,7 @@ from pipelines.execution.executor import Outcome
 from pipelines.graph.graph import Graph, Needs, Stage
 
 UNLIMITED = 1 << 30
+RESOURCES = ("cpu", "gpu", "memory")
 ON_WORKERS = 200
 """How many stages the workers are given at one time; each costs a thread here."""
 
@@ -25,7 +27,7 @@ class Capacity:
     """What the stages that run at one time may use together."""
 
     cpu: int
-    gpu: int
+    gpu: float
     memory: float
     """GiB."""
     stages: int = UNLIMITED
@@ -45,19 +47,17 @@ class Capacity:
         """For stages on workers, which keep the limits: each takes one chain at a time."""
         return cls(UNLIMITED, UNLIMITED, math.inf, ON_WORKERS)
 
-    def short_of(self, needs: Needs, taken: Iterable[Needs]) -> set[str]:
+    def short_of(self, needs: Needs, taken: Sequence[Needs]) -> set[str]:
         """The resources that do not suffice for `needs` beside `taken`.
 
         A stage that needs more than the machine has runs while no other uses that resource.
         """
-        beside = [asdict(other) for other in taken]
-        wanted = asdict(needs)
         return {
             resource
-            for resource in ("cpu", "gpu", "memory")
-            if wanted[resource]
-            and (used := sum(other[resource] for other in beside)) > 0
-            and used + wanted[resource] > getattr(self, resource)
+            for resource in RESOURCES
+            if (wanted := getattr(needs, resource))
+            and (used := sum(getattr(other, resource) for other in taken)) > 0
+            and used + wanted > getattr(self, resource) + 1e-9  # 0.1 + 0.2 + 0.7
         }
 
 
@@ -76,29 +76,28 @@ def run_all(
     any thread. Stages downstream of a failed one are skipped; without `keep_going` all others are
     too. `stopped` is polled twice a second: once it is true, nothing more is launched.
     """
-    waiting = _by_weight(graph, names)
+    chosen, counts = {*names}, graph.downstream_counts()
+    ranks = {name: (-counts[name], place) for place, name in enumerate(graph.stages)}
+    order = TopologicalSorter({name: graph.stages[name].upstream & chosen for name in chosen})
+    order.prepare()
+    ready: list[str] = []
     running: dict[str, Stage] = {}
     outcomes: dict[str, Outcome] = {}
     ended: queue.Queue[tuple[str, Outcome]] = queue.Queue()
-    while waiting or running:
-        halted = stopped() or (
-            not keep_going and any(o.status == "failed" for o in outcomes.values())
-        )
-        awaited: set[str] = set()
-        for name in list(waiting):
-            stage = graph.stages[name]
-            if halted or any(u in outcomes and not outcomes[u].good for u in stage.upstream):
-                waiting.remove(name)
-                outcomes[name] = Outcome("skipped")
-                continue
-            if len(running) >= capacity.stages or stage.upstream & {*waiting, *running}:
-                continue
-            short = capacity.short_of(stage.needs, (s.needs for s in running.values()))
-            awaited |= short  # a lighter stage must not take what a heavier one waits for
-            if not short and not any(getattr(stage.needs, resource) for resource in awaited):
-                waiting.remove(name)
-                running[name] = stage
-                launch(stage, partial(_put, ended, name))
+    failed = False
+    while order.is_active():
+        if new := order.get_ready():
+            ready = sorted([*ready, *new], key=ranks.__getitem__)
+        halted = stopped() or (failed and not keep_going)
+        skipped = [name for name in ready if halted or _lacks(graph.stages[name], outcomes)]
+        for name in skipped:
+            ready.remove(name)
+            outcomes[name] = Outcome("skipped")
+            order.done(name)
+        for stage in _startable([graph.stages[name] for name in ready], running, capacity):
+            ready.remove(stage.name)
+            running[stage.name] = stage
+            launch(stage, partial(_put, ended, stage.name))
         if running:
             try:
                 name, outcome = ended.get(timeout=0.5)
@@ -106,13 +105,39 @@ def run_all(
                 continue
             del running[name]
             outcomes[name] = outcome
+            failed |= outcome.status == "failed"
+            order.done(name)
     return outcomes
 
 
-def _by_weight(graph: Graph, names: Iterable[str]) -> list[str]:
-    """The stages with the most stages downstream come first."""
-    weights = {name: len(graph.downstream([name])) for name in names}
-    return sorted((n for n in graph.stages if n in weights), key=lambda name: -weights[name])
+def _lacks(stage: Stage, outcomes: Mapping[str, Outcome]) -> bool:
+    """Whether a stage upstream did not end well."""
+    return any(name in outcomes and not outcomes[name].good for name in stage.upstream)
+
+
+def _startable(
+    ready: Iterable[Stage], running: Mapping[str, Stage], capacity: Capacity
+) -> list[Stage]:
+    """The stages that may start now, in the order of `ready`.
+
+    A lighter stage must not take what a heavier one before it waits for.
+    """
+    found: list[Stage] = []
+    taken = [stage.needs for stage in running.values()]
+    short: dict[Needs, set[str]] = {}  # of a thousand cells most need the same
+    awaited: set[str] = set()
+    for stage in ready:
+        if len(taken) >= capacity.stages:
+            break
+        needs = stage.needs
+        if needs not in short:
+            short[needs] = capacity.short_of(needs, taken)
+        awaited |= short[needs]
+        if not short[needs] and not any(getattr(needs, resource) for resource in awaited):
+            found.append(stage)
+            taken.append(needs)
+            short.clear()
+    return found
 
 
 def _put(ended: queue.Queue[tuple[str, Outcome]], name: str, outcome: Outcome) -> None:

@@ -23,8 +23,8 @@ class Needs:
 
     cpu: int = Field(default=1, ge=0)
     """CPU threads that the stage keeps busy; default: the `threads` of its params, else 1."""
-    gpu: int = Field(default=0, ge=0)
-    """GPUs for its exclusive use, if the machine has any."""
+    gpu: float = Field(default=0, ge=0)
+    """GPUs for its exclusive use, if the machine has any; below 1 a share of one."""
     processes: bool = False
     """The stage starts GPT1_NPROC processes; `cpu` and `gpu` are for each of them."""
     memory: float = Field(default=0, ge=0)
@@ -59,6 +59,14 @@ class Graph:
             if found & stage.upstream:
                 found.add(stage.name)
         return found
+
+    def downstream_counts(self) -> dict[str, int]:
+        """For each stage the number of stages that depend on it, directly or not."""
+        below = dict.fromkeys(self.stages, 0)  # a bit for each stage
+        for place, (name, stage) in reversed([*enumerate(self.stages.items())]):
+            for other in stage.upstream:
+                below[other] |= below[name] | 1 << place
+        return {name: bits.bit_count() for name, bits in below.items()}
 
     def upstream(self, names: Iterable[str]) -> set[str]:
         """`names` and every stage that they depend on, directly or not."""
@@ -155,6 +163,8 @@ def _threads(stage: "DvcStage", values: dict[str, Any]) -> int:
 def _needs(name: str, meta: dict[str, Any]) -> Needs:
     try:
         needs = TypeAdapter(Needs).validate_python(meta)
+        if needs.gpu > 1 and needs.gpu % 1:
+            raise UserError(f"dvc.yaml: meta of {name}: gpu = {needs.gpu} is no share of one GPU")
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(map(str, first["loc"]))

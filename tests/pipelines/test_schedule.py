@@ -162,6 +162,29 @@ def test_no_two_stages_have_the_same_gpu():
         assert both == {gpus.VISIBLE: "0,1"}
 
 
+def test_stages_that_need_a_share_have_one_gpu_together_and_no_whole_one_beside_them():
+    lender = gpus.Lender(["0", "1"])
+    with lender.lent(0.3) as a, lender.lent(1) as whole, lender.lent(0.7) as b:
+        assert (a, whole, b) == ({gpus.VISIBLE: "0"}, {gpus.VISIBLE: "1"}, {gpus.VISIBLE: "0"})
+    with lender.lent(0.6) as a, lender.lent(0.6) as b, lender.lent(0.4) as c:
+        assert a != b
+        assert c in (a, b)
+    with lender.lent(2) as both:
+        assert both == {gpus.VISIBLE: "0,1"}
+    edges = {name: [] for name in "abcde"}
+    launcher = Launcher()
+    quarter = dict.fromkeys(edges, Needs(cpu=0, gpu=0.25))
+    run_all(graph(edges, **quarter), edges, launcher, Capacity(cpu=1, gpu=1, memory=1))
+    assert max(len(together) for together in launcher.together) == 4
+
+
+def test_the_weight_of_a_stage_is_the_number_of_those_that_hang_on_it():
+    edges = {"a": [], "b": [], "c": ["a", "b"], "d": ["c"], "e": ["a"], "f": ["d", "e"]}
+    made = graph(edges)
+    counts = {name: len(made.downstream([name]) - {name}) for name in edges}
+    assert made.downstream_counts() == counts
+
+
 def test_a_failure_skips_what_hangs_on_it_and_nothing_else():
     found = run_all(graph(DIAMOND), DIAMOND, Launcher(fails=["left"]), ROOMY)
     assert statuses(found) == {"top": "ran", "left": "failed", "right": "ran", "end": "skipped"}
