@@ -7,9 +7,10 @@ from gpt1.model.importing import import_model
 from gpt1.model.loading import load_model
 from gpt1.params import Imported
 from stages import entry, tracking
+from stages.checkpoints import save_checkpoints
 
 
-def main(model: str, source: Path, out: Path, metrics: Path) -> None:
+def main(model: str, source: Path, out: Path, checkpoints: Path, metrics: Path) -> None:
     """Import a directory of `transformers`, or the weights released with the paper.
 
     The metrics have the keys that downstream stages read from those of a pretraining: 0 updates.
@@ -18,6 +19,7 @@ def main(model: str, source: Path, out: Path, metrics: Path) -> None:
     with tracking.run() as run:
         run.params(params)
         import_model(source, out)
+        save_checkpoints(checkpoints, None)  # none came with it
     parameters = sum(weight.numel() for weight in load_model(out).parameters())
     write_json(metrics, {"parameters": parameters, "updates": 0})
 

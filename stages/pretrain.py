@@ -1,6 +1,5 @@
 """`pretrain@NAME`: train a language model on the shards."""
 
-import shutil
 from pathlib import Path
 
 from gpt1.device import device
@@ -13,11 +12,21 @@ from gpt1.training import distributed
 from gpt1.training.cost import training_operations
 from gpt1.training.pretraining import downsample, pretrain
 from stages import entry, state, tracking
+from stages.checkpoints import save_checkpoints
 from stages.recorder import Recorder
 
 
-def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics: Path) -> None:
-    """Write the model that `models.MODEL` describes, its loss curve, and its validation metrics."""
+def main(
+    *,
+    model: str,
+    shards: Path,
+    bpe: Path,
+    out: Path,
+    checkpoints: Path,
+    curve: Path,
+    metrics: Path,
+) -> None:
+    """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
     distributed.launch("stages.pretrain")
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
@@ -63,8 +72,7 @@ def main(*, model: str, shards: Path, bpe: Path, out: Path, curve: Path, metrics
         with publish(out) as beside:
             trained.save(beside)
             tokenizer.save(beside)
-            if (folder / "checkpoints").exists():
-                shutil.copytree(folder / "checkpoints", beside / "checkpoints")
+        save_checkpoints(checkpoints, folder / "checkpoints", len(rows))
         with publish(curve) as beside:
             downsample(rows).to_csv(beside, index=False)
         write_json(metrics, summary)

@@ -10,10 +10,10 @@ from gpt1.model.sampling import generate
 from gpt1.params import Samples
 from gpt1.tokens.bpe import BPETokenizer
 from stages import entry, tracking
-from stages.checkpoints import checkpoints
+from stages.checkpoints import read_checkpoints
 
 
-def main(*, model: Path, pretraining: Path, out: Path) -> None:
+def main(*, model: Path, checkpoints: Path, pretraining: Path, out: Path) -> None:
     """Continue the prompt with every checkpoint of `model` and with the model itself."""
     params = entry.section(Samples, "samples")
     torch.set_num_threads(1)  # results are bit-identical only for the same number of threads
@@ -22,7 +22,7 @@ def main(*, model: Path, pretraining: Path, out: Path) -> None:
     rows = []
     with tracking.run() as run:
         run.params(params)
-        for update, directory in checkpoints(model, pretraining):
+        for update, directory in read_checkpoints(checkpoints, model, pretraining):
             tokens = generate(
                 load_model(directory),
                 prompt,

@@ -14,10 +14,12 @@ from gpt1.params import ZeroShot
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
 from stages import entry, tracking
-from stages.checkpoints import checkpoints
+from stages.checkpoints import read_checkpoints
 
 
-def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Path) -> None:
+def main(
+    *, task: Path, model: Path, checkpoints: Path, pretraining: Path, curve: Path, metrics: Path
+) -> None:
     """Score every checkpoint of `model`, and the model itself, on `task`."""
     torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
     described, examples = table.read_task(task)
@@ -25,7 +27,8 @@ def main(*, task: Path, model: Path, pretraining: Path, curve: Path, metrics: Pa
     rows, place = [], device()
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": probe.split})
-        for update, directory in tqdm(list(checkpoints(model, pretraining)), unit="checkpoint"):
+        readings = [*read_checkpoints(checkpoints, model, pretraining)]
+        for update, directory in tqdm(readings, unit="checkpoint"):
             score = probe.score(load_model(directory).to(place))
             rows.append({"update": update, "score": score, "normalised": probe.normalised(score)})
             run.metrics({"score": score}, step=update)

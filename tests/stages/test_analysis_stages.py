@@ -26,6 +26,7 @@ from stages import (
     tracking,
     zero_shot,
 )
+from stages.checkpoints import save_checkpoints
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
 UPDATES = 30
@@ -58,9 +59,10 @@ def project(tmp_path, monkeypatch):
     table.write_task(Task("ends", "multiple_choice", ("accuracy",)), examples, Path("ends.parquet"))
     tokenizer = BPETokenizer.train([" ".join(words)] * 3, merges=5)
     config = GPTConfig(vocab=len(tokenizer), layers=3, width=16, heads=2, context=32, dropout=0.1)
-    for seed, folder in enumerate(["checkpoints/0000000", "checkpoints/0000010", "."]):
+    for seed, folder in enumerate(["saved/0000000", "saved/0000010", "models/gpt"]):
         torch.manual_seed(seed)
-        GPT(config).save(Path("models/gpt") / folder)
+        GPT(config).save(Path(folder))
+    save_checkpoints(Path("checkpoints/gpt"), Path("saved"), UPDATES)
     tokenizer.save(Path("models/gpt"))
     Path("pretrained.json").write_text(json.dumps({"updates": UPDATES}))
     return tmp_path
@@ -124,9 +126,10 @@ def test_an_imported_model_is_asked_zero_shot_at_a_single_point(project):
     sections = YAML(typ="safe").load(Path("params.yaml"))
     YAML().dump(sections | {"imported": {"theirs": {"path": "models/gpt"}}}, Path("params.yaml"))
     out, metrics = Path("models/theirs"), Path("theirs.json")
-    import_model.main("theirs", Path("models/gpt"), out, metrics)
+    checkpoints = Path("checkpoints/theirs")
+    import_model.main("theirs", Path("models/gpt"), out, checkpoints, metrics)
     paths = {"task": Path("ends.parquet"), "curve": Path("c.csv"), "metrics": Path("m.json")}
-    zero_shot.main(model=out, pretraining=metrics, **paths)
+    zero_shot.main(model=out, checkpoints=checkpoints, pretraining=metrics, **paths)
     assert list(pd.read_csv("c.csv")["update"]) == [0]
 
 
@@ -134,6 +137,7 @@ def test_the_zero_shot_curve_has_every_checkpoint_and_the_model_itself(project):
     zero_shot.main(
         task=Path("ends.parquet"),
         model=Path("models/gpt"),
+        checkpoints=Path("checkpoints/gpt"),
         pretraining=Path("pretrained.json"),
         curve=Path("curve.csv"),
         metrics=Path("metrics.json"),
@@ -148,7 +152,12 @@ def test_the_zero_shot_curve_has_every_checkpoint_and_the_model_itself(project):
 
 def test_every_checkpoint_writes_and_writes_the_same_again(project):
     for name in ("one.json", "two.json"):
-        samples.main(model=Path("models/gpt"), pretraining=Path("pretrained.json"), out=Path(name))
+        samples.main(
+            model=Path("models/gpt"),
+            checkpoints=Path("checkpoints/gpt"),
+            pretraining=Path("pretrained.json"),
+            out=Path(name),
+        )
     found = json.loads(Path("one.json").read_text())
     assert [sample["update"] for sample in found["samples"]] == [0, 10, UPDATES]
     assert all(sample["text"] for sample in found["samples"])

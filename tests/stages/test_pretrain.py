@@ -65,6 +65,7 @@ def arguments(out: str) -> dict[str, str]:
         "shards": "data/shards",
         "bpe": "data/bpe",
         "out": out,
+        "checkpoints": f"{out}-checkpoints",
         "curve": f"{out}-curve.csv",
         "metrics": f"{out}-metrics.json",
     }
@@ -93,11 +94,14 @@ def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(
     theirs = OpenAIGPTLMHeadModel.from_pretrained(folder / "models/gpt").eval()
     ours = GPT.load(folder / "models/gpt")
     torch.testing.assert_close(ours(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)
+    assert sorted(files(folder / "models/gpt-checkpoints")) == [
+        "0000000/config.json",
+        "0000000/model.safetensors",
+        "0000005/config.json",
+        "0000005/model.safetensors",
+        "updates.json",
+    ]
     assert sorted(files(folder / "models/gpt")) == [
-        "checkpoints/0000000/config.json",
-        "checkpoints/0000000/model.safetensors",
-        "checkpoints/0000005/config.json",
-        "checkpoints/0000005/model.safetensors",
         "config.json",
         "merges.txt",
         "model.safetensors",

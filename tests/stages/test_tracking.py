@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from stages import tracking
+from stages.recorder import Recorder
 
 
 @dataclasses.dataclass
@@ -123,3 +124,17 @@ def test_dvc_tells_a_stage_its_name(tmp_path):
         environment = {k: v for k, v in os.environ.items() if k != "DVC_STAGE"}
         subprocess.run([*dvc, *arguments], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / "out").read_text() == "s@rte"
+
+
+def test_of_a_curve_mlflow_gets_90_updates_in_each_power_of_ten():
+    class Steps(list):
+        def metrics(self, values, step):
+            self.append(step)
+
+    steps = Steps()
+    recorder = Recorder(steps, ["loss"])
+    for update in range(1, 10_001):
+        recorder.on_update(update, {"loss": 1.0})
+    assert steps[:100] == list(range(1, 101))
+    assert steps[100:102] == [110, 120]
+    assert len(steps) == 99 + 90 + 90 + 1
