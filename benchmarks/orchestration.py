@@ -1,7 +1,7 @@
 """Seconds of `gpt1 run` against plain `dvc repro`: nothing changed, and a matrix of fine-tunings.
 
 Both sides run on the same clone of this project, one after the other. Usage: python
-benchmarks/orchestration.py [noop] [matrix]
+benchmarks/orchestration.py [noop] [matrix] [cells [COUNT ...]]
 """
 
 import os
@@ -24,10 +24,47 @@ ENVIRONMENT = os.environ | {
 
 
 def main() -> None:
-    chosen = sys.argv[1:] or ["noop", "matrix"]
+    chosen = [name for name in sys.argv[1:] if not name.isdecimal()] or ["noop", "matrix"]
     for name in chosen:
         with tempfile.TemporaryDirectory() as folder:
-            {"noop": noop, "matrix": matrix}[name](Path(folder))
+            {"noop": noop, "matrix": matrix, "cells": cells}[name](Path(folder))
+
+
+def cells(root: Path) -> None:
+    """Many cells that do nothing, with eight deps each: all to do, and nothing to do."""
+    columns = ("cells", "dvc repro", "gpt1 run", "dvc status", "gpt1 plan", "run of none")
+    print("".join(column.rjust(13) for column in columns))
+    for count in [int(each) for each in sys.argv[1:] if each.isdecimal()] or [10, 100, 1000]:
+        folder = root / str(count)
+        cell_project(folder, count)
+        commands = (("gpt1", "run"), ("dvc", "status"), ("gpt1", "plan"), ("gpt1", "run"))
+        took = [seconds(folder, *command) for command in commands]
+        plain = float("nan")
+        if count <= 100:  # a thousand take more than an hour
+            for path in (folder / ".dvc" / "cache", folder / "out"):
+                shutil.rmtree(path)
+            (folder / "dvc.lock").unlink()
+            (folder / "out").mkdir()
+            plain = seconds(folder, "dvc", "repro", "-q")
+        print(f"{count:13}" + "".join(f"{each:13.1f}" for each in (plain, *took)), flush=True)
+
+
+def cell_project(root: Path, count: int) -> None:
+    subprocess.run(["git", "init", "-q", root], check=True)
+    (root / ".dvc").mkdir()
+    shutil.copy(ROOT / ".dvc" / "config", root / ".dvc")
+    (root / ".gitignore").write_text("/out/\n.work\n.prefect\n.mlflow\n")
+    deps = [f"code/{number}.py" for number in range(8)]
+    for dep in deps:
+        write(root / dep, "x = 1\n" * 200)
+    cell = {
+        "matrix": {"n": [*range(count)]},
+        "cmd": "echo ${item.n} > out/${item.n}",
+        "deps": deps,
+        "outs": ["out/${item.n}"],
+    }
+    write(root / "dvc.yaml", {"stages": {"cell": cell}})
+    (root / "out").mkdir()
 
 
 def noop(root: Path) -> None:
