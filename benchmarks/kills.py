@@ -42,6 +42,8 @@ UPSTREAM = {
 LINGERS = "setsid sleep 600 &"
 """A process that outlives its stage, in a session of its own, with the stage's output open."""
 Driver = subprocess.Popen[bytes]
+UP = ["gpt1", "up", "--prefect-port", "42837", "--mlflow-port", "42838"]
+"""Always the same ports: a driver finds its server again where it was."""
 
 
 def main() -> None:
@@ -100,7 +102,7 @@ def expected(number: int) -> dict[str, str]:
 def up(root: Path) -> None:
     """A server of each kind, so that a run takes seconds."""
     if not all(servers.running(root, kind) for kind in servers.KINDS):
-        run(root, "gpt1", "up", "--prefect-port", "0", "--mlflow-port", "0")
+        run(root, *UP)
 
 
 def undisturbed(root: Path) -> float:
@@ -206,10 +208,8 @@ def edited(root: Path, driver: Driver) -> bool:
 def two_up(root: Path, _: Driver) -> bool:
     """While the driver runs on its servers, which `gpt1 down` ends first."""
     run(root, "gpt1", "down")
-    command = ["gpt1", "up", "--prefect-port", "0", "--mlflow-port", "0"]
     both = [
-        subprocess.Popen(command, cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE)
-        for _ in range(2)
+        subprocess.Popen(UP, cwd=root, env=ENVIRONMENT, stdout=subprocess.PIPE) for _ in range(2)
     ]
     said = [each.communicate()[0] for each in both]
     assert said[0] == said[1], said

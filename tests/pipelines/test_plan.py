@@ -1,5 +1,7 @@
 import json
+import time
 
+import psutil
 import pytest
 
 from gpt1.errors import UserError
@@ -99,3 +101,26 @@ def test_force_launches_what_did_not_change(built):
 def test_an_unknown_target_is_one_line_with_the_names_there_are(built):
     with pytest.raises(UserError, match="no stage fist; there are apart, first, second"):
         plan.build_plan(graph.open_project(), ["fist"])
+
+
+def test_a_plan_is_made_while_a_stage_runs(project):
+    project.write({"s": {"cmd": "touch began; sleep 30; echo > s", "params": ["a"], "outs": ["s"]}})
+    running = project.start("dvc", "repro")
+    while not (project.root / "began").exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    try:
+        assert why(plan.build_plan(graph.open_project())) == {"s": ["stage was never run here"]}
+        project.write({"s": {"cmd": "true", "params": ["a"], "outs": ["s"]}}, a=2)
+        project.dump(
+            {
+                "schema": "2.0",
+                "stages": {"s": {"cmd": "x", "outs": [{"path": "s", "md5": "0" * 32}]}},
+            },
+            "dvc.lock",
+        )
+        assert "command changed" in why(plan.build_plan(graph.open_project()))["s"]
+    finally:
+        for process in [*psutil.Process(running.pid).children(recursive=True), running]:
+            process.kill()
+        running.wait()
