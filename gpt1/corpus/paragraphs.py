@@ -2,7 +2,8 @@
 
 Where blank lines part the paragraphs, a block between two is one paragraph unless it is verse or a
 list. Where there are none, `line_ends.py` decides at each line end. How often both are right on
-real books is measured by `benchmarks/cleaning.py`.
+real books is measured by `benchmarks/cleaning.py`. A text with one sentence a line, as BookCorpus
+is, stays so.
 """
 
 import re
@@ -18,10 +19,14 @@ WIDTHS = range(40, 121)
 CONTINUED = 0.3
 """A book is wrapped if at least this fraction of its lines begins in lower case; in verse, and with
 one paragraph a line, hardly any does."""
+SENTENCES = 0.75
+"""In a text with one sentence a line, at least this fraction of the lines ends one; at a margin,
+half of the lines do at most."""
 LONG_BLOCK = 80
 """Lines of a block that is more than one paragraph, if half of the book is in such blocks."""
 LONGEST_BLOCK = 2 * LONG_BLOCK
 """Lines of a block that is more than one paragraph in any book."""
+_SENTENCE_END = re.compile(r"""[.!?…][\s"'`”’)\]]*$""")
 _UNENDED = re.compile(r"[\w,;]$")
 """The end of a line in the middle of a sentence."""
 FULL = 0.9
@@ -39,6 +44,8 @@ class _Layout:
     """Characters to which its lines are wrapped; 0 if they are not."""
     spaced: bool
     """Whether blank lines part its paragraphs."""
+    sentences: bool = False
+    """Whether each of its lines ends a sentence, as in BookCorpus."""
 
 
 def unwrap(text: str) -> str:
@@ -95,7 +102,13 @@ def _layout(blocks: list[list[str]]) -> _Layout:
     width = int(np.quantile([len(line) for line in lines], 0.9))
     wrapped = width in WIDTHS and _begin_small(lines)
     in_long = sum(len(block) for block in blocks if len(block) > LONG_BLOCK)
-    return _Layout(width if wrapped else 0, 2 * in_long < len(lines))
+    spaced = 2 * in_long < len(lines)
+    return _Layout(width if wrapped else 0, spaced, _are_sentences(lines))
+
+
+def _are_sentences(lines: list[str]) -> bool:
+    """Whether hardly any line stops inside a sentence, where a margin would end it."""
+    return sum(_SENTENCE_END.search(line) is not None for line in lines) >= SENTENCES * len(lines)
 
 
 def _begin_small(lines: list[str]) -> bool:
@@ -108,6 +121,8 @@ def _joined(block: list[str], layout: _Layout) -> list[bool]:
     longest = max(map(len, block))
     alone = [False] * (len(block) - 1)
     if len(block) == 1 or (not layout.width and longest > WIDTHS[-1]):
+        return alone
+    if layout.sentences and _are_sentences(block):
         return alone
     if layout.width and (len(block) > LONGEST_BLOCK or not layout.spaced):
         return run_on(block, layout.width)

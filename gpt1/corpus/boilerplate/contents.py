@@ -39,7 +39,8 @@ _ORDINAL = (
 _NUMBER = re.compile(
     r"\W*(?:(?P<part>chapter|chap|book|part|volume|vol|act|scene|stave|canto|letter|phase|section)"
     rf"\W+(?P<of_part>[ivxlcdm]+|\d{{1,3}}|{_ORDINAL})\b"
-    r"|(?P<bare>(?-i:[IVXLCDM]+)|\d{1,3})(?=\W*$|\s*[.:)—-]|\s{2,}|(?-i:\s[^a-z]*$)))\W*"
+    r"|(?P<bare>(?-i:[IVXLCDM]+)|\d{1,3})"
+    r"(?=\W*$|\s*[.:)]|\s+[—-]|[—-]+\s|(?<=\d)[—-]|\s{2,}|(?-i:\s[^a-z]*$)))\W*"
     r"(?P<title>.*)",
     re.IGNORECASE,
 )
@@ -153,22 +154,23 @@ class _Entry:
     """What it is known by: its `page`, its `number`, or that it comes `again`; empty: no entry."""
     part: str = ""
     number: str = ""
+    title: str = ""
+    """What follows its number."""
 
 
 def _entry(line_number: int, line: str, plain: str, places: dict[str, int]) -> _Entry:
     page = _PAGE.search(line)
-    number = _NUMBER.match(line)
+    number = _NUMBER.match(line[: page.start()] if page else line)
+    title = _plain(number["title"]) if number else ""
     if page:
-        return _Entry(line_number, _plain(line[: page.start()]), "page")
+        return _Entry(line_number, _plain(line[: page.start()]), "page", title=title)
     if number:
         part = (number["part"] or "").lower()
-        return _Entry(
-            line_number, plain, "number", part, (number["of_part"] or number["bare"]).lower()
-        )
-    title = len(line) <= LONGEST and len(plain) > 2 and len(plain.split()) <= WORDS
-    return _Entry(
-        line_number, plain, "again" if title and places.get(plain, 0) > line_number else ""
-    )
+        count = (number["of_part"] or number["bare"]).lower()
+        return _Entry(line_number, plain, "number", part, count, title)
+    short = len(line) <= LONGEST and len(plain) > 2 and len(plain.split()) <= WORDS
+    again = short and places.get(plain, 0) > line_number
+    return _Entry(line_number, plain, "again" if again else "")
 
 
 def _begins_again(entry: _Entry, entries: list[_Entry], before: str) -> bool:
@@ -176,6 +178,8 @@ def _begins_again(entry: _Entry, entries: list[_Entry], before: str) -> bool:
     if not entries:
         return False
     first = entries[0]
+    if not entry.number and any(entry.plain == each.title for each in entries):
+        return True
     in_part = _PART.match(before) is not None and _PART.match(entry.plain) is None
     part = entry.part == (first.part or "chapter") or first.plain.startswith(f"{entry.plain} ")
     if entry.number and entry.number == first.number and part and len(entries) > 1 and not in_part:

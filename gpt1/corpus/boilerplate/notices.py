@@ -12,9 +12,11 @@ LEAST_EDGE = 3000
 SHORT = 500
 """Characters of a block that holds nothing but a printer's name, a copyright or a credit."""
 
+_NAME = r"(?!\s+(?:the |an? |my |his |her )?(?-i:[a-z]))"
+"""Before a name; `Printed in gold` and `Produced by the heat` begin sentences of a book."""
 _CREDIT = re.compile(
     r"\W*(Produced|Transcribed|Prepared|Scanned|Proofread|Digiti[sz]ed|(?:This )?E-?text (?:was )?"
-    r"(?:prepared|produced)) by\b",
+    rf"(?:prepared|produced)) by\b{_NAME}",
     re.IGNORECASE,
 )
 _NOTICE = re.compile(
@@ -26,7 +28,7 @@ _NOTICE = re.compile(
 )
 _SHORT_NOTICE = re.compile(
     r"(?im:^)\W*(?i:copyright(?:ed)?,? (?:in|by)\b)|(?i:entered according to act of congress)"
-    r"|(?i:entered at stationers' hall)|\A\W*(?i:printed|first published|reprinted) (?i:by|in|at)\b"
+    r"|(?i:entered at stationers' hall)|\A\W*(?i:printed|first published|reprinted) (?i:by|in|at)\b" + _NAME + r""
     r"|PRESS\b[^a-z]*\b(?:LONDON|EDINBURGH|NEW YORK|BOSTON|CAMBRIDGE|OXFORD|CHICAGO)\b"
 )
 _OTHER_BOOKS = re.compile(

@@ -11,25 +11,28 @@ A source file describes them:
 Rows are streamed; nothing is stored on the disk.
 """
 
-import codecs
-import csv
-import json
+import math
 import posixpath
-import sys
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from gpt1.corpus.sources.book import Book, origin_name
 from gpt1.corpus.sources.encoding import Decoded
+from gpt1.corpus.sources.rows import Row, csv_rows, jsonl_rows, parquet_rows, text_lines
 from gpt1.errors import UserError, refuse_unknown
-from gpt1.files import iterate_rows
 from gpt1.hub import check_pinned
 
 KEYS = {"address", "format", "text", "book", "lines"}
+_TABLES: dict[str, Callable[[BinaryIO, Sequence[str]], Iterator[Row]]] = {
+    "parquet": parquet_rows,
+    "jsonl": jsonl_rows,
+    "csv": csv_rows,
+}
+_FORMATS = (*_TABLES, "lines")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,7 @@ class _Source:
 
     path: Path
     address: str
+    format: str
     text: str
     book: str
     lines: int
@@ -53,38 +57,43 @@ def read_address(path: Path, values: dict[str, Any], skip: Container[str]) -> It
     Raises UserError when the source file is wrong, or a file is missing or cannot be read.
     """
     source = _checked(path, values)
-    read_rows = _FORMATS[values["format"]]
     for opener, name in _files(source):
         if name in skip:
             continue
-        if values["format"] == "lines":
+        if source.format == "lines":
             yield from _dump_books(opener, name, source)
-            continue
-        numbered = enumerate(read_rows(opener, name, source))
-        if not source.book:
-            for number, (_, text) in numbered:
-                yield _book(f"{name}-{number:07d}", f"{name}#{number}", text)
-            continue
-        for title, group in groupby(numbered, key=lambda row: row[1][0]):
-            texts = [text for _, (_, text) in group]
-            yield _book(title, f"{name}#{title}", "\n".join(texts))
+        else:
+            yield from _table_books(opener, name, source)
 
 
 def _checked(path: Path, values: dict[str, Any]) -> _Source:
     refuse_unknown(values, sorted(KEYS), f"{path}: {{}} is no key here")
-    address, kind = str(values.get("address", "")), values.get("format")
+    kind = values.get("format")
     if kind not in _FORMATS:
         raise UserError(f"{path}: format = {kind!r}; one of {', '.join(_FORMATS)} is needed")
     if kind != "lines" and not values.get("text"):
         raise UserError(f"{path}: text is missing: the column that holds the text")
-    check_pinned(address, f"{path}: {address}")
-    return _Source(
-        path,
-        address,
-        values.get("text", ""),
-        values.get("book", ""),
-        int(values.get("lines", 6700)),  # 74 million sentences in 11,038 books: Zhu et al. 2015
-    )
+    for key, what in [
+        ("address", "one path, address or pattern"),
+        ("text", "the name of one column"),
+        ("book", "the name of one column"),
+    ]:
+        if key == "address" or values.get(key) is not None:
+            check_text(path, values, key, what)
+    lines = values.get("lines", 6700)  # 74 million sentences in 11,038 books: Zhu et al. 2015
+    if type(lines) is not int or lines < 1:
+        raise UserError(f"{path}: lines = {lines!r}; a number above 0 is needed")
+    check_pinned(values["address"], f"{path}: {values['address']}")
+    text, book = values.get("text") or "", values.get("book") or ""
+    return _Source(path, values["address"], str(kind), text, book, lines)
+
+
+def check_text(path: Path, values: dict[str, Any], key: str, what: str) -> str:
+    """Return `values[key]`; raise UserError if it is no text, or empty. what: what it should be."""
+    value = values.get(key)
+    if not isinstance(value, str) or not value:
+        raise UserError(f"{path}: {key} = {value!r}; {what} is needed")
+    return value
 
 
 def _files(source: _Source) -> Iterator[tuple[Any, str]]:
@@ -100,58 +109,52 @@ def _files(source: _Source) -> Iterator[tuple[Any, str]]:
         yield file, origin_name(file.path[len(folder) :].lstrip("/"))
 
 
-def _parquet_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
-    """Yield the title (or "") and the text of each row, as the two readers below do."""
-    import pyarrow.parquet as pq
-
-    columns = [column for column in (source.book, source.text) if column]
-    with _as_user_error(source, name), opener as opened:
-        file = pq.ParquetFile(opened)
-        _check_columns(columns, file.schema_arrow.names, name, source)
-        for row in iterate_rows(file, columns):
-            yield _text(row.get(source.book)), _text(row[source.text])
-
-
-def _jsonl_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
-    for number, line in enumerate(_lines(opener, name, source), start=1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            raise source.error(name, f"line {number} is not JSON ({error})") from None
-        if not isinstance(row, dict):
-            raise source.error(name, f"line {number} is not an object with keys")
-        _check_columns([source.text, *filter(None, [source.book])], row, name, source)
-        yield _text(row.get(source.book)), _text(row[source.text])
+def _table_books(opener: Any, name: str, source: _Source) -> Iterator[Book]:
+    """Neighbouring rows of one title are one book; a row without a title is one by itself."""
+    rows = enumerate(_titled_rows(opener, name, source))
+    for (title, _), group in groupby(rows, key=lambda row: (row[1][0], row[1][0] or row[0])):
+        numbers, titled = zip(*group, strict=True)
+        text = "\n".join(text for _, text in titled)
+        if title:
+            yield _book(title, f"{name}#{title}", text)
+        else:
+            yield _book(f"{name}-{numbers[0]:07d}", f"{name}#{numbers[0]}", text)
 
 
-def _csv_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
-    csv.field_size_limit(sys.maxsize)
-    table = csv.DictReader(_lines(opener, name, source))
+def _titled_rows(opener: Any, name: str, source: _Source) -> Iterator[tuple[str, str]]:
+    """Yield the title (or "") and the text of each row."""
     columns = [source.text, *filter(None, [source.book])]
-    with _as_user_error(source, name):
-        _check_columns(columns, table.fieldnames or [], name, source)
-        for row in table:
-            yield str(row.get(source.book) or ""), row[source.text] or ""
+    with _as_user_error(source, name), opener as opened:
+        for where, values in _TABLES[source.format](opened, columns):
+            text = _text(values[source.text], f"{where}, column {source.text}")
+            title = values[source.book] if source.book else ""
+            yield _title(title, f"{where}, column {source.book}"), text
+
+
+def _title(value: Any, where: str) -> str:
+    """Titles may be numbers; pandas writes NaN where there is none."""
+    if isinstance(value, int | float):
+        return "" if math.isnan(value) else str(value)
+    return _text(value, where)
+
+
+def _text(value: Any, where: str) -> str:
+    """A value of a row; Parquet has text also as bytes."""
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "replace")
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"{where}: a text is needed, not {type(value).__name__}")
+    return value or ""
 
 
 def _dump_books(opener: Any, name: str, source: _Source) -> Iterator[Book]:
     """Cut a dump without book boundaries into books of `source.lines` lines."""
-    lines = _lines(opener, name, source)
-    number = 0
-    while stretch := list(islice(lines, source.lines)):
-        yield _book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
-        number += 1
-
-
-def _lines(opener: Any, name: str, source: _Source) -> Iterator[str]:
     with _as_user_error(source, name), opener as opened:
-        for line in opened:
-            yield line.removeprefix(codecs.BOM_UTF8).decode("utf-8", "replace")
-
-
-def _text(value: Any) -> str:
-    """A value of a row; Parquet has text also as bytes."""
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value or "")
+        lines = text_lines(opened)
+        number = 0
+        while stretch := list(islice(lines, source.lines)):
+            yield _book(f"{name}-{number:06d}", f"{name}#{number}", "".join(stretch))
+            number += 1
 
 
 def _book(name: str, origin: str, text: str) -> Book:
@@ -170,17 +173,3 @@ def _as_user_error(source: _Source, file: str) -> Iterator[None]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise source.error(file, reason) from None
-
-
-def _check_columns(columns: list[str], present: Any, name: str, source: _Source) -> None:
-    for column in columns:
-        if column not in present:
-            raise source.error(name, f"no column {column}; there are {', '.join(sorted(present))}")
-
-
-_FORMATS: dict[str, Callable[[Any, str, _Source], Iterator[Any]]] = {
-    "parquet": _parquet_rows,
-    "jsonl": _jsonl_rows,
-    "csv": _csv_rows,
-    "lines": _dump_books,
-}

@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
 
-from gpt1.corpus.sources.address import read_address
+from gpt1.corpus.sources.address import check_text, read_address
 from gpt1.corpus.sources.book import Book
 from gpt1.errors import UserError
 
@@ -16,7 +16,9 @@ def read_package(source: Path, values: dict[str, Any], skip: Container[str]) -> 
     source: the source file that holds `values`, for messages.
     Raises UserError when the package is not installed or has no such file.
     """
-    path = _locate(str(values["package"]), str(values.get("file")), source)
+    package = check_text(source, values, "package", "the name of an installed package")
+    file = check_text(source, values, "file", "the path of one file of the package")
+    path = _locate(package, file, source)
     rows = {"address": str(path), "format": "jsonl", "text": "text", "book": "book"}
     return read_address(source, rows, skip)
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from gpt1.corpus.sources.book import Book
 from gpt1.corpus.sources.reader import read_books
+from gpt1.errors import UserError
 
 TOLD = 20
 """Dropped and damaged books that are printed."""
@@ -25,6 +26,7 @@ def store_books(source: Path, folder: Path) -> dict[str, int]:
     its pages that are no part of the text. The first reasons and notes are printed.
 
     A folder that a killed run left is continued: files that it finished are not read again.
+    Raises UserError when the source has no books.
     """
     (folder / "books").mkdir(parents=True, exist_ok=True)
     counts = {"books": 0, "dropped": 0, "bytes": 0}
@@ -57,6 +59,8 @@ def store_books(source: Path, folder: Path) -> dict[str, int]:
             manifest.flush()
             _count(row, counts)
             told += _tell(book, told)
+    if not counts["books"] + counts["dropped"]:
+        raise UserError(f"{source}: no books")
     return counts
 
 

@@ -1,6 +1,7 @@
 import os
 import re
 import textwrap
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -40,6 +41,21 @@ def test_a_line_for_each_paragraph_stays_so() -> None:
     text = "\n".join(paragraphs(3))
     assert unwrap(text) == text
     assert unwrap(text.replace("\n", "\n\n")) == text
+
+
+@pytest.mark.parametrize("capital", [str.lower, str.capitalize])
+def test_one_sentence_a_line_as_in_bookcorpus_stays_so(capital: Callable[[str], str]) -> None:
+    """Such a dump has sentences of 1 to 40 words, few of them cut after `mr .` or in a heading."""
+    random = Random(12)
+    words = "the quick brown fox said that nobody would come again to `` his ''".split()  # noqa: SIM905
+    ends = [" .", " ?", " ! ''", " . )"] * 4 + [" and", ",", ""]
+    sentences = [
+        capital(" ".join(random.choices(words, k=random.randint(1, 40)))) + random.choice(ends)
+        for _ in range(3000)
+    ]
+    for longest in (60, 110, 1000):  # the longest lines must not pass for a margin
+        text = "\n".join(line for line in sentences if len(line) < longest)
+        assert unwrap(text) == text
 
 
 def test_verse_keeps_its_lines() -> None:

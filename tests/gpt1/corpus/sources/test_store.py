@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from gpt1.corpus.sources import read_books, store_books
+from gpt1.errors import UserError
 
 
 def write(folder: Path, **files: str) -> Path:
@@ -48,6 +49,19 @@ def test_books_of_one_name_are_all_kept(tmp_path: Path) -> None:
     store_books(source, tmp_path / "out")
     texts = [path.read_text() for path in (tmp_path / "out/books").iterdir()]
     assert sorted(texts) == ["3", "one", "two", "two"]
+
+
+@pytest.mark.parametrize("kind", ["folder", "jsonl"])
+def test_a_source_without_books_is_an_error(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "in"
+    source.mkdir()
+    if kind == "jsonl":
+        (source / "a.jsonl").write_text("\n")
+        text = f"address: {source}/*.jsonl\nformat: jsonl\ntext: text\n"
+        source = source / "source.yaml"
+        source.write_text(text)
+    with pytest.raises(UserError, match=f"{source}"):
+        store_books(source, tmp_path / "out")
 
 
 def tables(folder: Path) -> Path:
