@@ -7,7 +7,7 @@ quotes are not.
 import re
 
 _PASSAGE = r"(?:[^{0}\n]|{0}{{2,}}|\n(?![^\S\n]*\n)){{1,5000}}?(?<=\S)"
-"""Text without the mark and without a blank line, that ends with no space; a row of marks is none."""
+"""Text without the mark and without a blank line, up to no space; a row of marks is none."""
 _ITALICS = re.compile(  # of `_un_happy` only one side is free; of `file_name and other_name` none
     r"_(?<!__)(?=[^\s_])(?:(?<!\w_)PASSAGE_(?!_)|PASSAGE_(?![\w_]))".replace(
         "PASSAGE", _PASSAGE.format("_")

@@ -36,11 +36,13 @@ _ORDINAL = (
     "(?:the )?(?:first|second|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|last|one|two|"
     "three|four|five|six|seven|eight|nine|ten)"
 )
+_TITLE = r"(?-i:[A-HJ-Z])[^.!?,;:\"']*$"
+"""What follows a dash after a number; `I--I did not` and `I--well, I knew` are speech."""
 _NUMBER = re.compile(
     r"\W*(?:(?P<part>chapter|chap|book|part|volume|vol|act|scene|stave|canto|letter|phase|section)"
     rf"\W+(?P<of_part>[ivxlcdm]+|\d{{1,3}}|{_ORDINAL})\b"
     r"|(?P<bare>(?-i:[IVXLCDM]+)|\d{1,3})"
-    r"(?=\W*$|\s*[.:)]|\s+[—-]|[—-]+\s|(?<=\d)[—-]|\s{2,}|(?-i:\s[^a-z]*$)))\W*"
+    rf"(?=\W*$|\s*[.:)]|\s+[—-]|[—-]+(?:\s|{_TITLE})|(?<=\d)[—-]|\s{{2,}}|(?-i:\s[^a-z]*$)))\W*"
     r"(?P<title>.*)",
     re.IGNORECASE,
 )

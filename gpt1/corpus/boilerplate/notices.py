@@ -12,8 +12,12 @@ LEAST_EDGE = 3000
 SHORT = 500
 """Characters of a block that holds nothing but a printer's name, a copyright or a credit."""
 
-_NAME = r"(?!\s+(?:the |an? |my |his |her )?(?-i:[a-z]))"
-"""Before a name; `Printed in gold` and `Produced by the heat` begin sentences of a book."""
+_NAME = (
+    r"(?!\s+(?!(?:an )?anonymous|(?:a )?volunteer|students)(?-i:(?:the |an? )?[a-z])"
+    r"|[^.]*,\s(?-i:the|an?|he|she|it|I|they|we|you|my|his|her|our|their|this|there)\s(?-i:[a-z]))"
+)
+"""Before a name: `Produced by the heat of the day` and `Printed in York, the book came late` begin
+sentences of a book."""
 _CREDIT = re.compile(
     r"\W*(Produced|Transcribed|Prepared|Scanned|Proofread|Digiti[sz]ed|(?:This )?E-?text (?:was )?"
     rf"(?:prepared|produced)) by\b{_NAME}",
@@ -28,7 +32,8 @@ _NOTICE = re.compile(
 )
 _SHORT_NOTICE = re.compile(
     r"(?im:^)\W*(?i:copyright(?:ed)?,? (?:in|by)\b)|(?i:entered according to act of congress)"
-    r"|(?i:entered at stationers' hall)|\A\W*(?i:printed|first published|reprinted) (?i:by|in|at)\b" + _NAME + r""
+    r"|(?i:entered at stationers' hall)|\A\W*(?i:first published (?:by|in|at)\b"
+    rf"|(?:re)?printed (?:by|in|at)\b{_NAME})"
     r"|PRESS\b[^a-z]*\b(?:LONDON|EDINBURGH|NEW YORK|BOSTON|CAMBRIDGE|OXFORD|CHICAGO)\b"
 )
 _OTHER_BOOKS = re.compile(

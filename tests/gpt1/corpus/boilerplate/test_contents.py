@@ -53,6 +53,37 @@ def test_a_list_goes_and_the_book_stays(contents: str, headings: tuple[str, ...]
     assert [span.kind for span in removed] == ["contents"]
 
 
+@pytest.mark.parametrize(
+    "contents",
+    [
+        "CONTENTS\n\nI. Home\nII. Away\nIII. The End",
+        "CONTENTS\n\n1. Home\n2. Away\n3. The End",
+        "CONTENTS\n\nI. Home    1\nII. Away   20\nIII. The End   30",
+        "CONTENTS\n\nCHAPTER I. Home\nCHAPTER II. Away\nCHAPTER III. The End",
+        "CONTENTS\n\nI--Home\nII--Away\nIII--The End",
+        "CONTENTS\n\nPreface\nI. Home\nII. Away\nIII. The End",
+    ],
+)
+@pytest.mark.parametrize(
+    "begin",
+    [
+        '"I--I did not see him," she said.\n\nThe man went.\n\nI--well, I never knew it.',
+        "1. Rose early.\n\n2. Rain all day.\n\n3. A letter came.",
+    ],
+)
+def test_a_list_with_numbers_ends_at_a_chapter_without_one(contents: str, begin: str) -> None:
+    rest = f"HOME\n\n{begin}\n\n{book('AWAY', 'THE END')}"
+    text, removed = strip_boilerplate(f"TITLE\n\n{contents}\n\n\n{rest}")
+    assert text.split() == f"TITLE {rest}".split()
+    assert [span.text.strip() for span in removed] == [contents]
+
+
+def test_a_speech_is_no_number() -> None:
+    rest = f'"I--I did not see him."\n\nI--well, I never knew it.\n\n{book("ONE", "TWO", "SIX")}'
+    text, _ = strip_boilerplate(f"CONTENTS\n\n1. One\n2. Two\n3. Six\n\n\n{rest}")
+    assert text.split() == rest.split()
+
+
 def test_a_second_list_goes_too() -> None:
     contents = "CONTENTS\n\nI. HOME\nII. AWAY\nIII. BACK\n\n"
     lists = f"{contents}LIST OF ILLUSTRATIONS\n\n“A man”\n“A house”\n“A cat”"

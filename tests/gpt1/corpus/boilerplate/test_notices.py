@@ -13,7 +13,11 @@ PROSE = "\n\n".join(f"Sentence {n} stands here, as in a book that is printed." f
         ("Entered according to Act of Congress, in the year 1850, by A. AUTHOR", "notice"),
         ("PRINTED BY\nTURNBULL AND SPEARS,\nEDINBURGH", "notice"),
         ("CHISWICK PRESS:--CHARLES WHITTINGHAM AND CO.\nTOOKS COURT, LONDON.", "notice"),
+        ("Printed in Great Britain at the University Press, Aberdeen", "notice"),
+        ("First published in serial form in A Magazine", "notice"),
         ("Produced by A. Reader and the team", "credits"),
+        ("Produced by an anonymous volunteer", "credits"),
+        ("Produced by Tom, Dick, the Online Team, and their\nfriends.", "credits"),
         ("BY THE SAME AUTHOR\nThe First\nThe Second", "other books"),
         ("Transcriber's Note: Spelling was kept.", "transcriber's notes"),
         ("[Transcriber's Note: Spelling\n\nwas kept [sic].]", "transcriber's notes"),
@@ -27,6 +31,21 @@ def test_a_notice_goes_from_both_edges_and_stays_inside(notice: str, kind: str) 
     assert last[0].strip() == PROSE
     inside = f"{PROSE}\n\n{notice}\n\n{PROSE}"
     assert strip_boilerplate(inside) == (inside, [])
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "Produced by the heat of the day, a haze lay over the fields.",
+        "Printed in gold upon the door was the name of my father,\nwhich I read each day.",
+        "Printed in London, the book came to me late in the year.",
+        "Prepared by a night of prayer, he went to his death at dawn.",
+        "Prepared by Martha in an idle hour, the dinner was cold.",
+    ],
+)
+def test_a_sentence_that_begins_like_a_credit_stays(sentence: str) -> None:
+    for text in (f"{sentence}\n\n{PROSE}", f"{PROSE}\n\n{sentence}"):
+        assert strip_boilerplate(text) == (text, [])
 
 
 def test_a_publisher_s_books_and_a_transcriber_s_notes_go_to_the_end() -> None:
