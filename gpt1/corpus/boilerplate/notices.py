@@ -37,8 +37,9 @@ _SHORT_NOTICE = re.compile(
     r"|PRESS\b[^a-z]*\b(?:LONDON|EDINBURGH|NEW YORK|BOSTON|CAMBRIDGE|OXFORD|CHICAGO)\b"
 )
 _OTHER_BOOKS = re.compile(
-    r"\W*(also by|(other )?(books|works|novels|titles) by|by the same author"
-    r"|also available from)\b",
+    r"\W*(?:(?:also|(?:other )?(?:books|works|novels|titles)) by\b"
+    rf"(?:\W+(?:the|this)\b.* author|{_NAME})"
+    r"|by the same author\b(?! (?-i:[a-z]))|also available from\b)",
     re.IGNORECASE,
 )
 _ABOUT_AUTHOR = re.compile(r"\W*about the author\W*", re.IGNORECASE)

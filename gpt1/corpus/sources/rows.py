@@ -54,10 +54,10 @@ def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
         try:
             fields = next(table, None)
         except csv.Error as error:
-            raise ValueError(
-                f"{where}: {error}; a quote that opens a field must also close it; double the "
-                "quotes within"
-            ) from None
+            remedy = "a quote that opens a field must also close it; double the quotes within"
+            if "new-line" in str(error):
+                remedy = "save the file with line feeds"
+            raise ValueError(f"{where}: {error}; {remedy}") from None
         if fields is None:
             break
         if not header:

@@ -18,6 +18,8 @@ PROSE = "\n\n".join(f"Sentence {n} stands here, as in a book that is printed." f
         ("Produced by A. Reader and the team", "credits"),
         ("Produced by an anonymous volunteer", "credits"),
         ("Produced by Tom, Dick, the Online Team, and their\nfriends.", "credits"),
+        ("Other works by this author:\nThe First", "other books"),
+        ("Also by A. Author\nThe First", "other books"),
         ("BY THE SAME AUTHOR\nThe First\nThe Second", "other books"),
         ("Transcriber's Note: Spelling was kept.", "transcriber's notes"),
         ("[Transcriber's Note: Spelling\n\nwas kept [sic].]", "transcriber's notes"),
@@ -40,6 +42,8 @@ def test_a_notice_goes_from_both_edges_and_stays_inside(notice: str, kind: str) 
         "Printed in gold upon the door was the name of my father,\nwhich I read each day.",
         "Printed in London, the book came to me late in the year.",
         "Prepared by a night of prayer, he went to his death at dawn.",
+        "Other books by his bed were burned.",
+        "By the same author who wrote this letter she was deceived.",
         "Prepared by Martha in an idle hour, the dinner was cold.",
     ],
 )
