@@ -25,6 +25,9 @@ class Environment:
     """GPT1_TRACKING: address of an MLflow server. Empty: a database inside the project."""
     parent_run: str = ""
     """GPT1_PARENT_RUN: ID of the MLflow run of the whole pipeline; the flow sets it."""
+    params: str = ""
+    """GPT1_PARAMS: what a stage reads in place of `params.yaml`: a copy of it as it was when the
+    stage started; the flow sets it."""
     workspace: str = ""
     """GPT1_WORKSPACE: the clone in which a worker runs stages; `gpt1 work` sets it."""
 

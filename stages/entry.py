@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gpt1 import files, params
+from gpt1.environment import Environment
 from gpt1.errors import UserError
 
 T = TypeVar("T")
@@ -15,7 +16,7 @@ T = TypeVar("T")
 
 def values(root: Path = Path()) -> dict[str, Any]:
     """All of `params.yaml` below `root`; {} without that file. Raises UserError if invalid."""
-    file = root / "params.yaml"
+    file = root / (Environment.read().params or "params.yaml")
     return files.read_yaml(file) if file.is_file() else {}
 
 

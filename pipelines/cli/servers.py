@@ -35,6 +35,8 @@ def down() -> None:
     from pipelines.flow import servers
 
     root = _root()
+    if workspace.is_at_work(root):
+        print("a `gpt1 run` is at work here; it starts a Prefect server again")
     for kind in servers.KINDS:
         print(f"{kind:8} {'stopped' if servers.stop(root, kind) else 'was not up'}")
 

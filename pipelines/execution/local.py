@@ -79,7 +79,7 @@ class LocalExecutor:
             return Outcome("cancelled")
         start = time.monotonic()
         log = self._root / ".work" / "logs" / re.sub(r"[^-@.\w]", "_", f"{stage.name}.txt")
-        output = Output(stage.name, log, listener)
+        output = Output(stage.name, log, listener, append=bool(first_line))
         output.line(first_line)
         with (
             closing(output),

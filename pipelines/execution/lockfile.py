@@ -94,10 +94,12 @@ class LockFiles:
             self._write()
 
     def _write(self) -> None:
-        start = time.monotonic()
         if self._timer:
             self._timer.cancel()
             self._timer = None
+        if not self._pending:
+            return
+        start = time.monotonic()
         with self._dvc:
             for file, new in self._pending.items():
                 signature, content = self._written.get(file, (None, {}))

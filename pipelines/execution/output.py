@@ -8,6 +8,9 @@ from typing import TextIO
 
 from pipelines.execution.executor import TAIL, Listener
 
+LONGEST = 100_000
+"""Characters of a line; a longer one is cut."""
+
 
 class Output:
     """Splits what a stage prints into lines and states of progress bars, and passes them on.
@@ -15,14 +18,14 @@ class Output:
     Neither a full disk nor a listener that fails ends the stage.
     """
 
-    def __init__(self, stage: str, log: Path, listener: Listener) -> None:
+    def __init__(self, stage: str, log: Path, listener: Listener, append: bool = False) -> None:
         self.tail: deque[str] = deque(maxlen=TAIL)
         """The last lines."""
         self._stage, self._listener, self._rest = stage, listener, ""
         self._log: TextIO | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self._log = log.open("w")
+            self._log = log.open("a" if append else "w")
         except OSError as error:
             self.line(f"no log is written: {error}")
 
@@ -36,6 +39,9 @@ class Output:
             rest = f"\r{bar}"
             if bar.strip():
                 self._tell(self._listener.progress, bar)
+        if len(rest) > LONGEST:
+            self.line(rest)
+            rest = ""
         self._rest = rest
 
     def line(self, text: str) -> None:

@@ -22,6 +22,10 @@ ENVIRONMENT = {
 }
 
 
+SPARE_SECONDS = 30
+"""How long a process may take beyond the grace of its stage, to record what had ended."""
+
+
 class ReproduceProcess:
     """Reproduces one stage at a time, in a process session of its own.
 
@@ -50,31 +54,39 @@ class ReproduceProcess:
         """Send `request` and wait for the end of its stage; returns `status` and `entry`."""
         assert self._popen.stdin
         assert self._popen.stdout
-        with suppress(BrokenPipeError):  # it was killed
+        with suppress(BrokenPipeError, ValueError):  # it was killed, or asked to end
             self._popen.stdin.write(json.dumps(request).encode() + b"\n")
             self._popen.stdin.flush()
         for line in self._popen.stdout:
+            if not line.endswith(b"\n"):  # it was killed while it wrote
+                break
             event = json.loads(line)
             if "status" in event:
                 return dict(event)
             output.feed(event["output"])
         code = self._popen.wait()
         processes.end(self.session, 0)  # what the killed process left
-        if code:
-            output.line(f"the process of the stage ended with {_name(code)}")
+        output.line(f"the process that ran the stage ended with {_name(code)}")
         return {"status": "failed"}
 
     def end(self, grace: float) -> None:
-        """End it and its stage, without waiting; see `processes.end`."""
-        self._ending = True
-        threading.Thread(target=processes.end, args=(self.session, grace), daemon=True).start()
+        """End it and its stage, without waiting: it sends SIGTERM, and SIGKILL after `grace`."""
+        if not self._ending:
+            self._ending = True
+            self._close_input()
+        threading.Timer(
+            grace + SPARE_SECONDS if grace else 0, processes.end, (self.session, 0)
+        ).start()
 
     def close(self) -> None:
         """Give it no more stages, and wait for its end."""
+        self._close_input()
+        self._popen.wait()
+
+    def _close_input(self) -> None:
         assert self._popen.stdin
         with suppress(BrokenPipeError):
             self._popen.stdin.close()
-        self._popen.wait()
 
 
 def _name(code: int) -> str:

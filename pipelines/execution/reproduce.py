@@ -24,10 +24,12 @@ import os
 import queue
 import signal
 import sys
+import tempfile
 import threading
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
 from pipelines.execution import processes
@@ -41,10 +43,18 @@ if TYPE_CHECKING:
 PR_SET_CHILD_SUBREAPER = 36
 
 
+class EndedError(Exception):
+    """The driver ended, or asked for the end, while a stage ran."""
+
+
+_asked_to_end = threading.Event()
+
+
 def main() -> None:
-    """Serve requests until the input ends or SIGTERM comes; then end after the stage in hand."""
+    """Serve requests until the input ends."""
     requests: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
-    signal.signal(signal.SIGTERM, lambda *_: requests.put(None))
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # a stage may signal its process group, this one's
     events = Events()
     _adopt_orphans()
     logging.getLogger("dvc").setLevel(logging.INFO)  # it says which command it runs
@@ -61,6 +71,7 @@ def _receive(lines: TextIO, requests: "queue.SimpleQueue[dict[str, Any] | None]"
         request = json.loads(line)
         grace = request["grace"]
         requests.put(request)
+    _asked_to_end.set()
     requests.put(None)
     processes.end(os.getsid(0), grace, spare=os.getpid())
 
@@ -71,7 +82,7 @@ def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
 
     try:
         return reproduce(repo, request["stage"], request["force"], request["environment"])
-    except (DvcException, OSError) as error:
+    except (DvcException, OSError, EndedError) as error:
         print(f"ERROR: {error}")
     except Exception:  # of ours or DVC's: the driver must be told an end
         traceback.print_exc()
@@ -87,17 +98,19 @@ def reproduce(
     """Do what `dvc repro --single-item NAME` does, but for the writing of `dvc.lock`.
 
     Returns `status` and `entry`. The params in the entry are those that the stage started with: it
-    reads them once. Files may be read at any time. Where one of its deps was edited while it ran,
-    nobody knows what its outputs come from: there is no entry, and the next run makes them again.
-    Raises DvcException when the stage fails.
+    reads them from a copy (`GPT1_PARAMS`). Where a file or folder of its deps was written while it
+    ran, nobody knows what its outputs come from: there is no entry, and the next run makes them
+    again. Raises DvcException when the stage fails, and EndedError.
     """
+    from dvc.stage.decorators import rwlocked
     from dvc.stage.serialize import to_single_stage_lockfile
     from dvc.utils.serialize import dumps_yaml
 
     with repo.lock, repo.scm_context(quiet=True):
         repo._reset()
         [stage] = repo.stage.collect(name)
-        status, recorded = _reproduce(stage, force, environment or {})
+        locked = rwlocked(read=["deps"], write=["outs"])(_reproduce)  # against other DVCs
+        status, recorded = locked(stage, force, environment or {})
         entry = to_single_stage_lockfile(stage) if recorded and stage.cmd else None
     return {"status": status, "entry": entry and dumps_yaml(entry)}
 
@@ -124,33 +137,74 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> t
         stage.save_deps()
     except RunCacheNotFoundError:
         status = "ran"
-        stage.save_deps()
-        unlocked_repo(cmd_run)(stage, run_env=environment)
-        if _edited(stage):
+        before = _written(stage)
+        with _params_copy(stage) as copy:
+            stage.save_deps()
+            unlocked_repo(cmd_run)(stage, run_env=dict(environment) | copy)
+        if _asked_to_end.is_set():  # some end well when they are asked to end, and half done
+            raise EndedError("it was asked to end") from None
+        if _edited(stage, before):
             return status, False
     _save_outs(stage)
     return status, True
 
 
-def _edited(stage: "Stage") -> bool:
-    """Whether a dep differs from what `save_deps` saw when the stage started; names the edits."""
+@contextmanager
+def _params_copy(stage: "Stage") -> Iterator[dict[str, str]]:
+    """Yield the variable that names a copy of `params.yaml` as it is now."""
+    params = Path(stage.repo.root_dir, "params.yaml")
+    if not params.is_file():
+        yield {}
+        return
+    with tempfile.NamedTemporaryFile(suffix=".yaml") as copy:
+        copy.write(params.read_bytes())
+        copy.flush()
+        yield {"GPT1_PARAMS": copy.name}
+
+
+Written = dict[str, tuple[int, int, int]]
+"""Path of a file -> its inode, size and time of the last write."""
+
+
+def _written(stage: "Stage") -> dict[str, Written]:
+    """For each dep but params, its files that DVC does not ignore."""
     from dvc.dependency.param import ParamsDependency
 
-    name, edited = stage.addressing, False
+    found: dict[str, Written] = {}
     for dep in stage.deps:
-        for path, change in dep.status().items():
-            if isinstance(dep, ParamsDependency):
+        if dep.protocol == "local" and not isinstance(dep, ParamsDependency):
+            of_dep = found.setdefault(str(dep), {})
+            is_folder = os.path.isdir(dep.fs_path)
+            inside = stage.repo.dvcignore.find(dep.fs, dep.fs_path) if is_folder else [dep.fs_path]
+            for path in inside:
+                with suppress(FileNotFoundError):
+                    status = os.stat(path)
+                    of_dep[path] = status.st_ino, status.st_size, status.st_mtime_ns
+    return found
+
+
+def _edited(stage: "Stage", before: Mapping[str, Written]) -> bool:
+    """Whether a dep was written since `before`, or a param differs; names the edits.
+
+    Not by content: an edit may have been read and undone.
+    """
+    from dvc.dependency.param import ParamsDependency
+
+    name, after = stage.addressing, _written(stage)
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            for path, change in dep.status().items():
                 print(
                     f"{path}: {', '.join(change)} was edited while {name} ran; dvc.lock has the "
                     "value that it started with"
                 )
-            else:
-                edited = True
-                print(
-                    f"{path} was edited while {name} ran: dvc.lock does not record what it made, "
-                    f"and the next run makes it again; `dvc commit {name}` accepts it as it is"
-                )
-    return edited
+    edited = [path for path, written in before.items() if after.get(path) != written]
+    for path in edited:
+        print(
+            f"{path} was edited while {name} ran: dvc.lock does not record what it made, and the "
+            f"next run makes it again; `dvc commit --force {name}` accepts it as it is"
+        )
+    return bool(edited)
 
 
 def _save_outs(stage: "Stage") -> None:

@@ -54,6 +54,15 @@ def remove_partial_outputs(graph: "Graph", root: Path) -> None:
                 files.remove(path)
 
 
+def is_at_work(root: Path) -> bool:
+    """Whether a driver holds the lock of the workspace."""
+    try:
+        with _only_driver(root):
+            return False
+    except UserError:
+        return True
+
+
 @contextmanager
 def _only_driver(root: Path) -> Iterator[None]:
     path = root / ".work" / "driver.lock"

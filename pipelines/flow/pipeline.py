@@ -1,7 +1,6 @@
 """The Prefect flow: one task for each stage of DVC's graph."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,8 @@ from prefect import Flow, flow
 from prefect.runtime import flow_run
 from prefect.states import State
 
-from pipelines.execution.executor import Executor
+from gpt1.errors import UserError
+from pipelines.execution.executor import Executor, Outcome
 from pipelines.execution.interrupts import handle_interrupts
 from pipelines.execution.local import LocalExecutor
 from pipelines.execution.scheduler import Capacity, run_all
@@ -78,19 +78,21 @@ def run_plan(repo: "Repo", plan: Plan, options: RunOptions) -> State:
             capacity = Capacity.of_this_machine(needs, options.workers)
         tasks = StageTasks(plan, executor, reporter)
         tasks.show_unchanged()
-        with (
-            closing(executor),
-            handle_interrupts(executor),
-            supervise(executor, root, flow_run.id),
-        ):
-            outcomes = run_all(
-                plan.graph,
-                plan.to_launch(),
-                tasks.launch,
-                capacity,
-                keep_going=options.keep_going,
-                stopped=lambda: executor.cancelled,
-            )
+        with handle_interrupts(executor):
+            with supervise(executor, root, flow_run.id):
+                outcomes = run_all(
+                    plan.graph,
+                    plan.to_launch(),
+                    tasks.launch,
+                    capacity,
+                    keep_going=options.keep_going,
+                    stopped=lambda: executor.cancelled,
+                )
+            try:
+                executor.close()
+            except (UserError, OSError) as error:
+                unwritten = f"dvc.lock is not written: {error}"
+                outcomes["dvc.lock"] = Outcome("failed", tail=[unwritten])
         tasks.wait()
         return reporter.finish(outcomes, executor.cancelled)
 

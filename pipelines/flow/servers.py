@@ -184,6 +184,7 @@ def environment(root: Path) -> dict[str, str]:
         "PREFECT_PROFILES_PATH": str(root / ".prefect" / "profiles.toml"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "DO_NOT_TRACK": "1",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "CRITICAL",  # pages about a server that is away
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",  # 2 processes, not 10
     }

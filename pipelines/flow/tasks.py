@@ -21,6 +21,8 @@ from pipelines.graph.graph import Stage
 from pipelines.graph.plan import Plan
 
 PROGRESS_SECONDS = 3.0
+LOG_RATE, LOG_BURST = 20.0, 1000.0
+"""Lines of a stage that Prefect gets: a second in the long run, and at once."""
 
 
 class StageTasks:
@@ -52,8 +54,11 @@ class StageTasks:
             listener.line(stage.name, f"{self._plan.state(stage.name)}: {reason}")
             try:
                 outcome = self._executor.run(stage, listener)
-            except UserError as error:
+            except (UserError, OSError) as error:
                 outcome = Outcome("failed", tail=[str(error)])
+            except Exception as error:  # a fault of ours; the run goes on
+                outcome = Outcome("failed", tail=[f"{type(error).__name__}: {error}"])
+                get_run_logger().exception(stage.name)
             outcomes.append(outcome)
             if outcome.status == "ran" and outcome.entry:
                 with ignore_server_errors():
@@ -93,9 +98,24 @@ class StageListener:
         self._key = "progress-" + re.sub(r"[^a-z0-9]+", "-", stage.lower())
         self._artifact: UUID | None = None
         self._due = 0.0
+        self._allowed, self._last_line, self._untold = LOG_BURST, time.monotonic(), 0
 
     def line(self, stage: str, text: str) -> None:
+        """Print a line, and send it to Prefect unless there are too many.
+
+        Prefect keeps what its server has not taken yet, and would send it for minutes after a run.
+        """
         self._terminal.line(stage, text)
+        now = time.monotonic()
+        self._allowed = min(LOG_BURST, self._allowed + LOG_RATE * (now - self._last_line))
+        self._last_line = now
+        if self._allowed < 1:
+            self._untold += 1
+            return
+        self._allowed -= 1
+        if self._untold:
+            self._logger.info(f"({self._untold} lines are in the log file alone)")
+            self._untold = 0
         self._logger.info(text)
 
     def progress(self, stage: str, text: str) -> None:

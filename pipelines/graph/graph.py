@@ -1,5 +1,6 @@
 """DVC's stage graph as plain data: the stages, their dependencies, and the resources they need."""
 
+import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,9 +31,9 @@ class Needs:
     memory: float = Field(default=0, ge=0)
     """GiB."""
     retries: int = Field(default=0, ge=0)
-    timeout: float = Field(default=0, ge=0)
+    timeout: float = Field(default=0, ge=0, allow_inf_nan=False)
     """Seconds after which the stage is stopped; 0: never."""
-    grace: float = Field(default=3, ge=0)
+    grace: float = Field(default=3, ge=0, allow_inf_nan=False)
     """Seconds between SIGTERM and SIGKILL on a cancel; a training needs some to save its state."""
 
 
@@ -44,6 +45,7 @@ class Stage:
     upstream: frozenset[str]
     """The stages whose outputs this one reads directly."""
     outs: tuple[str, ...]
+    """Relative to the root of the project."""
     needs: Needs
 
 
@@ -137,7 +139,7 @@ def _stage(stage: "DvcStage", upstream: Iterable["DvcStage"], values: dict[str, 
         name=stage.addressing,
         description=stage.desc or "",
         upstream=frozenset(u.addressing for u in upstream),
-        outs=tuple(out.def_path for out in stage.outs),
+        outs=tuple(os.path.relpath(out.fs_path, stage.repo.root_dir) for out in stage.outs),
         needs=_needs(stage.addressing, meta),
     )
 

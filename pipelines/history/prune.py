@@ -46,7 +46,7 @@ def find_prunable(repo: "Repo") -> Prunable:
     root, plan = Path(repo.root_dir), build_plan(repo)
     entries, stages = lockfile.entries(root), plan.graph.stages
     dead = [name for name in entries if name not in stages]
-    outs = [out for name in dead for out in lockfile.hashes(entries[name], "outs")]
+    outs = [out for name in dead for out in _unchanged_outs(repo, entries[name])]
     needed = [out for stage in stages.values() for out in stage.outs]
     files = [root / out for out in outs if not any(_overlap(out, other) for other in needed)]
     launched = [stages[name] for name in plan.to_launch()]
@@ -55,6 +55,17 @@ def find_prunable(repo: "Repo") -> Prunable:
     files += [path for path in sorted(states) if path.name.rpartition("@")[2] not in unfinished]
     cached = [] if shares_cache(repo) else [Path(path) for path in _gc(repo, dry=True)]
     return Prunable(dead, [path for path in files if path.exists()], cached)
+
+
+def _unchanged_outs(repo: "Repo", entry: lockfile.Entry) -> list[str]:
+    """The outputs of a dead stage that are still what it wrote, relative to the root.
+
+    Its folder (`wdir`) is unknown, so that a path alone might be that of another file.
+    """
+    if not entry.get("outs"):
+        return []
+    stage = repo.stage_cache._create_stage(entry)
+    return [out.def_path for out in stage.outs if not out.workspace_status()]
 
 
 def shares_cache(repo: "Repo") -> bool:

@@ -124,7 +124,8 @@ def test_a_process_that_a_stage_leaves_running_is_named_and_ended_and_holds_noth
     assert outcome.status == "ran"
     assert outcome.seconds < 20
     assert any("s left the process sleep (" in line for line in heard.lines)
-    assert not [p for p in psutil.process_iter() if p.name() == "sleep" and "64" in p.cmdline()]
+    [pid] = [int(line.split("(")[1].split(")")[0]) for line in heard.lines if "sleep (" in line]
+    assert not psutil.pid_exists(pid)
 
 
 def edited(project, run, **change):
@@ -167,6 +168,66 @@ def test_a_param_edited_while_a_stage_runs_is_named_and_recorded_as_it_was(proje
     assert reasons() == ["param a: 1 -> 2"]
     project.dump({"a": 1}, "params.yaml")
     assert reasons() == []
+
+
+def test_an_edit_that_is_undone_before_the_end_is_an_edit(project, run):
+    (project.root / "dep").write_text("a")
+    reads = "sleep 0.5; cat dep > s; echo a > dep"  # as someone who switches to a branch and back
+    project.write({"s": {"cmd": f"echo b > dep; {reads}", "deps": ["dep"], "outs": ["s"]}})
+    assert any("dep was edited while s ran" in line for line in run()[1].lines)
+    assert reasons() == ["stage was never run here"]
+
+
+def test_a_stage_of_ours_reads_the_params_that_its_entry_has(project, run):
+    project.write({"s": {"cmd": "sleep 1; cp $GPT1_PARAMS s", "params": ["a"], "outs": ["s"]}})
+    thread = threading.Thread(target=run)
+    thread.start()
+    wait = project.root / ".work/sessions"
+    while not (wait.exists() and any(wait.iterdir())):
+        time.sleep(0.05)
+    time.sleep(0.8)
+    project.dump({"a": 2}, "params.yaml")
+    thread.join()
+    assert project.read("s") == {"a": project.lock["stages"]["s"]["params"]["params.yaml"]["a"]}
+
+
+def test_a_stage_that_is_asked_to_end_and_ends_well_half_done_is_not_recorded(project, run):
+    half = "trap 'exit 0' TERM; echo half > s; sleep 30 & wait; echo whole >> s"
+    (project.root / "s.sh").write_text(half)
+    project.write({"s": {"cmd": "bash s.sh", "outs": ["s"], "meta": {"timeout": 2, "grace": 2}}})
+    outcome, _ = run()
+    assert outcome.status == "failed"
+    assert outcome.tail[-1] == "stopped after its time limit of 2 s"
+    assert reasons() == ["stage was never run here"]
+    assert not list((project.root / ".dvc/cache").glob("runs/*/*"))
+
+
+def test_a_stage_that_signals_its_process_group_takes_no_other_with_it(project):
+    group = "trap 'trap \"\" TERM; kill 0' EXIT; sleep 100 & echo > a"
+    (project.root / "a.sh").write_text(group)
+    project.write(
+        {
+            "a": {"cmd": "bash a.sh; true", "outs": ["a"]},
+            "b": {"cmd": "cat a > b", "deps": ["a"], "outs": ["b"]},
+        }
+    )
+    repo = graph.open_project()
+    stages = graph.load(repo).stages
+    with closing(LocalExecutor(repo)) as executor:
+        executor.run(stages["a"], Heard())
+        assert executor.run(stages["b"], Heard()).status == "ran"
+
+
+def test_two_dvcs_do_not_run_a_stage_at_the_same_time(project, run):
+    project.write({"s": {"cmd": "touch began; sleep 3; echo > s", "outs": ["s"]}})
+    ended = []
+    thread = threading.Thread(target=lambda: ended.append(run()[0].status))
+    thread.start()
+    while not (project.root / "began").exists():
+        time.sleep(0.05)
+    assert "is busy" in project.dvc("repro", check=False).stderr
+    thread.join()
+    assert ended == ["ran"]
 
 
 @pytest.mark.parametrize("undone", [True, False])
