@@ -12,6 +12,10 @@ from gpt1.corpus.sources.unreadable import UnreadableError, reading
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SUFFIXES = (*TAR, ".zip")
+NESTED = "an archive inside an archive is not read; unpack it"
+UNPACKED = "an EPUB unpacked to a folder is not read; zip what is in it"
+"""Drop reasons. Apple Books keeps EPUBs as folders."""
+_UNPACKED = ".epub/meta-inf/container.xml"
 Members = Iterator[tuple[str, Callable[[], bytes]]]
 """The name of each member, and a function that reads it, to be called before the next one."""
 
@@ -26,10 +30,17 @@ def read_archive(path: Path, name: str) -> Iterator[Book]:
         with path.open("rb") as opened:
             is_tar = name.lower().endswith(TAR)
             for member, read in _tar_members(opened) if is_tar else _zip_members(opened):
-                if member.lower().endswith(file.SUFFIXES):
+                inside, lower = origin_name(member), member.lower()
+                if lower.endswith(file.SUFFIXES):
                     found = True
-                    inside = origin_name(member)
                     yield file.read_file(f"{name}/{inside}", f"{name}#{inside}", read)
+                elif lower.endswith(SUFFIXES):
+                    found = True
+                    yield Book(f"{name}/{inside}", f"{name}#{inside}", "", NESTED)
+                elif lower.endswith(_UNPACKED):
+                    found = True
+                    inside = inside[: -len("/meta-inf/container.xml")]
+                    yield Book(f"{name}/{inside}", f"{name}#{inside}", "", UNPACKED)
     except UnreadableError as error:
         yield Book(name, name, "", str(error))
     else:
