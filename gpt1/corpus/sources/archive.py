@@ -1,5 +1,6 @@
 """Books in tar and zip archives, read member by member and never unpacked onto the disk."""
 
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -15,7 +16,7 @@ SUFFIXES = (*TAR, ".zip")
 NESTED = "an archive inside an archive is not read; unpack it"
 UNPACKED = "an EPUB unpacked to a folder is not read; zip what is in it"
 """Drop reasons. Apple Books keeps EPUBs as folders."""
-_UNPACKED = ".epub/meta-inf/container.xml"
+_UNPACKED = re.compile(r"(.+?\.epub)/(mimetype$|META-INF/)", re.IGNORECASE)
 Members = Iterator[tuple[str, Callable[[], bytes]]]
 """The name of each member, and a function that reads it, to be called before the next one."""
 
@@ -26,6 +27,7 @@ def read_archive(path: Path, name: str) -> Iterator[Book]:
     Where the archive itself is broken, the last book carries the drop reason.
     """
     found = False
+    unpacked: set[str] = set()
     try:
         with path.open("rb") as opened:
             is_tar = name.lower().endswith(TAR)
@@ -37,10 +39,10 @@ def read_archive(path: Path, name: str) -> Iterator[Book]:
                 elif lower.endswith(SUFFIXES):
                     found = True
                     yield Book(f"{name}/{inside}", f"{name}#{inside}", "", NESTED)
-                elif lower.endswith(_UNPACKED):
+                elif (folder := _UNPACKED.match(inside)) and folder[1] not in unpacked:
                     found = True
-                    inside = inside[: -len("/meta-inf/container.xml")]
-                    yield Book(f"{name}/{inside}", f"{name}#{inside}", "", UNPACKED)
+                    unpacked.add(folder[1])
+                    yield Book(f"{name}/{folder[1]}", f"{name}#{folder[1]}", "", UNPACKED)
     except UnreadableError as error:
         yield Book(name, name, "", str(error))
     else:

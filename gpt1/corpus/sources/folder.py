@@ -70,4 +70,5 @@ def book_paths(root: Path) -> Iterator[Path]:
 
 
 def _is_unpacked_epub(folder: Path) -> bool:
-    return folder.name.lower().endswith(".epub") and (folder / "META-INF").is_dir()
+    inside = folder / "META-INF", folder / "mimetype"
+    return folder.name.lower().endswith(".epub") and any(path.exists() for path in inside)

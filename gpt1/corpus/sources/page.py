@@ -36,6 +36,8 @@ _PAGE_NAMES = re.compile(r"page-?_?break|\b(pg|page)([-_.]?\w?\d+)?\b", re.IGNOR
 """The same for inline elements alone: a block so named, such as a heading, begins a new page."""
 _NOTE_LINK = re.compile(r".{0,50}?(note|fn|ftn|edn)|(n|en|f|r|ref)[-_.]?\d", re.IGNORECASE)
 """The fragment of a URL that leads to a note, or back from it."""
+_BACK_LINK = re.compile(r".{0,50}?(ref|anchor|src|back)|r[-_.]?\d", re.IGNORECASE)
+"""The fragment of a URL that leads from a note back to the text, or to a note."""
 _SUPERSCRIPT = re.compile(r"vertical-align:\s*super|\bsuper(script)?\b", re.IGNORECASE)
 _HIDDEN, _BLOCK_STYLE = re.compile(r"display:\s*none"), re.compile(r"display:\s*block")
 _ROMAN = r"c{0,3}(xc|xl|l?x{0,3})(ix|iv|v?i{0,3})"
@@ -51,6 +53,8 @@ _BRACKETED = re.compile(r"[\[({]\s*(\d{1,4}|[a-z]|[*†‡§¶])\s*[\])}]|[*†�
 _ATTACHED = re.compile(rf"{_BRACKETED.pattern}|\d{{1,4}}|[a-z]", re.IGNORECASE)
 """The text of a link to a note that is not raised. A number or a letter without brackets may be a
 word of the text, unless it follows one without a space."""
+_LABEL = re.compile(rf"(?:{_ATTACHED.pattern})", re.IGNORECASE)
+"""The same for a link that may lead back from a note, if a number begins its line."""
 _RAISED = re.compile(r"[\[({]?[\d,\s]{1,8}[\])}]?|[*†‡§¶]{1,4}")
 """Raised text that is no link. A number may be an exponent or a part of a fraction, unless it
 follows the end of a sentence."""
@@ -210,12 +214,15 @@ class _TextEvents:
             return False
         if not pattern.fullmatch("".join(self.parts[element.start :]).strip()):
             return False
-        if pattern is _RAISED or pattern is _ATTACHED:
-            before = self.parts[element.start - 1][-1:] if element.start else ""
-            number = any(c.isalnum() for c in "".join(self.parts[element.start :]))
-            after = _SENTENCE if pattern is _RAISED else _WORD_OR_SENTENCE
-            return not number or bool(after.fullmatch(before))
-        return True
+        if pattern not in (_RAISED, _ATTACHED, _LABEL):
+            return True
+        text = "".join(self.parts[element.start :]).strip()
+        before = "".join(self.parts[max(0, element.start - 5) : element.start])
+        if pattern is _LABEL and before.strip(" \r")[-1:] in ("", "\n") and text.isdigit():
+            return len(text) < 4
+        bare = text.isalnum() or (pattern is _RAISED and any(c.isdigit() for c in text))
+        after = _SENTENCE if pattern is _RAISED else _WORD_OR_SENTENCE
+        return not bare or bool(after.fullmatch(before[-1:]))
 
 
 def _line(parts: list[tuple[str, str]]) -> Line:
@@ -264,10 +271,15 @@ def _marker(tag: str, attributes: Mapping[str, Any]) -> re.Pattern[str] | None:
     if tag in ("a", "span") and _PAGE_NAMES.search(names):
         return _PAGE_NUMBER
     if tag == "a" and "href" in attributes:
-        fragment = attributes["href"].partition("#")[2]
-        return _ATTACHED if _NOTE_LINK.match(fragment) else _BRACKETED
+        return _link_marker(attributes["href"].partition("#")[2])
     is_raised = _SUPERSCRIPT.search(f"{attributes.get('style', '')} {names}")
     return _RAISED if tag == "sup" or is_raised else None
+
+
+def _link_marker(fragment: str) -> re.Pattern[str]:
+    if _BACK_LINK.match(fragment):
+        return _LABEL
+    return _ATTACHED if _NOTE_LINK.match(fragment) else _BRACKETED
 
 
 def _types(attributes: Mapping[str, str]) -> str:
