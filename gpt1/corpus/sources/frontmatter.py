@@ -97,7 +97,7 @@ def _is_list(lines: Sequence[Line]) -> bool:
     entries: list[Line] = []
     targets: set[str] = set()
     for line in lines:
-        if line.targets - targets:
+        if line.linked and line.targets - targets:
             entries.append(line)
             targets |= line.targets
     text = sum(line.linked for line in lines) - len(entries)  # verse or speech inside links

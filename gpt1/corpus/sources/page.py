@@ -80,8 +80,9 @@ class Line:
     """A paragraph, heading, list item or row of a table.
 
     linked: whether more than half of its letters are inside links.
-    targets: where it leads, if it looks like an entry of a list of links: short, linked, to one
-        place or, where it has numerals alone, to several.
+    targets: where it leads, if it looks like an entry of a list of links: short, with one title
+        and the numbers of its chapter and page, of which the title or the number at the end is a
+        link.
     """
 
     text: str
@@ -233,14 +234,16 @@ def _line(parts: list[tuple[str, str]]) -> Line:
     if "\u00ad" in text:
         text = _BROKEN_WORD.sub("\u00ad", text)
     text = " ".join(text.split())
-    linked = sum(len(text.strip()) for text, target in parts if target)
-    if 2 * linked <= len(text):
-        return Line(text, False, frozenset())
-    targets = frozenset(target for text, target in parts if target and text.strip())
-    is_entry = len(text) <= ENTRY and text[-1] not in ",;:"
-    if len(targets) > 1 and not _NUMERALS.fullmatch(text):
+    links: dict[str, str] = {}
+    for part, target in parts:
+        if target and part.strip():
+            links[target] = links.get(target, "") + part.strip()
+    linked = 2 * sum(map(len, links.values())) > len(text)
+    titles = [link for link in links.values() if not _NUMERALS.fullmatch(link)]
+    is_entry = linked or (not titles and text.endswith(tuple(links.values())))
+    if len(titles) > 1 or len(text) > ENTRY or text.endswith((",", ";", ":")):
         is_entry = False
-    return Line(text, True, targets if is_entry else frozenset())
+    return Line(text, linked, frozenset(links) if is_entry else frozenset())
 
 
 @lru_cache(1000)

@@ -306,6 +306,25 @@ def test_a_novel_on_the_page_of_its_contents_loses_only_the_list(
     assert book.note == ""
 
 
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "<p>The Long Way to the Mill {0} <a href='#p{0}'>{0}</a></p>",
+        "<p>The Long Way <a href='#p{0}'>{0}</a></p><p>In which he comes to the mill</p>",
+        "<table><tr><td><a href='#i{0}'>X.</a></td><td><a href='#c{0}'>The Long Way {0}</a></td>"
+        "<td><a href='#p{0}'>{0}</a></td></tr></table>",
+        "<p><a href='#c{0}'>Chapter <b>The {0}th</b></a> . . . . {0}</p>",
+    ],
+)
+def test_entries_of_contents_of_any_form_are_left_out(tmp_path: Path, entry: str) -> None:
+    contents = "<h2>Contents</h2>" + "".join(entry.format(n) for n in range(5))
+    pages = {"a": xhtml(contents), "b": xhtml(contents + NOVEL)}
+    book = read(tmp_path, epub(pages))
+    assert "The Long Way" not in book.text
+    assert book.text.count("the best") == 27 * 5
+    assert book.left_out == "OPS/a.xhtml (navigation), OPS/b.xhtml (list of links)"
+
+
 def test_a_novel_that_is_said_to_be_navigation_or_licence_stays(tmp_path: Path) -> None:
     for kind in ("toc", "copyright-page", "nav"):
         guide = f"<reference type='{kind}' href='b.xhtml'/>"
