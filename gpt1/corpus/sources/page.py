@@ -159,7 +159,7 @@ class _TextEvents:
             self.skipped |= named
             return
         style = attributes.get("style", "")
-        block = block or bool(_BLOCK_STYLE.search(style))
+        block = block or bool(style and _BLOCK_STYLE.search(style))
         if block or tag in _CELL:
             self._add("\n" if block else " ")
         if tag == "img" and _LETTER.fullmatch(attributes.get("alt", "")):
@@ -167,7 +167,7 @@ class _TextEvents:
         marker = _marker(tag, attributes)
         if parent and {tag, parent.tag} == {"a", "sup"}:  # a raised link refers to a note
             marker = parent.marker = _MARKER
-        verbatim = tag in _VERBATIM or bool(_VERBATIM_STYLE.search(style))
+        verbatim = tag in _VERBATIM or bool(style and _VERBATIM_STYLE.search(style))
         if parent:
             verbatim |= parent.verbatim
         link = attributes.get("href", "") if tag == "a" else ""
@@ -193,11 +193,13 @@ class _TextEvents:
         lines: list[Line] = []
         parts: list[tuple[str, str]] = []
         for text, target in zip([*self.parts, "\n"], [*self.targets, ""], strict=True):
-            first, *others = text.split("\n")
-            parts.append((first, target))
+            first, *others = text.split("\n") if "\n" in text else (text,)
+            if first:
+                parts.append((first, target))
             for other in others:
-                lines.append(_line(parts))
-                parts = [(other, target)]
+                if parts:
+                    lines.append(_line(parts))
+                parts = [(other, target)] if other else []
         return Page(tuple(line for line in lines if line.text), self.skipped)
 
     def _add(self, text: str) -> None:
@@ -238,6 +240,8 @@ def _line(parts: list[tuple[str, str]]) -> Line:
     for part, target in parts:
         if target and part.strip():
             links[target] = links.get(target, "") + part.strip()
+    if not links:
+        return Line(text, False, frozenset())
     linked = 2 * sum(map(len, links.values())) > len(text)
     titles = [link for link in links.values() if not _NUMERALS.fullmatch(link)]
     is_entry = linked or (not titles and text.endswith(tuple(links.values())))
