@@ -6,7 +6,6 @@ A long page may hold a whole book, so it loses at most its list of links.
 import re
 from collections.abc import Iterable, Sequence
 
-from gpt1.corpus.boilerplate.markers import is_legal
 from gpt1.corpus.sources.page import Line, Page
 
 _CONTENTS = re.compile(r"\W*(table of )?contents\b.{0,60}", re.IGNORECASE)
@@ -17,14 +16,15 @@ _LICENCE_NAME = re.compile(
     r"|\W*(the )?(creative commons|gnu)\b.{0,60}\b(licen[sc]e|deed|legal code)\b",
     re.IGNORECASE,
 )
-_NOTICE = re.compile(
-    r"all rights reserved|\bISBN\b|creative commons|project gutenberg|licen[sc]e"
-    r"|no part of this (book|publication)|©|\(c\) ?\d{4}|\bcopyright\b|public domain",
+_RIGHTS = re.compile(
+    r"all rights reserved|\bISBN\b|creative commons|gutenberg|licen[sc]e"
+    r"|no part of this (book|publication)|©|\(c\) ?\d{4}|\bcopyright\b|public domain"
+    r"|trademark|disclaim|refund|damages",
     re.IGNORECASE,
 )
 _NOTICE_PATH = re.compile(r"(^|[\W_])(un)?(copyright|licen[sc]e|colophon|imprint)[^/]*$")
-NOTICE = 1 / 300
-"""Least number of words of rights for each character of a notice."""
+LICENCE, NOTICE = 1 / 500, 1 / 300
+"""Least number of words of rights a character in a licence that is named, and in a notice."""
 NOTICE_WORDS = 400
 """A longer page that is not written like a licence is a part of the book."""
 HEADINGS = 3
@@ -107,15 +107,18 @@ def _is_list(lines: Sequence[Line]) -> bool:
 
 def _is_licence(path: str, lines: Iterable[Line], text: str, said: bool) -> bool:
     head = [line.text for line in lines][:HEADINGS]
-    if is_legal(text) and any(
+    if not text:
+        return False
+    rights = sum(1 for _ in _RIGHTS.finditer(text)) / len(text)
+    named = any(
         _LICENCE_NAME.match(line) and (not i or len(line.split()) <= HEADING_WORDS)
         for i, line in enumerate(head)
-    ):
+    )
+    if rights > LICENCE and (named or said):
         return True
-    if not text or len(text.split()) > NOTICE_WORDS:
-        return said and bool(text) and is_legal(text)
-    notices = sum(1 for _ in _NOTICE.finditer(text))
-    return said or notices > NOTICE * len(text) or bool(_NOTICE_PATH.search(path))
+    if len(text.split()) > NOTICE_WORDS:
+        return False
+    return said or rights > NOTICE or bool(_NOTICE_PATH.search(path))
 
 
 def _words(lines: Iterable[Line]) -> int:
