@@ -289,7 +289,9 @@ def test_a_page_of_prose_inside_links_is_no_navigation(tmp_path: Path) -> None:
 
 
 LINKS = "".join(f"<p><a href='#c{n}'>Chapter {n}</a></p>" for n in range(5))
-NOVEL = "".join(f"<h2 id='c{n}'>Chapter {n}</h2><p>{WORDS * 3}</p>" for n in range(5))
+NOVEL = "".join(
+    f"<h2 id='c{n}'><a href='#top{n}'>Chapter {n}</a></h2><p>{WORDS * 3}</p>" for n in range(5)
+)
 
 
 @pytest.mark.parametrize("heading", ["<h2>CONTENTS</h2>", "<p>By Me</p><p>Contents</p>"])
@@ -341,7 +343,7 @@ def test_running_text_inside_links_is_no_navigation(tmp_path: Path) -> None:
             for n in range(20)
         ),
         "".join(
-            f"<p><a href='n.xhtml#x{n}'>The droghte of March{',;.'[n % 3]}</a></p>"
+            f"<p><a href='n.xhtml#x{n}'>The droghte of March{',..'[n % 3]}</a></p>"
             for n in range(9)
         ),
         "<h2>Contents of the Dead Man's Pocket</h2>"

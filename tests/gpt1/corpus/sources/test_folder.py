@@ -139,6 +139,7 @@ def test_what_is_packed_or_unpacked_otherwise_is_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         for name in ("d.tar.gz", "e.ZIP", "f.epub/META-INF/container.xml", "f.epub/mimetype"):
             archive.writestr(name, "")
+    assert len(list(read_books(tmp_path))) == 5
     unpacked = "[an EPUB unpacked to a folder is not read; zip what is in it]"
     nested = "[an archive inside an archive is not read; unpack it]"
     assert found(tmp_path) == {
