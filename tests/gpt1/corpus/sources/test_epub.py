@@ -350,8 +350,9 @@ def test_running_text_inside_links_is_no_navigation(tmp_path: Path) -> None:
         + "".join(f"<p>{WORDS}<a href='#fn{n}'>{n}</a></p>" for n in range(2)),
         f"<p>Contents</p><p>see <a href='#a'>a</a> {WORDS}</p><p><a href='#b'>b</a> {WORDS}</p>",
     ):
-        book = read(tmp_path, epub({"a": GOOD, "b": xhtml(body * 3)}))
-        assert book.left_out == ""
+        for times in (1, 3):
+            book = read(tmp_path, epub({"a": GOOD, "b": xhtml(body * times)}))
+            assert book.left_out == ""
 
 
 @pytest.mark.parametrize(
