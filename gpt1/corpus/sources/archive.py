@@ -1,5 +1,6 @@
 """Books in tar and zip archives, read member by member and never unpacked onto the disk."""
 
+import re
 import tarfile
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -12,6 +13,10 @@ from gpt1.corpus.sources.unreadable import UnreadableError, reading
 
 TAR = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 SUFFIXES = (*TAR, ".zip")
+NESTED = "an archive inside an archive is not read; unpack it"
+UNPACKED = "an EPUB unpacked to a folder is not read; zip what is in it"
+"""Drop reasons. Apple Books keeps EPUBs as folders."""
+_UNPACKED = re.compile(r"(.+?\.epub)/(mimetype$|META-INF/)", re.IGNORECASE)
 Members = Iterator[tuple[str, Callable[[], bytes]]]
 """The name of each member, and a function that reads it, to be called before the next one."""
 
@@ -22,14 +27,22 @@ def read_archive(path: Path, name: str) -> Iterator[Book]:
     Where the archive itself is broken, the last book carries the drop reason.
     """
     found = False
+    unpacked: set[str] = set()
     try:
         with path.open("rb") as opened:
             is_tar = name.lower().endswith(TAR)
             for member, read in _tar_members(opened) if is_tar else _zip_members(opened):
-                if member.lower().endswith(file.SUFFIXES):
+                inside, lower = origin_name(member), member.lower()
+                if lower.endswith(file.SUFFIXES):
                     found = True
-                    inside = origin_name(member)
                     yield file.read_file(f"{name}/{inside}", f"{name}#{inside}", read)
+                elif lower.endswith(SUFFIXES):
+                    found = True
+                    yield Book(f"{name}/{inside}", f"{name}#{inside}", "", NESTED)
+                elif (folder := _UNPACKED.match(inside)) and folder[1] not in unpacked:
+                    found = True
+                    unpacked.add(folder[1])
+                    yield Book(f"{name}/{folder[1]}", f"{name}#{folder[1]}", "", UNPACKED)
     except UnreadableError as error:
         yield Book(name, name, "", str(error))
     else:

@@ -10,7 +10,7 @@ MAX_BYTES = 100_000_000
 """Limit on the unpacked size of one book. War and Peace has 3 million bytes."""
 MAX_REPLACED = 0.01
 """Limit on the share of U+FFFD, of which each stands for bytes that could not be decoded."""
-_BROKEN_WORD = re.compile("\u00ad\\r?\\n(?=\\w)")
+_BROKEN_WORD = re.compile("\u00ad[ \\t]*(\\r\\n?|\\n)[ \\t]*(?=\\w)")
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 """Soft hyphens and other marks of width zero, which say where a word may be broken."""
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from gpt1.corpus.sources import book
 from gpt1.corpus.sources.encoding import Decoded, declared_encoding, decode
+from gpt1.corpus.sources.frontmatter import front_matter
 from gpt1.corpus.sources.page import Page, read_page
 from gpt1.corpus.sources.unreadable import UnreadableError, reading
 from gpt1.corpus.sources.zip import members, open_zip, read_member
@@ -23,25 +24,10 @@ _GUIDE_KINDS = {
     **dict.fromkeys(("copyright-page", "colophon"), "licence"),
 }
 """Types of the references in the `guide` of an EPUB 2."""
-_CONTENTS = re.compile(r"(table of )?contents\b", re.IGNORECASE)
-_LICENCE_HEAD = re.compile(
-    r"full (project gutenberg )?licen[sc]e|\*\*\* ?END OF (THE|THIS) PROJECT"
-    r"|(creative commons|gnu) .{0,60}licen[sc]e",
-    re.IGNORECASE,
-)
-_LICENCE = re.compile(
-    r"all rights reserved|\bISBN\b|creative commons|project gutenberg\W{0,4}(tm)? licen[sc]e"
-    r"|licensed for your personal|no part of this (book|publication)|©|\(c\) ?\d{4}"
-    r"|\bcopyright\W+(\d{4}|by)\b",
-    re.IGNORECASE,
-)
-_LICENCE_PATH = re.compile(r"(^|[\W_])(un)?(copyright|licen[sc]e|colophon|imprint)[^/]*$")
-HEAD = 200
-"""Characters at the start of a page in which a licence of any length names itself."""
 LISTED = 10
 """Pages that a note names."""
-LICENCE_WORDS = 400
-"""A longer page that mentions rights has other text too."""
+MUCH_LEFT_OUT = 0.1
+"""Share of the words on pages left out above which a note says so."""
 
 
 def read_epub(content: bytes) -> tuple[Decoded, str, str]:
@@ -69,14 +55,29 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
             tried |= dict.fromkeys(decoded.tried)
     if not pages:
         raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
-    said = {path: package.kinds.get(path, "") for path in pages}
-    kinds = {path: said[path] or _boilerplate(path, page) for path, page in pages.items()}
-    if not any(page.text and not kinds[path] for path, page in pages.items()):
-        kinds = said  # a tale of one page with a notice in it
-    left_out = [f"{path} ({kind})" for path, kind in kinds.items() if kind]
-    texts = [page.text for path, page in pages.items() if page.text and not kinds[path]]
-    note = f"unreadable pages: {_listed(lost)}" if lost else ""
-    return Decoded("\n\n".join(texts), tuple(tried)), note, _listed(left_out)
+    texts, kinds = _sorted(pages, package.kinds)
+    left_out = _listed([f"{path} ({kind})" for path, kind in kinds.items()])
+    words = sum(len(page.text.split()) for page in pages.values())
+    share = 1 - sum(len(text.split()) for text in texts) / words if words else 0.0
+    notes = [f"unreadable pages: {_listed(lost)}"] if lost else []
+    if share > MUCH_LEFT_OUT:
+        notes.append(f"{100 * share:.0f} % of its words left out: {left_out}")
+    return Decoded("\n\n".join(texts), tuple(tried)), "; ".join(notes), left_out
+
+
+def _sorted(pages: dict[str, Page], said: dict[str, str]) -> tuple[list[str], dict[str, str]]:
+    """Return the texts of the book, and path -> kind of the pages that are no part of it."""
+    found = {path: front_matter(path, page, said.get(path, "")) for path, page in pages.items()}
+    if not any(text for _, text in found.values()):  # a tale of one page with a notice in it
+        found |= {p: ("", pages[p].text) for p, (kind, _) in found.items() if kind == "licence"}
+    if not any(text for _, text in found.values()):
+        found = {path: ("", page.text) for path, page in pages.items()}
+    kinds = {
+        path: kind or "list of links"
+        for path, (kind, text) in found.items()
+        if kind or text != pages[path].text
+    }
+    return [text for _, text in found.values() if text], kinds
 
 
 class _Package:
@@ -91,6 +92,7 @@ class _Package:
         self._members = {_folded(name): member for name, member in members(archive)}
         container = _xml(self.read("META-INF/container.xml"))
         path = next((root.get("full-path", "") for root in _tagged(container, "rootfile")), "")
+        path = _plain(path)
         self._folder = posixpath.dirname(path)
         tree = _xml(self.read(path))
         self.spine: dict[str, None] = {}
@@ -113,7 +115,11 @@ class _Package:
 
     def _path(self, href: str) -> str:
         """The path of a file that the package refers to, as a URL relative to itself."""
-        return posixpath.normpath(posixpath.join(self._folder, unquote(href.partition("#")[0])))
+        url = href.strip().partition("#")[0].replace("\\", "/")
+        path = _plain(posixpath.join(self._folder, unquote(url)))
+        if _folded(path) in self._members:  # its name may have a question mark
+            return path
+        return _plain(posixpath.join(self._folder, unquote(url.partition("?")[0])))
 
     def _read_spine(self, tree: "_Element") -> None:
         items = {item.get("id"): dict(item.attrib) for item in _tagged(tree, "item")}
@@ -137,23 +143,10 @@ class _Package:
             return
         tree = _xml(self.read("META-INF/encryption.xml"))
         paths = (unquote(cipher.get("URI", "")) for cipher in _tagged(tree, "CipherReference"))
-        encrypted = {_folded(posixpath.normpath(path)) for path in paths}
+        encrypted = {_folded(path) for path in paths}
         pages = sum(_folded(page) in encrypted for page in self.spine)
         if pages:
             raise UnreadableError(f"encrypted: {pages} of {len(self.spine)} pages, by DRM")
-
-
-def _boilerplate(path: str, page: Page) -> str:
-    """What a page is if not a part of the book; "" for a part of it."""
-    if page.linked > 0.5 or (page.linked and _CONTENTS.match(page.text)):
-        return "navigation"
-    if page.skipped and not page.text:
-        return "navigation or licence"
-    if _LICENCE_HEAD.search(page.text[:HEAD]):
-        return "licence"
-    if not page.text or len(page.text.split()) > LICENCE_WORDS:
-        return ""
-    return "licence" if _LICENCE.search(page.text) or _LICENCE_PATH.search(path) else ""
 
 
 def _listed(items: list[str]) -> str:
@@ -163,7 +156,13 @@ def _listed(items: list[str]) -> str:
 
 def _folded(path: str) -> str:
     """`path` with one spelling for names that are equal on the systems that EPUBs come from."""
-    return unicodedata.normalize("NFC", path).casefold()
+    return unicodedata.normalize("NFC", _plain(path)).casefold()
+
+
+def _plain(path: str) -> str:
+    """`path` from the root of the archive, however it is written: `/OPS/a`, `./OPS/a`, `OPS\\a`."""
+    path = path.strip().replace("\\", "/")
+    return re.sub(r"^(\.{0,2}/)+", "", posixpath.normpath(path)) if path else ""
 
 
 def _xml(content: bytes) -> "_Element":

@@ -34,7 +34,9 @@ def read_folder(root: Path, skip: Container[str]) -> Iterator[Book]:
 
 def _read_path(path: Path, name: str) -> Iterator[Book]:
     """Yield the one book of a file, or the many of an archive."""
-    if not path.is_file():
+    if path.is_dir():
+        yield Book(name, name, "", archive.UNPACKED)
+    elif not path.is_file():
         yield Book(name, name, "", "no file")
     elif name.lower().endswith(archive.SUFFIXES):
         yield from archive.read_archive(path, name)
@@ -45,9 +47,9 @@ def _read_path(path: Path, name: str) -> Iterator[Book]:
 
 
 def book_paths(root: Path) -> Iterator[Path]:
-    """Yield the files below `root` with one of `SUFFIXES`, following links.
+    """Yield the files below `root` with one of `SUFFIXES`, and EPUBs unpacked to a folder.
 
-    No folder is entered twice, because links can form a cycle.
+    Links are followed. No folder is entered twice, because links can form a cycle.
     Raises UserError for a folder without read permission.
     """
     entered: set[tuple[int, int]] = set()
@@ -61,5 +63,12 @@ def book_paths(root: Path) -> Iterator[Path]:
             folders.clear()
             continue
         entered.add((stat.st_dev, stat.st_ino))
-        folders.sort()
+        unpacked = [name for name in folders if _is_unpacked_epub(Path(folder, name))]
+        yield from (Path(folder, name) for name in unpacked)
+        folders[:] = sorted(set(folders) - set(unpacked))
         yield from (Path(folder, name) for name in names if name.lower().endswith(SUFFIXES))
+
+
+def _is_unpacked_epub(folder: Path) -> bool:
+    inside = folder / "META-INF", folder / "mimetype"
+    return folder.name.lower().endswith(".epub") and any(path.exists() for path in inside)

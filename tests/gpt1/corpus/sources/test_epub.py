@@ -8,6 +8,7 @@ from gpt1.corpus.sources import Book, read_books
 from tests.gpt1.corpus.sources.epubs import epub, xhtml
 
 GOOD = xhtml("<p>A good page.</p>")
+TERMS = "You may copy this ebook under the terms of this license alone. "
 WORDS = "It was the best of times, it was the worst of times. " * 9
 LICENCE = "<p>Copyright \u00a9 2012 by A. Writer. All rights reserved.</p><p>ISBN 978-0</p>"
 ENCRYPTION = (
@@ -147,7 +148,11 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "word<a role='doc-noteref' href='n.xhtml#x'>*</a>,": "word,",
         "word<sup><a href='#n1'>12</a></sup>,": "word,",
         "word<a href='#x'><sup>b</sup></a>,": "word,",
-        "word<sup>3</sup>,": "word,",
+        "word.<sup>3</sup>": "word.",
+        "word<sup>*</sup>,": "word,",
+        "word<a href='#fn_3'>3</a>, word.\u201d<a href='#fnb'>b</a>": "word, word.\u201d",
+        "in <a href='#fn3'>[3]</a> it": "in it",
+        "<a href='#fnref3'>3</a> A note": "A note",
         "word<a href='#x'>[14]</a>,": "word,",
         "word<a href='#x'>\u2020</a>,": "word,",
         "word<a class='fnanchor' href='#Footnote_1_1'>[1]</a>,": "word,",
@@ -155,8 +160,8 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "wo<span epub:type='pagebreak' id='p12'>12</span>rd,": "word,",
         "word<a href='#n12'>12</a>,": "word,",
         "word<sup class='fn'>a</sup>,": "word,",
-        "word<span class='super'>4</span>,": "word,",
-        "word<span style='vertical-align: super'>4</span>,": "word,",
+        "word,<span class='super'>4</span>": "word,",
+        "word,<span style='vertical-align: super'>4</span>": "word,",
         "wo<a class='page' id='p12'>12</a>rd,": "word,",
         "<span id='page_1'>I</span>t was.": "It was.",
         "wo<a id='page_12'>[12]</a>rd,": "word,",
@@ -171,6 +176,56 @@ def test_glosses_note_and_page_numbers_are_no_words(tmp_path: Path) -> None:
         "<a id='page'/><a href='toc.xhtml'>XII</a> <a href='#I'>I</a> went": "XII I went",
         "a<br/><b class='pagebreak'>XII</b>": "a\nXII",
         "<span class='pagebreak'>A whole sentence.</span>": "A whole sentence.",
+    }.items():
+        assert text(tmp_path, f"<p>{body}</p>") == words
+
+
+def test_words_and_numbers_that_look_like_notes_stay(tmp_path: Path) -> None:
+    for body, words in {
+        "art <a href='n.xhtml#note1'>ill</a>, <a href='#n2'>I</a> in <a href='#note4'>1805</a>": (
+            "art ill, I in 1805"
+        ),
+        "a <a href='#fn5'>civil</a> man, <a href='#note6'>vivid</a>": "a civil man, vivid",
+        "<a href='#note2'>I</a> am": "I am",
+        "<a href='#ref2'>A</a> man": "A man",
+        "<a href='#ref2'>1805</a> was": "1805 was",
+        "in <a href='#ref1'>12</a>, <a href='#r2'>I</a>": "in 12, I",
+        "1804\u2014<a href='#n12'>1805</a> and (<a href='#n2'>7</a>)": "1804\u20141805 and (7)",
+        "he <span class='page'>did</span> <a id='page12'>mix</a> it": "he did mix it",
+        "<span class='pagenum'>did</span> <span class='endnote'>civil</span>": "did civil",
+        "<sup>1</sup>/<sub>2</sub> mile": "1/2 mile",
+        "E=mc<sup>2</sup>, 5 cm<sup>3</sup>, the <sup>3</sup>He": "E=mc2, 5 cm3, the 3He",
+    }.items():
+        assert text(tmp_path, f"<p>{body}</p>") == words
+
+
+def test_verse_in_pre_keeps_its_lines(tmp_path: Path) -> None:
+    verse = "one <i>two</i>\n  three\n<b>four\nfive</b>"
+    lines = "one two\nthree\nfour\nfive"
+    assert text(tmp_path, f"<pre>{verse}</pre><p>six\nseven</p>") == f"{lines}\nsix seven"
+    assert text(tmp_path, f"<p style='white-space: pre-wrap'>{verse}</p>") == lines
+
+
+def test_one_case_of_a_switch_is_read(tmp_path: Path) -> None:
+    case = "<epub:case required-namespace='x'>{}</epub:case>"
+    default = "<epub:default>D</epub:default>"
+    for cases, words in {
+        case.format("A"): "x Ay",
+        case.format("A") + case.format("B"): "x Ay",
+        case.format("<img/>"): "x Dy",
+        "": "x Dy",
+    }.items():
+        body = f"<p>x <epub:switch>{cases}{default}</epub:switch>y</p>"
+        assert text(tmp_path, body) == words
+
+
+def test_a_picture_of_a_letter_before_letters_is_a_drop_capital(tmp_path: Path) -> None:
+    for body, words in {
+        "<img alt='T'/>HE night": "THE night",
+        "<span><img alt='I'/></span><b>'M</b> here": "I'M here",
+        "<img alt='T'/> A night": "A night",
+        "<img alt='Tree'/>A night": "A night",
+        "A night<img alt='x'/>": "A night",
     }.items():
         assert text(tmp_path, f"<p>{body}</p>") == words
 
@@ -190,6 +245,11 @@ def test_soft_hyphens_are_no_part_of_words(tmp_path: Path) -> None:
     assert (
         text(tmp_path, "<p>exam&#173;ple&shy;s of zero\u200bwidth</p>") == "examples of zerowidth"
     )
+    assert text(tmp_path, "<p>exam&#173;\n  ple</p>") == "example"
+    (tmp_path / "c.txt").write_bytes(
+        "exam\u00ad\n  ple, exam\u00ad \r\nple, exam\u00ad\rple".encode()
+    )
+    assert [book.text for book in read_books(tmp_path / "c.txt")] == ["example, example, example"]
     (tmp_path / "b.txt").write_text("An exam\u00ad\nple of soft\u00adness\u00ad\n\nB")
     assert [book.text for book in read_books(tmp_path / "b.txt")] == ["An example of softness\n\nB"]
 
@@ -204,15 +264,15 @@ def test_navigation_and_licence_are_left_out_and_told(tmp_path: Path) -> None:
         "rights": xhtml(LICENCE),
         "two": xhtml("<p>Table of Contents of the Book</p><a href='#1'>I</a><a href='#2'>II</a>"),
         "colophon": xhtml("<p>Set in Garamond.</p>"),
-        "cc": xhtml(f"<h1>Creative Commons Attribution License</h1><p>{'Terms. ' * 900}</p>"),
+        "cc": xhtml(f"<h1>Creative Commons Attribution License</h1><p>{TERMS * 40}</p>"),
         "a": xhtml(f"<h1>I</h1><nav><ol><li>Next</li></ol></nav><p>{'A long story. ' * 200}</p>"),
         "b": xhtml("<p>The end.</p><section id='pg-footer'>*** END OF THE PROJECT</section>"),
-        "pg": xhtml(f"<h2>THE FULL PROJECT GUTENBERG LICENSE</h2><p>{'Terms. ' * 900}</p>"),
+        "pg": xhtml(f"<h2>THE FULL PROJECT GUTENBERG LICENSE</h2><p>{TERMS * 40}</p>"),
     }
     guide = "<reference type='loi' href='guided.xhtml'/>"
     book = read(tmp_path, epub(pages, properties={"nav": "nav"}, guide=guide))
     assert book.text == f"I\n{'A long story. ' * 200}".strip() + "\n\nThe end."
-    assert book.note == ""
+    assert book.note == f"63 % of its words left out: {book.left_out}"
     assert book.left_out == (
         "OPS/nav.xhtml (navigation), OPS/toc.xhtml (navigation),"
         " OPS/guided.xhtml (navigation), OPS/typed.xhtml (navigation or licence),"
@@ -228,6 +288,102 @@ def test_a_page_of_prose_inside_links_is_no_navigation(tmp_path: Path) -> None:
         assert read(tmp_path, epub({"a": xhtml(body), "b": GOOD})).text.count("the best") == 36
 
 
+LINKS = "".join(f"<p><a href='#c{n}'>Chapter {n}</a></p>" for n in range(5))
+NOVEL = "".join(
+    f"<h2 id='c{n}'><a href='#top{n}'>Chapter {n}</a></h2><p>{WORDS * 3}</p>" for n in range(5)
+)
+
+
+@pytest.mark.parametrize("heading", ["<h2>CONTENTS</h2>", "<p>By Me</p><p>Contents</p>"])
+@pytest.mark.parametrize("kind", ["", "toc", "copyright-page", "nav"])
+def test_a_novel_on_the_page_of_its_contents_loses_only_the_list(
+    tmp_path: Path, heading: str, kind: str
+) -> None:
+    pages = {"a": GOOD, "b": xhtml(heading + LINKS + NOVEL)}
+    guide = f"<reference type='{kind}' href='b.xhtml'/>"
+    book = read(tmp_path, epub(pages, properties={"b": kind}, guide=guide))
+    assert book.text.count("the best") == 27 * 5
+    assert [book.text.count(f"Chapter {n}") for n in range(5)] == [1] * 5
+    assert book.left_out == "OPS/b.xhtml (list of links)"
+    assert book.note == ""
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "<p>The Long Way to the Mill {0} <a href='#p{0}'>{0}</a></p>",
+        "<p>The Long Way <a href='#p{0}'>{0}</a></p><p>In which he comes to the mill</p>",
+        "<table><tr><td><a href='#i{0}'>X.</a></td><td><a href='#c{0}'>The Long Way {0}</a></td>"
+        "<td><a href='#p{0}'>{0}</a></td></tr></table>",
+        "<p><a href='#c{0}'>Chapter <b>The {0}th</b></a> . . . . {0}</p>",
+    ],
+)
+def test_entries_of_contents_of_any_form_are_left_out(tmp_path: Path, entry: str) -> None:
+    contents = "<h2>Contents</h2>" + "".join(entry.format(n) for n in range(5))
+    pages = {"a": xhtml(contents), "b": xhtml(contents + NOVEL)}
+    book = read(tmp_path, epub(pages))
+    assert "The Long Way" not in book.text
+    assert book.text.count("the best") == 27 * 5
+    assert book.left_out == "OPS/a.xhtml (navigation), OPS/b.xhtml (list of links)"
+
+
+def test_a_novel_that_is_said_to_be_navigation_or_licence_stays(tmp_path: Path) -> None:
+    for kind in ("toc", "copyright-page", "nav"):
+        guide = f"<reference type='{kind}' href='b.xhtml'/>"
+        content = epub({"a": GOOD, "b": xhtml(NOVEL)}, properties={"b": kind}, guide=guide)
+        assert read(tmp_path, content).text.count("the best") == 27 * 5
+
+
+def test_running_text_inside_links_is_no_navigation(tmp_path: Path) -> None:
+    words = ["Whan", "that", "Aprille", "with", "his", "shoures", "soote", "the", "droghte"]
+    for body in (
+        "<p>" + " ".join(f"<a href='g.xhtml#{word}'>{word}</a>" for word in words) + "</p>",
+        "".join(
+            f"<p><a href='cast.xhtml#h'>HAMLET</a> <a href='n.xhtml#x{n}'>Words, words {n}</a></p>"
+            for n in range(20)
+        ),
+        "".join(
+            f"<p><a href='n.xhtml#x{n}'>The droghte of March{',..'[n % 3]}</a></p>"
+            for n in range(9)
+        ),
+        "<h2>Contents of the Dead Man's Pocket</h2>"
+        + "".join(f"<p>{WORDS}<a href='#fn{n}'>{n}</a></p>" for n in range(2)),
+        f"<p>Contents</p><p>see <a href='#a'>a</a> {WORDS}</p><p><a href='#b'>b</a> {WORDS}</p>",
+    ):
+        for times in (1, 3):
+            book = read(tmp_path, epub({"a": GOOD, "b": xhtml(body * times)}))
+            assert book.left_out == ""
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<h2>Chapter I</h2><p>My uncle gave me full licence to do as I pleased.</p>",
+        "<p>The gnu looked at us: we had no licence to shoot it.</p>",
+        "<h2>Full Licence</h2><p>He went.</p>",
+        "<p>She taught a class on Creative Commons and other licences.</p>",
+        "<p>Dear Jane, my poem (copyright 1902, as you know) is sold.</p>",
+        "<h2>Epilogue</h2><p>He wrote the ISBN on his hand.</p>",
+    ],
+)
+def test_a_word_of_rights_makes_no_licence(tmp_path: Path, body: str) -> None:
+    for length in (2, 10):
+        pages = {"a": GOOD, "b": xhtml(f"{body}<p>{WORDS * length}</p>")}
+        assert read(tmp_path, epub(pages)).left_out == ""
+
+
+def test_much_left_out_is_noted(tmp_path: Path) -> None:
+    pages = {
+        "a": xhtml(f"<p>{'word ' * 60}</p>"),
+        "b": xhtml(LINKS),
+        "c": xhtml(f"<p>{WORDS}</p>" * 9),
+    }
+    assert read(tmp_path, epub(pages, ["a", "b", "c"])).note == ""
+    assert read(tmp_path, epub(pages, ["a", "b"])).note == (
+        "14 % of its words left out: OPS/b.xhtml (navigation)"
+    )
+
+
 def test_a_book_of_one_page_keeps_its_notice(tmp_path: Path) -> None:
     pages = {"cover": xhtml("<img/>"), "a": xhtml(f"<p>A tale.</p>{LICENCE}")}
     assert read(tmp_path, epub(pages)).text.startswith("A tale.")
@@ -241,6 +397,34 @@ def test_what_is_encrypted_by_drm_is_dropped(tmp_path: Path) -> None:
     ]:
         more = {"META-INF/encryption.xml": ENCRYPTION.format(algorithm, path)}
         assert read(tmp_path, epub({"a b": GOOD, "b": GOOD}, more=more)).reason == reason
+
+
+def test_paths_are_mended(tmp_path: Path) -> None:
+    content = epub({"a": GOOD})
+    for old, new in [
+        ("OPS/book.opf", "/OPS/book.opf"),
+        ("OPS/book.opf", "./OPS/book.opf"),
+        ("OPS/book.opf", "OPS\\book.opf"),
+        ("'a.xhtml'", "'/OPS/a.xhtml'"),
+        ("'a.xhtml'", "'../OPS\\a.xhtml'"),
+        ("'a.xhtml'", "'../../OPS/a.xhtml'"),
+        ("'a.xhtml'", "'a.xhtml?x=1'"),
+        ("'a.xhtml'", "' a.xhtml '"),
+    ]:
+        for separator in "/\\":
+            book = read(tmp_path, edited(content, old, new, separator))
+            assert (book.text, book.note) == ("A good page.", "")
+    assert read(tmp_path, epub({"a?": GOOD})).text == "A good page."
+
+
+def edited(content: bytes, old: str, new: str, separator: str) -> bytes:
+    """An EPUB with other words in its package, and names of members with another separator."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as source, zipfile.ZipFile(out, "w") as target:
+        for member in source.namelist():
+            text = source.read(member).decode().replace(old, new)
+            target.writestr(member.replace("/", separator), text)
+    return out.getvalue()
 
 
 def test_the_package_is_mended_where_it_is_broken(tmp_path: Path) -> None:

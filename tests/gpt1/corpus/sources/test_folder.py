@@ -129,3 +129,23 @@ def test_a_folder_that_may_not_be_read_is_one_line() -> None:
                 list(read_books(folder))
         finally:
             os.seteuid(user)
+
+
+def test_what_is_packed_or_unpacked_otherwise_is_told(tmp_path: Path) -> None:
+    """Archives inside archives, and EPUBs as folders, in a folder and in an archive."""
+    for name in ("a.epub/META-INF/container.xml", "a.epub/notes.txt", "b.epub/good.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("good")
+    with zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
+        for name in ("d.tar.gz", "e.ZIP", "f.epub/META-INF/container.xml", "f.epub/mimetype"):
+            archive.writestr(name, "")
+    assert len(list(read_books(tmp_path))) == 5
+    unpacked = "[an EPUB unpacked to a folder is not read; zip what is in it]"
+    nested = "[an archive inside an archive is not read; unpack it]"
+    assert found(tmp_path) == {
+        "a.epub": unpacked,
+        "b.epub/good.txt": "good",
+        "c.zip/d.tar.gz": nested,
+        "c.zip/e.ZIP": nested,
+        "c.zip/f.epub": unpacked,
+    }
