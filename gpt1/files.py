@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -71,6 +71,12 @@ def write_json(out: Path, values: Any) -> None:
     with publish(out) as temporary:
         text = json.dumps(values, indent=2, ensure_ascii=False)
         temporary.write_text(f"{text}\n", encoding="utf-8")
+
+
+def read_json(file: Path) -> Any:
+    """Read JSON in UTF-8, with or without a byte-order mark. Raises UserError for anything else."""
+    with reading(file, "not JSON ({})"):
+        return json.loads(file.read_text("utf-8-sig"))
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
