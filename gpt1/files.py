@@ -90,7 +90,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
     try:
         values = YAML(typ="safe").load(file) or {}
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: a date such as 2020-99-99
         what = " ".join(str(error).split())
         if isinstance(error, MarkedYAMLError) and error.problem_mark:
             what = f"line {error.problem_mark.line + 1}: {error.problem}"

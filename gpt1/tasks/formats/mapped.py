@@ -57,6 +57,7 @@ def read_source_file(path: Path) -> MappedFiles:
     refuse_unknown(values, keys, f"{path}: unknown key {{}}")
     if not isinstance(values.get("at", ""), str):
         raise UserError(f"{path}: at is {values['at']!r}, not an address")
+    _check_names(values["files"], f"{path}: files")
     for split, files in values["files"].items():
         _check_files(files, f"{path}: files.{split}")
     _check_labels(values.get("labels", []), f"{path}: labels")
@@ -69,6 +70,8 @@ def read_source_file(path: Path) -> MappedFiles:
 
 def _check_files(files: Any, key: str) -> None:
     """Raises UserError unless a split is one file, or one for each group."""
+    if isinstance(files, dict):
+        _check_names(files, key)
     for group, name in files.items() if isinstance(files, dict) and files else [("", files)]:
         if not isinstance(name, str) or not name:
             place = f"{key}.{group}" if group else key
@@ -76,6 +79,12 @@ def _check_files(files: Any, key: str) -> None:
                 f"{place} is {name!r}, not the name of a file; a split is one file, or one for "
                 "each group"
             )
+
+
+def _check_names(names: Mapping[Any, Any], key: str) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise UserError(f"{key} has the key {name!r}, which is no text; put it in quotes")
 
 
 def _check_labels(labels: Any, key: str) -> None:

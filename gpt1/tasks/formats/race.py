@@ -55,7 +55,7 @@ def _check_article(article: Any, where: str) -> None:
     no_article = f"{where}: not a RACE article with {', '.join(KEYS)}"
     if not isinstance(article, dict) or not isinstance(article.get("article"), str):
         raise UserError(f"{no_article}; `article` is no text")
-    columns = [article.get(key) for key in KEYS[1:]]
+    columns: list[Any] = [article.get(key) for key in KEYS[1:]]
     for key, column in zip(KEYS[1:], columns, strict=True):
         if not isinstance(column, list):
             raise UserError(f"{no_article}; `{key}` is no list")
