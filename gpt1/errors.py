@@ -1,7 +1,9 @@
 """The exception for errors that the user can correct."""
 
 import difflib
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -17,3 +19,19 @@ def refuse_unknown(keys: Collection[object], known: Collection[str], message: st
         near = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known keys: {', '.join(known)}"
         raise UserError(f"{message.format(key)}; {hint}")
+
+
+@contextmanager
+def reading(place: Path | str, said: str) -> Iterator[None]:
+    """Turn whatever a library raises for a damaged file into a UserError that names `place`.
+
+    Libraries raise many kinds (zlib.error, EOFError, RecursionError), so that all are caught: put
+    the library's call alone in the block. said: the text after the place, with `{}` for the reason.
+    """
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{place}: {said.format(reason)}") from None

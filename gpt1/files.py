@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,6 +73,12 @@ def write_json(out: Path, values: Any) -> None:
         temporary.write_text(f"{text}\n", encoding="utf-8")
 
 
+def read_json(file: Path) -> Any:
+    """Read JSON in UTF-8, with or without a byte-order mark. Raises UserError for anything else."""
+    with reading(file, "not JSON ({})"):
+        return json.loads(file.read_text("utf-8-sig"))
+
+
 def read_yaml(file: Path) -> dict[str, Any]:
     """Read the mapping in a YAML file; an empty file gives {}.
 
@@ -84,7 +90,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
     try:
         values = YAML(typ="safe").load(file) or {}
-    except YAMLError as error:
+    except (YAMLError, ValueError) as error:  # ValueError: a date such as 2020-99-99
         what = " ".join(str(error).split())
         if isinstance(error, MarkedYAMLError) and error.problem_mark:
             what = f"line {error.problem_mark.line + 1}: {error.problem}"

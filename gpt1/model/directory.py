@@ -8,11 +8,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
+from gpt1.files import read_json
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 INDEX = f"{WEIGHTS}.index.json"
@@ -33,10 +33,8 @@ def read_model(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     config = read_config(directory)
     tensors: dict[str, Tensor] = {}
     for weights in weight_files(directory):
-        try:
+        with reading(weights, "cut short or damaged ({})"):
             tensors |= load_file(weights)
-        except SafetensorError as error:
-            raise UserError(f"{weights}: cut short or damaged ({error})") from None
     return config, tensors
 
 
@@ -47,7 +45,10 @@ def weight_files(directory: Path) -> list[Path]:
         return [weights]
     if not index.is_file():
         raise UserError(f"{directory}: no model directory, {WEIGHTS} is missing")
-    parts = sorted({*_read_json(index).get("weight_map", {}).values()})
+    names = _read_object(index).get("weight_map")
+    if not isinstance(names, dict) or not all(isinstance(part, str) for part in names.values()):
+        raise UserError(f"{index}: weight_map does not give the file of each weight; copy it again")
+    parts = sorted({*names.values()})
     for part in parts:
         if Path(part).name != part or not (index.parent / part).is_file():
             raise UserError(f"{index}: the part {part} is not beside it; copy all parts again")
@@ -59,14 +60,11 @@ def read_config(directory: Path) -> dict[str, Any]:
     file = Path(directory) / CONFIG
     if not file.is_file():
         raise UserError(f"{directory}: no model directory, {CONFIG} is missing")
-    return _read_json(file)
+    return _read_object(file)
 
 
-def _read_json(file: Path) -> dict[str, Any]:
-    try:
-        values = json.loads(file.read_text("utf-8"))
-    except ValueError as error:
-        raise UserError(f"{file}: not JSON ({error})") from None
+def _read_object(file: Path) -> dict[str, Any]:
+    values = read_json(file)
     if not isinstance(values, dict):
         raise UserError(f"{file}: not a JSON object")
     return values

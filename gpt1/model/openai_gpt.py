@@ -4,6 +4,7 @@ Both store the weight of a linear layer as (inputs, outputs); PyTorch stores the
 released arrays have no names: they come in the order of `weight_names`.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,9 @@ CONSTANTS = FIXED | {
     "architectures": ["OpenAIGPTLMHeadModel"],
     "initializer_range": 0.02,
 }
+FLOATS = (torch.float32, torch.float16, torch.bfloat16, torch.float64)
+BUFFER = re.compile(r"(h\.\d+\.attn\.bias|position_ids)")
+"""The causal mask and the numbers of the positions, which older `transformers` saved too."""
 HEAD, TOKENS = "lm_head.weight", "tokens_embed.weight"
 
 
@@ -79,8 +83,11 @@ def load(directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     _, tensors = read_model(directory)
     config = load_config(directory)
     # `transformers` adds the prefix when it saves the network with its language model head.
-    tensors = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     file = Path(directory) / WEIGHTS
+    named = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
+    if len(named) < len(tensors):
+        raise UserError(f"{file}: a weight is there twice, with and without `transformer.`")
+    tensors = {name: tensor for name, tensor in named.items() if not BUFFER.fullmatch(name)}
     if HEAD in tensors:  # the embedding again, or the only copy of it
         head = tensors.pop(HEAD)
         if not torch.equal(tensors.setdefault(TOKENS, head), head):
@@ -117,18 +124,28 @@ def _check_config(config: dict[str, Any], file: Path) -> None:
     if sizes["n_embd"] % sizes["n_head"]:
         raise UserError(f"{file}: n_embd {sizes['n_embd']} has no {sizes['n_head']} equal heads")
     rates = {key: config.get(key, 0.1) for key in DROPOUTS}
+    for key, rate in rates.items():
+        if type(rate) not in (int, float) or not 0 <= rate < 1:
+            raise UserError(f"{file}: {key} is {rate!r}, not a rate from 0 to below 1")
     if len({*rates.values()}) > 1:
         listed = ", ".join(f"{key} {rate}" for key, rate in rates.items())
         raise UserError(f"{file}: {listed}; the network has one dropout rate: make them equal")
 
 
 def _check_weights(tensors: Mapping[str, Tensor], layers: int, file: Path) -> None:
-    """Raises UserError for weights in whole numbers, and for more layers than the config says."""
-    for name in weight_names(layers).values():
-        if name in tensors and not tensors[name].is_floating_point():
-            raise UserError(f"{file}: {name} is {tensors[name].dtype}; save it unquantized")
-    if any(name.startswith(f"h.{layers}.") for name in tensors):
-        raise UserError(f"{file}: has more layers than the {layers} of {CONFIG}")
+    """Raises UserError for quantized weights, and for those that the network does not have."""
+    known = {*weight_names(layers).values()}
+    for name, tensor in tensors.items():
+        if name in known and tensor.dtype not in FLOATS:
+            raise UserError(f"{file}: {name} is {tensor.dtype}; save it unquantized")
+    for name in sorted(tensors.keys() - known):
+        layer = re.match(r"h\.(\d+)\.", name)
+        if layer and int(layer[1]) >= layers:
+            raise UserError(f"{file}: {name}: has more layers than the {layers} of {CONFIG}")
+        raise UserError(
+            f"{file}: GPT-1 with {layers} layers has no weight {name}; merge adapters and remove "
+            "other heads"
+        )
 
 
 def _transposed(name: str, tensor: Tensor) -> Tensor:

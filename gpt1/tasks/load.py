@@ -38,10 +38,7 @@ def official(name: str, path: Path) -> LoadedTask:
     entry = registry.TASKS[name]
     collector = ExampleCollector(entry.task, entry.raw_labels or entry.task.labels)
     if path.suffix == ".yaml":
-        mapped = read_source_file(path)
-        collector.raw_labels = mapped.labels or collector.raw_labels
-        collector.source = collector.root = path.parent
-        collect_mapped(mapped, path.parent, collector)
+        _collect_source_file(path, collector)
     else:
         with unpacked(path) as root:
             collector.source, collector.root = path, root
@@ -58,6 +55,9 @@ def official(name: str, path: Path) -> LoadedTask:
 
 def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
     """Load a task that its params declare in full."""
+    for label in params.labels:
+        if params.labels.count(label) > 1:
+            raise UserError(f"params.yaml: tasks.{name}.labels has {label!r} twice")
     task = Task(name, params.shape, tuple(params.metrics), tuple(params.labels))
     valid = metrics.valid_metrics(task)
     for metric in params.metrics or [""]:
@@ -68,8 +68,7 @@ def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
             )
     collector = ExampleCollector(task, task.labels)
     if path.suffix == ".yaml":
-        collector.source = collector.root = path.parent
-        collect_mapped(read_source_file(path), path.parent, collector)
+        _collect_source_file(path, collector)
     else:
         with unpacked(path) as root:
             collector.source, collector.root = path, root
@@ -81,6 +80,19 @@ def own(name: str, path: Path, params: OwnTask) -> LoadedTask:
             "labels"
         )
     return loaded
+
+
+def _collect_source_file(path: Path, collector: ExampleCollector) -> None:
+    """Collect from the files that a source file names, with its labels where it gives some."""
+    mapped, own = read_source_file(path), collector.task.labels
+    if mapped.labels and len(mapped.labels) != len(collector.raw_labels):
+        raise UserError(
+            f"{path}: labels has {len(mapped.labels)}, the task {collector.task.name} has "
+            f"{len(own)} ({', '.join(own)}); give one for each, in this order"
+        )
+    collector.raw_labels = mapped.labels or collector.raw_labels
+    collector.source = collector.root = path.parent
+    collect_mapped(mapped, path.parent, collector)
 
 
 def _loaded(collector: ExampleCollector) -> LoadedTask:

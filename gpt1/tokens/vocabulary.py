@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from gpt1.errors import UserError
+from gpt1.files import read_json
 
 UNKNOWN = "<unk>"
 END_OF_WORD = "</w>"
@@ -72,15 +73,15 @@ def _checked(read: Callable[[], Vocabulary], said: str) -> Vocabulary:
 
 
 def _read_pair(symbols: Path, merges: Path) -> Vocabulary:
-    lines = merges.read_text("utf-8").split("\n")[1:]
+    lines = merges.read_text("utf-8-sig").split("\n")[1:]
     pairs = [(a, b) for a, b in (line.split(" ") for line in lines if line)]
     added = symbols.with_name(ADDED)
-    more = json.loads(added.read_text("utf-8")) if added.is_file() else {}
-    return _without_repeats(json.loads(symbols.read_text("utf-8")), pairs, more)
+    more = read_json(added) if added.is_file() else {}
+    return _without_repeats(read_json(symbols), pairs, more)
 
 
 def _read_tokenizer(file: Path) -> Vocabulary:
-    values = json.loads(file.read_text("utf-8"))
+    values = read_json(file)
     model = {"type": "BPE"} | values["model"]  # old files lack the type
     wrong = [key for key, value in MODEL.items() if model.get(key) != value]
     for key in [*wrong, *(key for key in UNUSED if model.get(key))]:
@@ -94,6 +95,12 @@ def _without_repeats(
     symbols: dict[str, int], merges: list[tuple[str, str]], added: dict[str, int]
 ) -> Vocabulary:
     """`transformers` lists `<unk>` among the added tokens, though it is a symbol."""
+    for ids in (symbols, added):
+        if not isinstance(ids, dict):
+            raise ValueError("the symbols and their ids are no JSON object")
+        for token, id in ids.items():
+            if type(token) is not str or type(id) is not int:
+                raise ValueError(f"the token {token!r} has the id {id!r}")
     for token in added.keys() & symbols.keys():
         if added[token] != symbols[token]:
             raise ValueError(f"{token} has the ids {symbols[token]} and {added[token]}")

@@ -10,6 +10,7 @@ A source file (`.yaml`, as in `hub/`) gives `files`, paths or fsspec addresses, 
     labels: ["0", "1"]  # the labels as these files write them, where the task names them otherwise
 """
 
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,14 +55,48 @@ def read_source_file(path: Path) -> MappedFiles:
             raise UserError(f"{path}: the section {key} is missing")
     keys = [field.name for field in fields(MappedFiles)]
     refuse_unknown(values, keys, f"{path}: unknown key {{}}")
-    for label in values.get("labels") or ():
-        if not isinstance(label, str):
-            raise UserError(f"{path}: labels has {label!r}, which is no text; put it in quotes")
+    if not isinstance(values.get("at", ""), str):
+        raise UserError(f"{path}: at is {values['at']!r}, not an address")
+    _check_names(values["files"], f"{path}: files")
+    for split, files in values["files"].items():
+        _check_files(files, f"{path}: files.{split}")
+    _check_labels(values.get("labels", []), f"{path}: labels")
     mapped = MappedFiles(**values)
     for split in mapped.files:
         for address in mapped.addresses(split).values():
             check_pinned(address, f"{path}: files.{split}")
     return mapped
+
+
+def _check_files(files: Any, key: str) -> None:
+    """Raises UserError unless a split is one file, or one for each group."""
+    if isinstance(files, dict):
+        _check_names(files, key)
+    for group, name in files.items() if isinstance(files, dict) and files else [("", files)]:
+        if not isinstance(name, str) or not name:
+            place = f"{key}.{group}" if group else key
+            raise UserError(
+                f"{place} is {name!r}, not the name of a file; a split is one file, or one for "
+                "each group"
+            )
+
+
+def _check_names(names: Mapping[Any, Any], key: str) -> None:
+    for name in names:
+        if not isinstance(name, str):
+            raise UserError(f"{key} has the key {name!r}, which is no text; put it in quotes")
+
+
+def _check_labels(labels: Any, key: str) -> None:
+    if not isinstance(labels, list):
+        raise UserError(f'{key} is {labels!r}, not a list of texts such as ["0", "1"]')
+    for label in labels:
+        if not isinstance(label, str):
+            raise UserError(f"{key} has {label!r}, which is no text; put it in quotes")
+        if labels.count(label) > 1:
+            raise UserError(f"{key} has {label!r} twice")
+    if len(labels) == 1:
+        raise UserError(f"{key} has {labels[0]!r} alone; a task has two labels or more")
 
 
 def collect_mapped(mapped: MappedFiles, root: Path, collector: ExampleCollector) -> None:
@@ -74,6 +109,10 @@ def collect_mapped(mapped: MappedFiles, root: Path, collector: ExampleCollector)
             raise UserError(f"task {collector.task.name}: columns.{column} is missing")
     if "train" not in mapped.files or len(mapped.files) < 2:
         raise UserError(f"task {collector.task.name}: files needs train, and dev or test")
+    for key, column in mapped.columns.items():
+        names = column if key == "choices" and isinstance(column, list) else [column]
+        if not all(isinstance(name, str) for name in names):
+            raise UserError(f"task {collector.task.name}: columns.{key} is {column!r}, not a text")
     columns = ColumnMapping(**mapped.columns)
     hidden = [value for value in HIDDEN if value not in collector.raw_labels]
     no_gold = MISSING if collector.task.shape == "regression" else hidden
@@ -99,7 +138,8 @@ def _local(address: str, root: Path, collector: ExampleCollector) -> Iterator[Pa
     """Yield a local path; a remote file is downloaded into a temporary folder."""
     if "://" not in address:
         path = root / address
-        if not path.resolve().is_relative_to(root.resolve()):
+        # By its name, as the file itself may be a link to a cache, such as DVC's.
+        if not Path(os.path.normpath(path)).is_relative_to(os.path.normpath(root)):
             raise UserError(
                 f"{address}: lies outside {collector.source}; name files within that folder"
             )

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path, PurePosixPath
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
 
 TASK_FILES = {".xml", ".txt", ".tsv", ".csv", ".jsonl", ".parquet"}
 """Extensions of a single file that may be a whole task."""
+DAMAGED = "the archive is damaged ({}); download it again"
 
 
 @contextmanager
@@ -48,7 +49,7 @@ def find_file(root: Path, *patterns: str) -> Path | None:
     least deep one is taken, then the first by name.
     """
     files = sorted(
-        (path for path in root.rglob("*") if path.is_file() and not _is_macos_metadata(path)),
+        (path for path in root.rglob("*") if path.is_file() and not is_macos_metadata(path)),
         key=lambda path: (len(path.parts), str(path)),
     )
     for pattern in patterns:
@@ -60,37 +61,33 @@ def find_file(root: Path, *patterns: str) -> Path | None:
     return None
 
 
-def _is_macos_metadata(path: Path) -> bool:
+def is_macos_metadata(path: Path) -> bool:
+    """Whether a Mac wrote this beside the files, as it does into archives and on foreign disks."""
     return path.name.startswith("._") or "__MACOSX" in path.parts
 
 
 def find_folder(root: Path, *names: str) -> Path:
     """The least deep folder below `root` with one of these lower-case names; else `root` itself."""
-    folders = [path for path in root.rglob("*") if path.is_dir() and path.name.lower() in names]
+    below = (path for path in root.rglob("*") if path.is_dir() and not is_macos_metadata(path))
+    folders = [path for path in below if path.name.lower() in names]
     return min(folders, key=lambda path: (len(path.parts), str(path)), default=root)
 
 
 def _unzip(path: Path, folder: Path) -> None:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            _check_names(path, [entry.filename for entry in entries])
-            _check_disk_space(path, sum(entry.file_size for entry in entries), folder)
-            archive.extractall(folder)
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
-        raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
+    with reading(path, DAMAGED), zipfile.ZipFile(path) as archive:
+        entries = archive.infolist()
+        _check_names(path, [entry.filename for entry in entries])
+        _check_disk_space(path, sum(entry.file_size for entry in entries), folder)
+        archive.extractall(folder)
 
 
 def _untar(path: Path, folder: Path) -> None:
     """Unpack files and folders. Links are skipped: they could lead outside, and no task has any."""
-    try:
-        with tarfile.open(path) as archive:
-            entries = [entry for entry in archive if entry.isfile() or entry.isdir()]
-            _check_names(path, [entry.name for entry in entries])
-            _check_disk_space(path, sum(entry.size for entry in entries), folder)
-            archive.extractall(folder, entries)
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{path}: the archive is damaged ({error}); download it again") from None
+    with reading(path, DAMAGED), tarfile.open(path) as archive:
+        entries = [entry for entry in archive if entry.isfile() or entry.isdir()]
+        _check_names(path, [entry.name for entry in entries])
+        _check_disk_space(path, sum(entry.size for entry in entries), folder)
+        archive.extractall(folder, entries)
 
 
 def _check_names(path: Path, names: list[str]) -> None:

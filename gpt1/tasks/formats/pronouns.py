@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lxml import etree
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
 from gpt1.tasks.formats.collector import ExampleCollector
 from gpt1.tasks.formats.official_files import find_file
 from gpt1.tasks.table import Example
@@ -47,14 +47,23 @@ def dprd(root: Path, collector: ExampleCollector) -> None:
 
 def _records(path: Path) -> Iterator[list[str]]:
     """Split at blank lines, and every four lines where a blank line is missing."""
-    try:
-        text = path.read_text("utf-8-sig")
-    except UnicodeDecodeError:
-        text = path.read_text("cp1252")
-    for block in re.split(r"\n\s*\n", text.replace("\r\n", "\n").strip()):
+    text = "\n".join(_decoded(path).splitlines())
+    for block in re.split(r"\n\s*\n", text.strip()):
         lines = [line.strip() for line in block.splitlines()]
         for start in range(0, len(lines), 4):
             yield lines[start : start + 4]
+
+
+def _decoded(path: Path) -> str:
+    content = path.read_bytes()
+    with reading(path.name, "neither UTF-8 nor Windows-1252; save it as UTF-8"):
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252")
+    if "\0" in text:
+        raise UserError(f"{path.name}: UTF-16, or no text; save it as UTF-8")
+    return text
 
 
 def _example(lines: list[str], split: str, id_: str) -> Example:

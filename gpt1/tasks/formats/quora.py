@@ -25,6 +25,10 @@ def quora(root: Path, collector: ExampleCollector) -> None:
             f"{collector.show(root)}: no QQP/train.tsv and no quora_duplicate_questions.tsv"
         )
     rows = list(csv_rows(path, "\t"))
+    if len(rows) < 2:
+        raise UserError(
+            f"{path.name}: {len(rows)} rows; a tenth of them becomes dev, 2 are the fewest"
+        )
     train, dev = train_test_split(range(len(rows)), test_size=DEV_FRACTION, random_state=SEED)
     for split, places in (("train", train), ("dev", dev)):
         chosen = [rows[place] for place in sorted(places)]

@@ -4,14 +4,12 @@ import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
 import pyarrow.parquet as pq
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, reading
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
 
@@ -55,24 +53,24 @@ def table_rows(path: Path) -> Iterator[Row]:
 def tsv_rows(path: Path, header: list[str] | None = None) -> Iterator[Row]:
     """Read tab-separated lines in which quotes are literal, as in GLUE.
 
-    The first line is the header, unless `header` is given.
+    The first line that is not blank is the header, unless `header` is given.
     """
     for number, line in enumerate(_lines(path), 1):
         fields = line.split("\t")
-        if header is None:
-            _check_delimiter(path, line, "\t")
+        if header is None and line.strip():
+            _check_delimiter(f"{path.name}, line {number}", line, "\t")
             header = fields
-        elif line:
+        elif header is not None and line:
             yield _row(f"{path.name}, line {number}", header, fields)
 
 
 def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
-    """Read a table with a header; quoted fields may hold delimiters and line ends."""
+    """Read a table with a header, the first line that is not blank.
+
+    Quoted fields may hold delimiters and line ends.
+    """
     csv.field_size_limit(1 << 30)
-    lines = _decoded(path)
-    first = next(lines, "")
-    _check_delimiter(path, first, delimiter)
-    rows = csv.reader(chain([first], lines), delimiter=delimiter, strict=True)
+    rows = csv.reader(_with_delimiter(path, delimiter), delimiter=delimiter, strict=True)
     header: list[str] | None = None
     while True:
         where = f"{path.name}, line {rows.line_num + 1}"
@@ -85,9 +83,9 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
             raise UserError(f"{where}: {error}; {remedy}") from None
         if fields is None:
             return
-        if header is None:
+        if header is None and any(field.strip() for field in fields):
             header = fields
-        elif fields:
+        elif header is not None and fields:
             yield _row(where, header, fields)
 
 
@@ -95,20 +93,16 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
     for number, line in enumerate(_lines(path), 1):
         if not line.strip():
             continue
-        try:
+        with reading(f"{path.name}, line {number}", "not JSON ({})"):
             values = json.loads(line)
-        except ValueError as error:
-            raise UserError(f"{path.name}, line {number}: not JSON ({error})") from None
         if not isinstance(values, dict):
             raise UserError(f"{path.name}, line {number}: not a JSON object")
         yield Row(f"{path.name}, line {number}", values)
 
 
 def parquet_rows(path: Path) -> Iterator[Row]:
-    try:
+    with reading(path.name, "not a readable Parquet file ({})"):
         values = pq.read_table(path).to_pylist()
-    except (OSError, pa.ArrowInvalid) as error:
-        raise UserError(f"{path.name}: not a readable Parquet file ({error})") from None
     for number, each in enumerate(values, 1):
         yield Row(f"{path.name}, row {number}", each)
 
@@ -121,12 +115,22 @@ def _row(where: str, header: Sequence[str], fields: list[str]) -> Row:
     return Row(where, dict(zip(header, fields, strict=False)), header, len(beyond))
 
 
-def _check_delimiter(path: Path, header: str, delimiter: str) -> None:
+def _with_delimiter(path: Path, delimiter: str) -> Iterator[str]:
+    """The lines of a table; the header's delimiter is checked before it is split."""
+    is_header_next = True
+    for number, line in enumerate(_decoded(path), 1):
+        if is_header_next and line.strip():
+            _check_delimiter(f"{path.name}, line {number}", line, delimiter)
+            is_header_next = False
+        yield line
+
+
+def _check_delimiter(where: str, header: str, delimiter: str) -> None:
     """A table has two columns or more, so that its delimiter is in its header."""
     others = [other for other in DELIMITERS if other in header]
     if delimiter not in header and others:
         raise UserError(
-            f"{path.name}, line 1: {DELIMITERS[others[0]]}s separate the columns; save the file "
+            f"{where}: {DELIMITERS[others[0]]}s separate the columns; save the file "
             f"with {DELIMITERS[delimiter]}s"
         )
 

@@ -36,9 +36,13 @@ def story_cloze(root: Path, collector: ExampleCollector) -> None:
         collector.published_sizes = WINTER_2018
     collector.add_rows("train", valid, _stories(valid), COLUMNS, labelled=True)
     stories = len(collector.examples)
-    _, dev = train_test_split(
-        range(stories), test_size=round(DEV_FRACTION * stories), random_state=SEED
-    )
+    dev_size = round(DEV_FRACTION * stories)
+    if not dev_size:
+        why = f" ({collector.warnings[0]})" if collector.warnings else ""
+        raise UserError(
+            f"{valid.name}: {stories} stories{why}; a fifth becomes dev, so 3 are the fewest"
+        )
+    _, dev = train_test_split(range(stories), test_size=dev_size, random_state=SEED)
     for place in dev:
         collector.examples[place] = replace(collector.examples[place], split="dev")
     collector.files["dev"] = valid.name

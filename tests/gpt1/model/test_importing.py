@@ -1,5 +1,6 @@
 """Weights of others: directories of `transformers`, and the layout released with the paper."""
 
+import io
 import json
 from pathlib import Path
 
@@ -262,3 +263,165 @@ def test_the_released_layout_at_full_shape(tmp_path: Path) -> None:
     tokens = torch.randint(40_478, (1, 32))
     logits = their_model(40_478, 512, 768, 12)(tokens).logits
     torch.testing.assert_close(model(tokens), logits, atol=1e-5, rtol=0)
+
+
+DEEP = "[" * 100_000
+
+
+def saved(array: object) -> bytes:
+    """The bytes of an .npy file."""
+    file = io.BytesIO()
+    np.save(file, np.asarray(array))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\n",
+        b"<html>404</html>",
+        saved(np.ones(9, np.float32))[:100],
+        saved(np.ones(9, np.float32))[:-4],
+        saved(np.ones((1, 9), np.float32)),
+        saved(np.array(["x", None], object)),
+        saved(np.ones(9, np.int32)),
+    ],
+)
+def test_a_damaged_part_is_named_with_no_word_of_pickles(
+    released: Path, tmp_path: Path, content: bytes
+) -> None:
+    (released / "params_3.npy").write_bytes(content)
+    with pytest.raises(UserError) as error:
+        import_model(released, tmp_path / "out")
+    assert str(error.value) == f"{released}/params_3.npy: damaged or cut short; copy it again"
+
+
+def changed_shapes(text: str, folder: Path) -> str:
+    """`place=shape` with the shape of one array changed, or the whole file."""
+    if "=" not in text:
+        return text
+    shapes = json.loads((folder / "params_shapes.json").read_text())
+    place, shape = text.split("=")
+    shapes[int(place)] = json.loads(shape)
+    return json.dumps(shapes)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON"),
+        (DEEP, "not JSON"),
+        ("{}", "not a list of shapes"),
+        ("[1, 2]", "not a list of shapes"),
+        ('[["a"]]', "not a list of shapes"),
+        ("0=[16.0, 128.0]", "not a list of shapes"),
+        ("0=[-16, -128]", "not a list of shapes"),
+        ("[]", "0 shapes are not those of a GPT-1"),
+        ("[[1, 64], [1, 64], [1]]", "3 shapes are not those of a GPT-1"),
+        ("0=[2048]", r"the embeddings have the shapes \[2048\] and \[7, 128\]"),
+        ("0=[64, 32]", r"the embeddings have the shapes \[64, 32\]"),
+        ("1=[14, 64]", r"array 1 has the shape \[14, 64\]; in a GPT-1 of width 128 it is \[14, 12"),
+        ("2=[1, 384, 128]", r"array 2 has the shape \[384, 128\]; .* it is \[128, 384\]"),
+    ],
+)
+def test_shapes_of_another_network_are_refused(
+    released: Path, tmp_path: Path, text: str, said: str
+) -> None:
+    (released / "params_shapes.json").write_text(changed_shapes(text, released))
+    with pytest.raises(UserError, match=rf"params_shapes\.json: {said}"):
+        import_model(released, tmp_path / "out")
+
+
+@pytest.mark.parametrize("rate", [1.5, 1, -1, "x", None, [0.1], True, float("nan")])
+def test_a_dropout_rate_that_is_none_is_refused(tmp_path: Path, rate: object) -> None:
+    saved_by_transformers(tmp_path)
+    change_config(tmp_path, embd_pdrop=rate, attn_pdrop=rate, resid_pdrop=rate)
+    with pytest.raises(UserError, match=r"config\.json: embd_pdrop is .*, not a rate from 0 to"):
+        GPT.load(tmp_path)
+
+
+@pytest.mark.parametrize("value", [["model.safetensors"], None, {"a": 1}])
+def test_an_index_that_names_no_files_is_refused(tmp_path: Path, value: object) -> None:
+    saved_by_transformers(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors.index.json").write_text(json.dumps({"weight_map": value}))
+    with pytest.raises(UserError, match=r"index\.json: weight_map does not give the file"):
+        GPT.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.json", "tokenizer.json"])
+def test_json_that_is_nested_too_deeply_is_refused_with_its_file(tmp_path: Path, name: str) -> None:
+    saved_by_transformers(tmp_path / "theirs")
+    (tmp_path / "theirs" / name).write_text(DEEP)
+    with pytest.raises(UserError, match=rf"{name}: not JSON"):
+        import_model(tmp_path / "theirs", tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.json", "merges.txt"])
+def test_a_byte_order_mark_is_no_part_of_a_file(tmp_path: Path, name: str) -> None:
+    saved_by_transformers(tmp_path / "theirs")
+    file = tmp_path / "theirs" / name
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    import_model(tmp_path / "theirs", tmp_path / "out")
+    assert GPT.load(tmp_path / "out").config.vocab == 7
+
+
+@pytest.mark.parametrize("id", [1.0, True, "1", None])
+def test_an_id_that_is_no_whole_number_is_refused(tmp_path: Path, id: object) -> None:
+    symbols = {symbol: place for place, symbol in enumerate(VOCABULARY)}
+    write_vocabulary(tmp_path, VOCABULARY, ("vocab.json", "merges.txt"))
+    (tmp_path / "vocab.json").write_text(json.dumps(symbols | {"a": id}))
+    with pytest.raises(UserError, match=rf"the token 'a' has the id {id!r}"):
+        BPETokenizer.load(tmp_path)
+
+
+def test_an_added_token_without_content_is_refused(tmp_path: Path) -> None:
+    vocab = {symbol: id for id, symbol in enumerate(VOCABULARY)}
+    OpenAIGPTTokenizer(vocab=vocab, merges=[("a", "b</w>")]).save_pretrained(tmp_path)
+    values = json.loads((tmp_path / "tokenizer.json").read_text())
+    values["added_tokens"] = [{"content": None, "id": 7}]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(values))
+    with pytest.raises(UserError, match="the token None has the id 7"):
+        BPETokenizer.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "tensor", "said"),
+    [
+        ("h.1.ln_1.bias", torch.full((128,), torch.nan), r"h\.1\.ln_1\.bias has NaN or infinity"),
+        ("h.1.ln_1.bias", torch.full((128,), torch.inf), r"h\.1\.ln_1\.bias has NaN or infinity"),
+        ("h.1.ln_1.bias", torch.ones(128).to(torch.float8_e4m3fn), "float8_e4m3fn; save it unquan"),
+        ("h.1.ln_1.weight_scale", torch.ones(1), r"has no weight h\.1\.ln_1\.weight_scale; merge"),
+        ("h.1.attn.c_attn.lora_A.weight", torch.ones(2, 2), "lora_A.weight; merge adapters"),
+        ("h.5.ln_1.weight", torch.ones(128), r"h\.5\.ln_1\.weight: has more layers than the 2"),
+        ("score.weight", torch.ones(2, 128), r"no weight score\.weight; .* remove other heads"),
+    ],
+)
+def test_weights_that_are_not_those_of_the_network_are_refused(
+    tmp_path: Path, name: str, tensor: torch.Tensor, said: str
+) -> None:
+    saved_by_transformers(tmp_path / "theirs")
+    weights = load_file(tmp_path / "theirs/model.safetensors") | {f"transformer.{name}": tensor}
+    save_file(weights, tmp_path / "theirs/model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match=said):
+        import_model(tmp_path / "theirs", tmp_path / "out")
+
+
+def test_a_weight_under_both_its_names_is_refused(tmp_path: Path) -> None:
+    saved_by_transformers(tmp_path)
+    weights = load_file(tmp_path / "model.safetensors") | {
+        "tokens_embed.weight": torch.ones(7, 128)
+    }
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    with pytest.raises(UserError, match="a weight is there twice"):
+        GPT.load(tmp_path)
+
+
+def test_the_causal_mask_that_older_versions_saved_is_no_weight(tmp_path: Path) -> None:
+    theirs = saved_by_transformers(tmp_path)
+    mask = torch.ones(16, 16).tril()[None, None]
+    weights = load_file(tmp_path / "model.safetensors") | {"transformer.h.0.attn.bias": mask}
+    save_file(weights, tmp_path / "model.safetensors", {"format": "pt"})
+    tokens = torch.randint(7, (2, 16))
+    torch.testing.assert_close(GPT.load(tmp_path)(tokens), theirs(tokens).logits, atol=1e-5, rtol=0)

@@ -82,7 +82,7 @@ def test_a_folder_without_vocabulary_is_refused(tmp_path: Path) -> None:
         BPETokenizer.load(tmp_path)
     (tmp_path / "vocab.json").write_text(json.dumps({"a": 1})[:-1])
     (tmp_path / "merges.txt").write_text("#version: 0.2\n")
-    with pytest.raises(UserError, match="copy both again"):
+    with pytest.raises(UserError, match=r"vocab\.json: not JSON"):
         BPETokenizer.load(tmp_path)
 
 

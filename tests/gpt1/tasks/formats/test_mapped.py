@@ -17,6 +17,7 @@ from gpt1 import params
 from gpt1.errors import UserError
 from gpt1.tasks import load, registry, table
 from gpt1.tasks.formats.mapped import read_source_file
+from gpt1.tasks.formats.rows import tsv_rows
 from gpt1.tasks.table import Example
 from tests.gpt1 import hub
 
@@ -293,6 +294,7 @@ def test_a_score_of_minus_one_is_a_score(tmp_path: Path) -> None:
         ({"files": {"train": "train.csv"}}, "files needs train, and dev or test"),
         ({"files": {"train": "a.csv", "dev": "b.csv"}}, r"a\.csv: no such file"),
         ({"files": {"train": "../x.csv", "dev": "b.csv"}}, r"\.\./x\.csv: lies outside"),
+        ({"labels": ["good", "good"]}, r"params\.yaml: tasks\.reviews\.labels has 'good' twice"),
         ({"labels": ["good"]}, "classification needs two labels or more"),
         ({"shape": "ranking"}, r"tasks\.reviews\.shape = 'ranking'"),
     ],
@@ -303,6 +305,83 @@ def test_a_wrong_declaration_is_one_clear_line(
     with pytest.raises(UserError, match=message) as error:
         own(reviews, **changed)
     assert "\n" not in str(error.value)
+
+
+COLUMNS = "columns: {text: review, target: stars}\n"
+FILES = "files: {train: train.csv, dev: train.csv}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (COLUMNS + "files: {train: [a.csv, b.csv], dev: d.csv}", r"files\.train is \['a\.csv', 'b"),
+        (COLUMNS + "files: {train: , dev: d.csv}", r"files\.train is None, not the name of a file"),
+        (COLUMNS + "files: {train: 5, dev: d.csv}", r"files\.train is 5, not the name of a file"),
+        (COLUMNS + "files: {train: {}, dev: d.csv}", r"files\.train is \{\}, not the name of a f"),
+        (COLUMNS + "files: {train: {a: {b: c.csv}}, dev: d.csv}", r"files\.train\.a is \{'b'"),
+        (COLUMNS + "files: {train: {1: c.csv}, dev: d.csv}", r"files\.train has the key 1, which"),
+        (COLUMNS + "files: {1: c.csv, dev: d.csv}", "files has the key 1, which is no text"),
+        (COLUMNS + FILES + "at: 2020-99-99", "not YAML: month must be in"),
+        (COLUMNS + FILES + "at: 5", "at is 5, not an address"),
+        (COLUMNS + FILES + "labels: 2", "labels is 2, not a list of texts"),
+        (COLUMNS + FILES + 'labels: "01"', "labels is '01', not a list of texts"),
+        (COLUMNS + FILES + 'labels: ["0"]', "labels has '0' alone"),
+        (COLUMNS + FILES + 'labels: ["0", "0"]', "labels has '0' twice"),
+        (COLUMNS + FILES + 'labels: ["0", "1", "2"]', "labels has 3, the task reviews has 2"),
+    ],
+)
+def test_a_wrong_source_file_is_one_line_that_names_file_and_key(
+    reviews: Path, text: str, said: str
+) -> None:
+    (reviews / "task.yaml").write_text(text)
+    with pytest.raises(UserError, match=rf"/task\.yaml: {said}") as error:
+        own(reviews / "task.yaml")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("column", ["5", "[review]"])
+def test_a_column_that_is_no_text_is_refused(reviews: Path, column: str) -> None:
+    (reviews / "task.yaml").write_text(f"{FILES}columns: {{text: {column}, target: stars}}\n")
+    with pytest.raises(UserError, match=r"columns\.text is .*, not a text"):
+        own(reviews / "task.yaml")
+
+
+def test_labels_of_a_source_file_are_those_of_the_files_in_ones_own_task_too(
+    reviews: Path,
+) -> None:
+    (reviews / "all.csv").write_text("review,stars\nNice.,1\nNo.,0\n")
+    files = "files: {train: all.csv, dev: all.csv}\n"
+    (reviews / "task.yaml").write_text(COLUMNS + files + 'labels: ["0", "1"]\n')
+    found = own(reviews / "task.yaml")
+    assert found.task.labels == ("bad", "good")
+    assert [each.target for each in found.examples] == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_a_file_may_be_a_link_to_a_cache(reviews: Path, tmp_path_factory: Any) -> None:
+    expected = own(reviews).examples
+    cached = (reviews / "train.csv").rename(tmp_path_factory.mktemp("cache") / "ab12")
+    (reviews / "train.csv").symlink_to(cached)
+    assert own(reviews).examples == expected
+
+
+@pytest.mark.parametrize("name", ["train.csv", "train.tsv"])
+@pytest.mark.parametrize("blank", ["\n", "  \r\n", "\n\n", "\ufeff\n"])
+def test_the_header_is_the_first_line_that_is_not_blank(
+    reviews: Path, name: str, blank: str
+) -> None:
+    text = f"{blank}review,stars\nGood.,good\n".replace(",", "," if name[-3] == "c" else "\t")
+    (reviews / name).write_text(text, newline="")
+    found = own(reviews, files={"train": name, "test": "test.jsonl"})
+    assert found.examples[0] == Example("train", "0", "Good.", target=1.0)
+    (reviews / name).write_text(f"{blank}review;stars\nGood.;good\n", newline="")
+    line = blank.count("\n") + 1
+    with pytest.raises(UserError, match=rf"{name}, line {line}: semicolons separate"):
+        own(reviews, files={"train": name, "test": "test.jsonl"})
+
+
+def test_glues_header_may_follow_a_blank_line(tmp_path: Path) -> None:
+    (tmp_path / "a.tsv").write_text("\na\tb\n1\t2\n")
+    assert [row.values for row in tsv_rows(tmp_path / "a.tsv")] == [{"a": "1", "b": "2"}]
 
 
 @pytest.fixture

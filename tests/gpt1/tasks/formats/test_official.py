@@ -241,10 +241,66 @@ def test_race_has_an_example_for_each_question_grouped_by_level(tmp_path: Path) 
     assert found.examples[3].target == 3.0
 
 
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"article": None}, "`article` is no text"),
+        ({"questions": "Which?"}, "`questions` is no list"),
+        ({"questions": [None, "What?"]}, "`questions` holds what is no text"),
+        ({"options": [[1, 2, 3, 4], ["e", "f", "g", "h"]]}, "`options` holds what is no text"),
+        ({"options": [None, None]}, "`options` holds what is no text"),
+        ({"options": ["abcd", "efgh"]}, "`options` holds what is no text"),
+        ({"answers": ["A"]}, "2 questions, 2 options, 1 answers"),
+    ],
+)
+def test_an_article_of_race_that_is_none_is_one_clear_line(
+    tmp_path: Path, changed: dict[str, object], said: str
+) -> None:
+    wrong = json.dumps(json.loads(article()) | changed)
+    with pytest.raises(UserError, match=rf"^dev/high/7\.txt: .*{said}"):
+        read("race", tmp_path, RACE | {"RACE/dev/high/7.txt": wrong})
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"questions": []}'])
+def test_an_article_of_race_without_its_keys_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(UserError, match="not a RACE article with article, questions, options, ans"):
+        read("race", tmp_path, RACE | {"RACE/dev/high/7.txt": text})
+
+
+def test_json_that_is_nested_too_deeply_is_one_clear_line(tmp_path: Path) -> None:
+    deep = "[" * 100_000
+    with pytest.raises(UserError, match=r"^dev/high/7\.txt: not JSON"):
+        read("race", tmp_path / "race", RACE | {"RACE/dev/high/7.txt": deep})
+    with pytest.raises(UserError, match=r"^snli_1\.0_train\.jsonl, line 1: not JSON"):
+        read("snli", tmp_path / "snli", {"snli_1.0_train.jsonl": deep})
+
+
+def test_what_a_mac_writes_beside_the_files_is_ignored(tmp_path: Path) -> None:
+    beside = {f"race/{name.replace('7.txt', '._7.txt')}": "\0" for name in RACE}
+    folders = {name.replace("RACE", "__MACOSX"): "\0" for name in RACE}
+    plain = {name.replace("RACE", "race"): text for name, text in RACE.items()}
+    found = read("race", tmp_path, plain | folders | beside)
+    assert table.split_sizes(found.examples) == {"train": 4, "dev": 4, "test": 4}
+
+
 STORY = (
     "InputStoryid,InputSentence1,InputSentence2,InputSentence3,InputSentence4,"
     "RandomFifthSentenceQuiz1,RandomFifthSentenceQuiz2"
 )
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2])
+def test_too_few_stories_for_a_dev_split_are_refused(tmp_path: Path, rows: int) -> None:
+    text = f"{STORY},AnswerRightEnding\n" + "1,a,b,c,d,e,f,1\n" * rows
+    with pytest.raises(UserError, match=rf"^cloze_test_val__x\.csv: {rows} stories; a fifth"):
+        read("story_cloze", tmp_path, {"cloze_test_val__x.csv": text})
+
+
+@pytest.mark.parametrize("rows", [0, 1])
+def test_too_few_questions_for_a_dev_split_are_refused(tmp_path: Path, rows: int) -> None:
+    text = "id\tquestion1\tquestion2\tis_duplicate\n" + "1\ta\tb\t0\n" * rows
+    with pytest.raises(UserError, match=rf"quora_duplicate_questions\.tsv: {rows} rows; a tenth"):
+        read("qqp", tmp_path, {"quora_duplicate_questions.tsv": text})
 
 
 @pytest.mark.parametrize("year", ["spring2016", "winter2018"])
@@ -317,6 +373,29 @@ def test_quoras_own_file_is_read_as_a_spreadsheet_and_split_here(tmp_path: Path)
     assert table.split_sizes(found.examples) == {"train": 18, "dev": 2}
     assert found.examples[0].text == 'Why "x"\nor y?'
     assert any("splits" in warning for warning in found.warnings)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"He \x81 ran.\nhe\nAnn,Sue\nSue\n", "neither UTF-8 nor Windows-1252"),
+        ("Ann hit Sue and she cried.".encode("utf-16"), "UTF-16, or no text"),
+        ("Ann hit Sue and she cried.".encode("utf-16-le"), "UTF-16, or no text"),
+    ],
+)
+def test_records_of_dprd_that_are_no_text_are_named(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "train.c.txt").write_bytes(content)
+    with pytest.raises(UserError, match=rf"^train\.c\.txt: {said}; save it as UTF-8"):
+        load.official("dprd", tmp_path)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_records_of_dprd_may_end_their_lines_as_any_system_does(tmp_path: Path, end: str) -> None:
+    record = "Ann hit Sue and she cried.\nshe\nAnn,Sue\nSue\n\n" * 2
+    (tmp_path / "train.c.txt").write_bytes(record.replace("\n", end).encode())
+    assert table.split_sizes(load.official("dprd", tmp_path).examples) == {"train": 2}
 
 
 def test_dprd_is_cut_at_the_pronoun_that_follows_both_candidates(tmp_path: Path) -> None:
@@ -527,6 +606,18 @@ def test_an_archive_that_is_cut_short_is_one_clear_line(tmp_path: Path) -> None:
     path = archive(tmp_path / "RTE.tar.gz", {"RTE/train.tsv": "x" * 100_000})
     path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UserError, match=r"RTE\.tar\.gz: the archive is damaged"):
+        load.official("rte", path)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_a_damaged_member_of_an_archive_is_one_clear_line(tmp_path: Path, method: int) -> None:
+    path = tmp_path / "RTE.zip"
+    with zipfile.ZipFile(path, "w", method) as opened:
+        opened.writestr("train.tsv", "".join(f"Text {n * 7919 % 1000}.\n" for n in range(500)))
+    content = bytearray(path.read_bytes())
+    content[60:110] = b"\xff" * 50
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"RTE\.zip: the archive is damaged \(.+\); download"):
         load.official("rte", path)
 
 
