@@ -42,8 +42,8 @@ UPSTREAM = {
 LINGERS = "setsid sleep 600 &"
 """A process that outlives its stage, in a session of its own, with the stage's output open."""
 Driver = subprocess.Popen[bytes]
-UP = ["gpt1", "up", "--prefect-port", "42837", "--mlflow-port", "42838"]
-"""Always the same ports: a driver finds its server again where it was."""
+UP = ["gpt1", "up", "--prefect-port", "24837", "--mlflow-port", "24838"]
+"""Always the same ports, so that a driver finds its server again, below those of connections."""
 
 
 def main() -> None:

@@ -4,6 +4,7 @@
 """
 
 import fcntl
+import http.client
 import json
 import os
 import socket
@@ -76,8 +77,8 @@ def healthy(server: Server) -> bool:
     try:
         with direct.open(server.address + KINDS[server.kind].health, timeout=5):
             return True
-    except (urllib.error.URLError, OSError):
-        return False
+    except (urllib.error.URLError, OSError, http.client.HTTPException):
+        return False  # the last where a probe of a port that nobody serves yet met itself
 
 
 def start(root: Path, kind: str, port: int = 0, keep: bool = False) -> Server:
