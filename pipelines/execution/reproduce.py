@@ -26,6 +26,7 @@ import signal
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -60,7 +61,7 @@ def main() -> None:
     logging.getLogger("dvc").setLevel(logging.INFO)  # it says which command it runs
     threading.Thread(target=_receive, args=(_take_input(), requests), daemon=True).start()
     repo = graph.open_project()
-    while request := requests.get():
+    while (request := requests.get()) and not _asked_to_end.is_set():
         events.end(_serve(repo, request))
 
 
@@ -73,7 +74,9 @@ def _receive(lines: TextIO, requests: "queue.SimpleQueue[dict[str, Any] | None]"
         requests.put(request)
     _asked_to_end.set()
     requests.put(None)
-    processes.end(os.getsid(0), grace, spare=os.getpid())
+    while True:  # the stage in hand may be about to start its command
+        processes.end(os.getsid(0), grace, spare=os.getpid())
+        time.sleep(0.1)
 
 
 def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
