@@ -33,5 +33,9 @@ def reading(place: Path | str, said: str) -> Iterator[None]:
     except (UserError, MemoryError):
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{place}: {said.format(reason)}") from None
+        raise UserError(f"{place}: {said.format(one_line(error))}") from None
+
+
+def one_line(error: Exception) -> str:
+    """What a library says, in one line of 200 characters at most."""
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,10 +1,11 @@
 """Atomic outputs, and readers of Parquet, JSON and YAML files."""
 
+import csv
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,30 @@ def iterate_rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dic
     for group in range(file.num_row_groups):
         for batch in file.read_row_group(group, list(columns)).to_batches(max_chunksize=1000):
             yield from batch.to_pylist()
+
+
+def csv_rows(lines: Iterable[str], delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
+    """Yield (number of its first line, fields) of each row; a row of a blank line has none.
+
+    Quoted fields may hold delimiters and line ends. Raises ValueError, which says the line and what
+    to do: without `strict`, an unclosed quote would swallow the rows behind it.
+    """
+    csv.field_size_limit(1 << 30)
+    rows = csv.reader(lines, delimiter=delimiter, strict=True)
+    while True:
+        number = rows.line_num + 1
+        try:
+            fields = next(rows, None)
+        except csv.Error as error:
+            remedy = "a quote that opens a field must also close it; double the quotes within"
+            if "new-line" in str(error):
+                remedy = (
+                    "put a text that holds a carriage return in quotes, or save with line feeds"
+                )
+            raise ValueError(f"line {number}: {error}; {remedy}") from None
+        if fields is None:
+            return
+        yield number, fields
 
 
 def read_tagged_parquet(path: Path, key: str, what: str) -> "pa.Table":

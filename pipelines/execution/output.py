@@ -25,7 +25,7 @@ class Output:
         self._log: TextIO | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
-            self._log = log.open("a" if append else "w")
+            self._log = log.open("a" if append else "w", encoding="utf-8")
         except OSError as error:
             self.line(f"no log is written: {error}")
 

@@ -17,6 +17,7 @@ from pipelines.execution.output import Output
 ENVIRONMENT = {
     "DVC_NO_ANALYTICS": "1",
     "PYTHONUNBUFFERED": "1",
+    "PYTHONUTF8": "1",  # whatever the locale: commands, and what stages read, write and print
     "TQDM_MININTERVAL": "1",
     "TQDM_NCOLS": "80",
 }
@@ -44,6 +45,7 @@ class ReproduceProcess:
         )
         self.session = self._popen.pid
         self._ending = False
+        self._kill: threading.Timer | None = None
 
     @property
     def usable(self) -> bool:
@@ -71,17 +73,19 @@ class ReproduceProcess:
 
     def end(self, grace: float) -> None:
         """End it and its stage, without waiting: it sends SIGTERM, and SIGKILL after `grace`."""
-        if not self._ending:
-            self._ending = True
-            self._close_input()
-        threading.Timer(
-            grace + SPARE_SECONDS if grace else 0, processes.end, (self.session, 0)
-        ).start()
+        self._ending = True
+        self._close_input()
+        after = grace + SPARE_SECONDS if grace else 0
+        self._kill = threading.Timer(after, processes.end, (self.session, 0))
+        self._kill.daemon = True  # the driver does not wait for it
+        self._kill.start()
 
     def close(self) -> None:
         """Give it no more stages, and wait for its end."""
         self._close_input()
         self._popen.wait()
+        if self._kill:
+            self._kill.cancel()  # the number of the session may be used again
 
     def _close_input(self) -> None:
         assert self._popen.stdin

@@ -38,6 +38,9 @@ class StandardOutput:
     def _attempt(self, action: Callable[..., Any], *values: Any) -> Any:
         try:
             return action(*values)
+        except UnicodeEncodeError:  # a terminal that is set to Latin-1, or to nothing
+            plain = [value.encode("ascii", "replace").decode() for value in values]
+            return self._attempt(action, *plain)
         except OSError:
             with open(os.devnull, "w") as null:
                 os.dup2(null.fileno(), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -266,6 +267,22 @@ def test_a_stage_ends_well_when_nobody_listens_or_the_disk_of_the_log_is_full(pr
         assert "the log ends here: [Errno 28] No space left on device" in heard.lines
 
 
+def test_any_character_reaches_the_log_and_a_terminal_that_knows_ascii_alone(project):
+    said = "\N{FULL BLOCK} \N{LATIN SMALL LETTER E WITH ACUTE}"
+    project.write({"s": {"cmd": f"echo '{said}'; echo > s", "outs": ["s"]}})
+    plain = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "LC_ALL": "C"}
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER],
+        env=project.environment | plain,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "? ?" in done.stdout
+    assert said in (project.root / ".work/logs/s.txt").read_text("utf-8")
+
+
 STUBBORN = "trap '' TERM; echo ready; while true; do sleep 0.1; done"
 
 
@@ -283,6 +300,10 @@ def test_cancel_ends_a_stage_with_all_its_children_within_its_grace(project, run
     assert done[0].status == "cancelled"
     assert time.monotonic() - started < 4
     assert set(descendants()) <= others
+    waiting = [t for t in threading.enumerate() if isinstance(t, threading.Timer)]
+    for timer in waiting:
+        timer.join(timeout=5)
+    assert not any(timer.is_alive() for timer in waiting), "a driver that ends would wait for it"
     assert run(runner=runner)[0].status == "cancelled"  # and nothing starts after it
 
 

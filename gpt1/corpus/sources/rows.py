@@ -1,14 +1,12 @@
 """Rows of a table that is read as a stream, each with its place in the file."""
 
 import codecs
-import csv
 import json
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO, NamedTuple
 
-from gpt1.files import iterate_rows
+from gpt1 import files
 
 _WIDE = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, codecs.BOM_UTF32_LE, codecs.BOM_UTF32_BE)
 
@@ -25,7 +23,7 @@ def parquet_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
 
     table = pq.ParquetFile(file)
     _check_columns(columns, table.schema_arrow.names, "")
-    for number, values in enumerate(iterate_rows(table, columns), 1):
+    for number, values in enumerate(files.iterate_rows(table, columns), 1):
         yield Row(f"row {number}", values)
 
 
@@ -46,20 +44,9 @@ def jsonl_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
 
 def csv_rows(file: BinaryIO, columns: Sequence[str]) -> Iterator[Row]:
     """A row that is longer or shorter than the header was not quoted as it should be."""
-    csv.field_size_limit(sys.maxsize)
-    table = csv.reader(text_lines(file), strict=True)
     header: list[str] = []
-    while True:
-        where = f"line {table.line_num + 1}"
-        try:
-            fields = next(table, None)
-        except csv.Error as error:
-            remedy = "a quote that opens a field must also close it; double the quotes within"
-            if "new-line" in str(error):
-                remedy = "save the file with line feeds"
-            raise ValueError(f"{where}: {error}; {remedy}") from None
-        if fields is None:
-            break
+    for number, fields in files.csv_rows(text_lines(file)):
+        where = f"line {number}"
         if not header:
             header = fields
             _check_columns(columns, header, f"{where}: ")

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gpt1.errors import one_line
+
 
 class UnreadableError(Exception):
     """Its message is the fate of the book: one line, in which details follow a colon."""
@@ -19,5 +21,4 @@ def reading(what: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UnreadableError(f"broken {what}: {reason}") from error
+        raise UnreadableError(f"broken {what}: {one_line(error)}") from error

@@ -1,6 +1,5 @@
 """Rows of TSV, CSV, JSON lines and Parquet files, each with its place for error messages."""
 
-import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from gpt1 import files
 from gpt1.errors import UserError, reading
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
@@ -69,24 +69,15 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
 
     Quoted fields may hold delimiters and line ends.
     """
-    csv.field_size_limit(1 << 30)
-    rows = csv.reader(_with_delimiter(path, delimiter), delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    while True:
-        where = f"{path.name}, line {rows.line_num + 1}"
-        try:
-            fields = next(rows, None)
-        except csv.Error as error:
-            remedy = "a quote that opens a field must also close it; double the quotes within"
-            if "new-line" in str(error):
-                remedy = "put a text that holds a carriage return in quotes"
-            raise UserError(f"{where}: {error}; {remedy}") from None
-        if fields is None:
-            return
-        if header is None and any(field.strip() for field in fields):
-            header = fields
-        elif header is not None and fields:
-            yield _row(where, header, fields)
+    try:
+        for number, fields in files.csv_rows(_with_delimiter(path, delimiter), delimiter):
+            if header is None and any(field.strip() for field in fields):
+                header = fields
+            elif header is not None and fields:
+                yield _row(f"{path.name}, line {number}", header, fields)
+    except ValueError as error:
+        raise UserError(f"{path.name}, {error}") from None
 
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
