@@ -121,7 +121,7 @@ def test_a_title_of_no_number_and_an_empty_one_are_none(tmp_path: Path) -> None:
         ('title,text\nA,"a" b\n', "line 2: .* expected after"),
         ("title,text,text\nA,He,She\n", "line 1: 2 columns text; rename all but one"),
         ("title;text\nA;He\n", "line 1: no column text; there are title;text"),
-        ("title,text\rA,He\r", "line 1: new-line character .* save the file with line feeds"),
+        ("title,text\rA,He\r", "line 1: new-line character .* or save with line feeds"),
         ("", "no header"),
     ],
 )
