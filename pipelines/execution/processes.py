@@ -41,8 +41,11 @@ def members(session: int, spare: int | None = None) -> list[psutil.Process]:
     return found
 
 
-def end_children(grace: float = 1.0) -> list[str]:
-    """End all descendants of this process, whatever their session; returns the names of them."""
+def end_children(grace: float) -> list[str]:
+    """End all descendants of this process, whatever their session; returns the names of them.
+
+    SIGTERM to each once, and SIGKILL to those left after `grace` seconds.
+    """
     limit, names = time.monotonic() + grace, dict[int, str]()
     while left := _children([psutil.Process()]):
         late = time.monotonic() >= limit

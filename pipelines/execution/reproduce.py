@@ -90,7 +90,9 @@ def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
     except Exception:  # of ours or DVC's: the driver must be told an end
         traceback.print_exc()
     finally:
-        for name in processes.end_children():
+        while _asked_to_end.is_set() and processes.members(os.getsid(0), spare=os.getpid()):
+            time.sleep(0.05)  # the shell may have ended before the command that saves its state
+        for name in processes.end_children(request["grace"]):
             print(f"{request['stage']} left the process {name} running; it was ended")
     return {"status": "failed"}
 

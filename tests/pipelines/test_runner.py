@@ -311,7 +311,11 @@ def descendants():
     return [p for p in psutil.Process().children(recursive=True) if p.status() != "zombie"]
 
 
-def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_cancels(project, run):
+@pytest.mark.parametrize("command", ["exec python saves.py", "python saves.py && true"])
+def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_cancels(
+    project, run, command
+):
+    # the second command has a shell as its parent, which ends first
     saves = (
         "import signal, sys, time\n"
         "def save(*_):\n"
@@ -320,7 +324,7 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
         "signal.signal(signal.SIGTERM, save); open('ready', 'w'); time.sleep(60)\n"
     )
     (project.root / "saves.py").write_text(saves)
-    project.write({"s": {"cmd": "python saves.py", "meta": {"grace": 30}}})
+    project.write({"s": {"cmd": command, "meta": {"grace": 30}}})
     runner, done = LocalExecutor(graph.open_project()), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
     thread.start()
