@@ -290,6 +290,9 @@ class Compare:
     """Names from `models` or `imported`."""
     seeds: Distinct[Seed] = key()
     """Fine-tuning seeds: order of the examples, dropout, classifier."""
+    kept_weights: Distinct[Seed] = key()
+    """Those of the seeds whose fine-tuned models are kept, 466 MB each at the paper's size. Of the
+    others the predictions and the curve are. docs/tasks.md."""
 
 
 @section
@@ -484,6 +487,9 @@ class Params(Experiment):
         compare = self.compare
         if len({bool(each) for each in (compare.tasks, compare.models, compare.seeds)}) > 1:
             raise ValueError("compare: tasks, models and seeds are all empty, or none of them")
+        for seed in compare.kept_weights:
+            if seed not in compare.seeds:
+                raise ValueError(f"compare.kept_weights has {seed}, which is none of compare.seeds")
 
     def _check_layers(self) -> None:
         if "gpt" in self.models:  # of an imported one the layers are not known yet

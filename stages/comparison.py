@@ -26,7 +26,7 @@ def summary(scores: dict[str, Any]) -> tuple[dict[str, str], dict[str, float]]:
     """The params and metrics of a fine-tuning's run, from what `metrics.evaluate` returns.
 
     Metrics of each split are `SPLIT/NAME`. The main metric of the reported split is also `main`,
-    whatever the task, so that one column compares all tasks.
+    whatever the task, so that one column compares all tasks. `evaluate@TASK` adds intervals.
     """
     from gpt1.tasks.metrics import reported_split  # costs a second, and `gpt1 up` does without
 
@@ -34,15 +34,12 @@ def summary(scores: dict[str, Any]) -> tuple[dict[str, str], dict[str, float]]:
         f"{split}/{name}": value
         for split, measured in scores["splits"].items()
         for name, value in measured.items()
-        if name != "interval"
     }
     if not scores["splits"]:
         return {}, numbers
     metric, split = scores["metric"], reported_split(list(scores["splits"]))
     measured = scores["splits"][split]
-    low, high = measured["interval"]
-    main = {"main": measured[metric], "main_low": low, "main_high": high}
-    main |= {"main_baseline": scores["baseline"][split]}
+    main = {"main": measured[metric], "main_baseline": scores["baseline"][split]}
     return {"metric": metric, "split": split}, numbers | main
 
 

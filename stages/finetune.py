@@ -1,97 +1,30 @@
 """`finetune@TASK-MODEL-SEED`: one model on one task, and its predictions."""
 
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
-from gpt1.device import device
-from gpt1.files import publish, sha256
-from gpt1.model.language_model import LanguageModel
+from gpt1.files import publish, read_json
 from gpt1.model.loading import load_model
 from gpt1.params import Finetune
-from gpt1.tasks import metrics, mistakes, table
-from gpt1.tasks.finetuning import FineTuning, finetune
-from gpt1.tasks.model import TaskModel
-from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
-from gpt1.tokens.bpe import BPETokenizer
-from stages import comparison, entry, state, tracking
-from stages.recorder import Recorder
+from gpt1.tasks import table
+from gpt1.tasks.model import save_task
+from stages import cell, entry
 
 
-def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
-    """Fine-tune `model` on the train split of `task`, and predict the other splits."""
-    recipe = entry.section(Finetune, f"finetune.{task.stem}")
-    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
-    run(recipe, model.name, seed, load_model, **paths)
-
-
-def run(
-    recipe: Finetune,
-    name: str,
-    seed: int,
-    load: Callable[[Path], LanguageModel],
-    /,
-    *,
-    task: Path,
-    model: Path,
-    out: Path,
-    predictions: Path,
-    curve: Path,
+def main(
+    *, task: Path, model: Path, seed: int, kept: Path, out: Path, predictions: Path, curve: Path
 ) -> None:
-    """Fine-tune the network that `load` returns for `model`; predictions record it as `name`."""
-    torch.set_num_threads(recipe.threads)
-    described, examples = table.read_task(task)
-    train = [example for example in examples if example.split == "train"]
-    rest = [example for example in examples if example.split != "train"]
-    torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
-    network, tokenizer = load(model), BPETokenizer.load(model)
-    tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
-    with (
-        tracking.run() as record,
-        state.folder(f"finetune@{out.name}", recipe, task, model, *state.FINETUNING) as folder,
-    ):
-        names = {"task": described.name, "model": name, "seed": seed}
-        record.params(names)
-        record.tags(names)
-        record.params(recipe)
-        inputs, others = tuned.encode(train), tuned.encode(rest)
-        for part, encoded in (("train", inputs), ("held_out", others)):
-            record.metrics({f"{part}/truncated": encoded.truncated})
-            if encoded.truncation_summary:
-                print(f"{part}: {encoded.truncation_summary}", file=sys.stderr)
-        rows = finetune(
-            tuned,
-            inputs,
-            recipe,
-            seed=seed,
-            state=folder / "state.safetensors",
-            title=f"finetune {out.name}",
-            callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
-        )
+    """Fine-tune `model` on the train split of `task`, and predict the other splits.
+
+    The file `kept` says whether `out` has the model, or the task alone.
+    """
+    recipe = entry.section(Finetune, f"finetune.{task.stem}")
+    is_kept = read_json(kept)
+    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
+    cell.run(recipe, model.name, seed, load_model, out if is_kept else None, **paths)
+    if not is_kept:
         with publish(out) as beside:
             beside.mkdir()
-            tuned.save(beside)
-        with publish(curve) as beside:
-            rows.to_csv(beside, index=False)
-        write_predictions(
-            predictions,
-            described,
-            rest,
-            tuned.scores(others),
-            model=name,
-            seed=seed,
-            majority_answer=majority_answer(described, train),
-            sha256=sha256(task),
-        )
-        answered = read_predictions(predictions)
-        summary_params, summary_metrics = comparison.summary(metrics.evaluate(answered))
-        record.params(summary_params)
-        record.metrics(summary_metrics)
-        for path in mistakes.write_tables(answered, rest, folder):
-            record.artifact(path)
-        record.model(out)
+            save_task(table.read_task(task)[0], beside)
 
 
 if __name__ == "__main__":

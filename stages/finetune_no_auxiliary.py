@@ -5,15 +5,15 @@ from pathlib import Path
 
 from gpt1.model.loading import load_model
 from gpt1.params import Finetune
-from stages import entry, finetune
+from stages import cell, entry
 
 
-def main(*, task: Path, model: Path, seed: int, out: Path, predictions: Path, curve: Path) -> None:
+def main(*, task: Path, model: Path, seed: int, predictions: Path, curve: Path) -> None:
     """Run `finetune` with the auxiliary weight of its recipe set to 0."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
-    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
-    finetune.run(without, "no_auxiliary", seed, load_model, **paths)
+    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
+    cell.run(without, "no_auxiliary", seed, load_model, **paths)
 
 
 if __name__ == "__main__":

@@ -5,23 +5,23 @@ from pathlib import Path
 from gpt1.analysis.transfer import first_layers
 from gpt1.model.transformer import GPT
 from gpt1.params import Finetune
-from stages import entry, finetune
+from stages import cell, entry
 
 
 def main(
-    *, task: Path, model: Path, layers: int, seed: int, out: Path, predictions: Path, curve: Path
+    *, task: Path, model: Path, layers: int, seed: int, predictions: Path, curve: Path
 ) -> None:
     """Run `finetune` on the embeddings and first `layers` blocks of `model`.
 
     The other blocks are reinitialized from the seed.
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
-    paths = {"task": task, "model": model, "out": out, "predictions": predictions, "curve": curve}
+    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
 
     def load(directory: Path) -> GPT:
         return first_layers(GPT.load(directory), layers)
 
-    finetune.run(recipe, f"transfer_{layers}", seed, load, **paths)
+    cell.run(recipe, f"transfer_{layers}", seed, load, **paths)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from mlflow.pyfunc import PythonModel, PythonModelContext
 from gpt1 import files
 from gpt1.device import use_cores
 from gpt1.errors import UserError
-from gpt1.tasks.model import TaskModel
+from gpt1.tasks.model import HEAD, TaskModel
 from gpt1.tasks.table import Example
 
 logger = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ def _plain(row: Any) -> Any:
 
 def digest(directory: Path) -> str:
     """SHA-256 of the head's file."""
-    return files.sha256(directory / "head.safetensors")
+    return files.sha256(directory / HEAD)
 
 
 set_model(FineTuned())

@@ -151,7 +151,8 @@ def finetuning_tokens(path: Path, context: int) -> float:
     """Estimated tokens of one epoch of the task in the table at `path`."""
     task, examples = table.read_task(path)
     train = [example for example in examples if example.split == "train"]
-    orders = 2 if task.shape == "similarity" else 1
+    pairs = any(example.text_pair is not None for example in train)
+    orders = 2 if pairs and task.shape in ("similarity", "regression") else 1
     return orders * sum(_tokens(example, context) for example in train)
 
 

@@ -5,7 +5,7 @@
     formats/rows.py: tsv_rows     one row of a file -> a dict by column
     formats/collector.py          that dict -> an `Example`, or a count of dropped rows
     table.py: write_task          all examples -> data/tasks/mrpc.parquet (stages/task.py)
-    model.py: TaskModel.encode    the table -> token sequences (stages/finetune.py), by
+    model.py: TaskModel.encode    the table -> token sequences (stages/cell.py), by
     inputs.py: encode             one layout for each input shape, cut to the context
     ../tokens/bpe.py              a text -> token ids
     predictions.py, metrics.py    the model's answers -> scores (stages/evaluate.py)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import confusion_matrix
 
+from gpt1.tasks import metrics
 from gpt1.tasks.predictions import Predictions
 from gpt1.tasks.table import Example
 
@@ -33,9 +33,7 @@ def confusion(predictions: Predictions, split: str) -> pd.DataFrame:
     """Counts by label (rows) and answer (columns), for a task with labels."""
     rows = (predictions.split == split) & ~np.isnan(predictions.target)
     labels = list(predictions.task.labels)
-    counts = confusion_matrix(
-        predictions.target[rows], predictions.answers[rows], labels=range(len(labels))
-    )
+    counts = metrics.confusion(predictions.target[rows], predictions.answers[rows], len(labels))
     return pd.DataFrame(counts, index=pd.Index(labels, name="label"), columns=labels)
 
 

@@ -20,7 +20,13 @@ from gpt1.tasks.table import Example, Task, without_surrogates
 from gpt1.tokens.bpe import BPETokenizer
 
 PREDICT_BATCH = 64
+TASK, HEAD = "task.json", "head.safetensors"
 logger = logging.getLogger(__name__)
+
+
+def save_task(task: Task, directory: Path) -> None:
+    """Write the task without a network, of which `TaskModel.load` says that it was not kept."""
+    (directory / TASK).write_text(task.to_json() + "\n", "utf-8")
 
 
 class TaskModel(nn.Module):
@@ -49,21 +55,25 @@ class TaskModel(nn.Module):
     def load(cls, directory: Path) -> "TaskModel":
         """Read what `save` wrote; raises UserError for a model directory without a head."""
         directory = Path(directory)
-        for name in ("task.json", "head.safetensors"):
-            if not (directory / name).is_file():
-                raise UserError(
-                    f"{directory}: not a fine-tuned model: {name} is missing; give a folder "
-                    "below finetuned/"
-                )
+        if not (directory / TASK).is_file():
+            raise UserError(
+                f"{directory}: not a fine-tuned model: {TASK} is missing; give a folder below "
+                "finetuned/"
+            )
+        if not (directory / HEAD).is_file():
+            raise UserError(
+                f"{directory}: the weights of this seed were not kept; add it to "
+                "compare.kept_weights in params.yaml, and `dvc repro` makes them"
+            )
         network, tokenizer = load_model(directory), BPETokenizer.load(directory)
         try:
-            task = Task.from_json((directory / "task.json").read_text("utf-8"))
+            task = Task.from_json((directory / TASK).read_text("utf-8"))
             model = cls(network, task, tokenizer)
-            model.head.load_state_dict(load_file(directory / "head.safetensors"))
+            model.head.load_state_dict(load_file(directory / HEAD))
         except (ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
             reason = str(error).splitlines()[0]
             raise UserError(
-                f"{directory}: task.json or head.safetensors is damaged ({reason}); make it again"
+                f"{directory}: {TASK} or {HEAD} is damaged ({reason}); make it again"
             ) from None
         return model.eval()
 
@@ -72,8 +82,8 @@ class TaskModel(nn.Module):
         self.network.save(directory)
         self.tokenizer.save(directory)
         head = {name: tensor.contiguous() for name, tensor in self.head.state_dict().items()}
-        save_file(head, directory / "head.safetensors")
-        (directory / "task.json").write_text(self.task.to_json() + "\n", "utf-8")
+        save_file(head, directory / HEAD)
+        save_task(self.task, directory)
 
     @property
     def device(self) -> torch.device:

@@ -82,6 +82,7 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
     One micro-batch of each size of model is timed here, which takes a second each.
     """
     models = entry.sections(Model, "models")
+    kept_weights = entry.section(params.Compare, "compare").kept_weights
     measured: dict[str, Training] = {}
 
     def one(model: Model, tokens: float) -> Training:
@@ -100,7 +101,7 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             training = one(model, corpus(model) * model.epochs)
             yield Cost(name, training, kept(model, training.tokens) * 4.0 * training.parameters)
         elif kind.startswith("finetune"):
-            task, cell, *_ = item.split("-")
+            task, cell, *others = item.split("-")
             recipe = entry.section(Finetune, f"finetune.{task}")
             model = known(cell) or known("gpt") or PAPER
             same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
@@ -108,7 +109,10 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             table = Path(f"data/tasks/{task}.parquet")
             tokens = estimate.finetuning_tokens(table, model.context) if table.is_file() else None
             training = one(as_model, (tokens or 0.0) * recipe.epochs)
-            yield Cost(name, training, 4.0 * training.parameters, known=tokens is not None)
+            saved = (
+                4.0 * training.parameters * (kind == "finetune" and int(others[0]) in kept_weights)
+            )
+            yield Cost(name, training, saved, known=tokens is not None)
         elif kind == "zero_shot":
             task, cell = item.split("-")
             model = known(cell) or PAPER

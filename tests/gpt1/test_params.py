@@ -82,6 +82,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"compare": SHIPPED["compare"] | {"tasks": ["books"]}}, "names books, which has no"),
         ({"compare": SHIPPED["compare"] | {"seeds": []}}, "are all empty, or none of them"),
         (
+            {"compare": SHIPPED["compare"] | {"kept_weights": [1, 2]}},
+            r"compare\.kept_weights has 2, which is none of compare\.seeds",
+        ),
+        (
             {
                 "compare": SHIPPED["compare"] | {"tasks": ["same_book"]},
                 "no_auxiliary": {"tasks": ["book"], "seeds": [1]},

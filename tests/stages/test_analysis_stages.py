@@ -10,7 +10,6 @@ import pandas as pd
 import pytest
 import torch
 from ruamel.yaml import YAML
-from safetensors.torch import load_file
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
@@ -18,6 +17,7 @@ from gpt1.tasks import predictions, table
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
 from stages import (
+    cell,
     finetune,
     finetune_no_auxiliary,
     finetune_transfer,
@@ -73,7 +73,6 @@ def tune(stage, name, seed=1, **arguments):
         task=Path("ends.parquet"),
         model=Path("models/gpt"),
         seed=seed,
-        out=Path(name),
         predictions=Path(f"{name}.parquet"),
         curve=Path(f"{name}.csv"),
         **arguments,
@@ -86,29 +85,43 @@ def test_no_auxiliary_is_the_same_recipe_with_weight_0(project):
     values = YAML(typ="safe").load(Path("params.yaml"))
     values["finetune"]["ends"]["auxiliary"] = 0.0
     YAML().dump(values, Path("params.yaml"))
-    declared = tune(finetune, "declared")
+    Path("kept.json").write_text("false")
+    declared = tune(finetune, "declared", kept=Path("kept.json"), out=Path("finetuned"))
     np.testing.assert_array_equal(without.scores, declared.scores)
     assert (without.model, declared.model) == ("no_auxiliary", "gpt")
 
 
-def untrained(layers, seed=1):
-    """What the fine-tuning begins with."""
+@pytest.fixture
+def untrained(project, monkeypatch):
+    """A function that returns the weights with which a fine-tuning begins."""
+    begun = []
+    original = cell.finetune
+
+    def spied(tuned, *args, **options):
+        begun.append({name: t.clone() for name, t in tuned.network.state_dict().items()})
+        return original(tuned, *args, **options)
+
+    monkeypatch.setattr(cell, "finetune", spied)
+
+    def untrained(layers, seed=1):
+        found = tune(finetune_transfer, f"transfer_{layers}_{seed}", layers=layers, seed=seed)
+        assert found.model == f"transfer_{layers}"
+        return begun.pop()
+
     values = YAML(typ="safe").load(Path("params.yaml"))
     values["finetune"]["ends"]["epochs"] = 0
     YAML().dump(values, Path("params.yaml"))
-    found = tune(finetune_transfer, f"transfer_{layers}_{seed}", layers=layers, seed=seed)
-    assert found.model == f"transfer_{layers}"
-    return load_file(f"transfer_{layers}_{seed}/model.safetensors")
+    return untrained
 
 
 @pytest.mark.parametrize("layers", [0, 2, 3])
-def test_transfer_keeps_the_embeddings_and_the_first_layers_alone(project, layers):
-    kept = load_file("models/gpt/model.safetensors")
+def test_transfer_keeps_the_embeddings_and_the_first_layers_alone(untrained, layers):
+    kept = GPT.load(Path("models/gpt")).state_dict()
     found, other = untrained(layers), untrained(layers, seed=2)
     assert kept.keys() == found.keys()
     for name, tensor in kept.items():
-        is_matrix = tensor.ndim == 2 and tensor.shape[0] > 1
-        if not name.startswith("h.") or int(name.split(".")[1]) < layers:
+        is_matrix = tensor.ndim == 2
+        if not name.startswith("blocks.") or int(name.split(".")[1]) < layers:
             assert torch.equal(found[name][: len(tensor)], tensor)
         elif is_matrix:
             assert not torch.equal(found[name], tensor)
@@ -116,10 +129,10 @@ def test_transfer_keeps_the_embeddings_and_the_first_layers_alone(project, layer
             assert found[name].std() == pytest.approx(0.02, rel=0.2)
 
 
-def test_more_layers_than_there_are_is_one_clear_line(project):
+def test_more_layers_than_there_are_is_one_clear_line(untrained):
     with pytest.raises(UserError, match=r"transfer\.layers = 4, but the model has 3"):
         untrained(4)
-    assert not Path("transfer_4_1").exists()
+    assert not Path("transfer_4_1.parquet").exists()
 
 
 def test_an_imported_model_is_asked_zero_shot_at_a_single_point(project):

@@ -27,7 +27,7 @@ def test_its_graph_leads_from_the_weights_to_the_twelve_tasks_and_has_no_corpus(
     params.check(profile)
     assert set(profile["compare"]["tasks"]) == TWELVE
     kinds = {name.partition("@")[0] for name in graph.load(graph.open_project()).stages}
-    assert kinds == {"import", "task", "finetune", "evaluate", "report"}
+    assert kinds == {"import", "task", "kept_weights", "finetune", "evaluate", "report"}
 
 
 def test_its_recipe_is_the_paper_s(profile):

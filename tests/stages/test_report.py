@@ -15,9 +15,9 @@ from stages import report, tracking
 
 TASKS, MODELS, SEEDS = ["book", "rte"], ["gpt", "scratch", "lstm"], [1, 2]
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
-COMPARED = {"tasks": TASKS, "models": ["gpt", "scratch"], "seeds": SEEDS}
+COMPARED = {"tasks": TASKS, "models": ["gpt", "scratch"], "seeds": SEEDS, "kept_weights": []}
 EVERYTHING = {
-    "compare": {"tasks": TASKS, "models": MODELS, "seeds": SEEDS},
+    "compare": {"tasks": TASKS, "models": MODELS, "seeds": SEEDS, "kept_weights": []},
     "no_auxiliary": {"tasks": TASKS, "seeds": SEEDS},
     "transfer": {"layers": [0, 2, 4], "tasks": ["rte"], "seeds": SEEDS},
     "zero_shot": {"tasks": ["race", "cola"], "models": ["gpt", "lstm"], "threads": 1},

@@ -78,13 +78,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Path:
     return folder
 
 
-def finetuned(project: Path, task: str, where: str = ".") -> None:
+def finetuned(project: Path, task: str, where: str = ".", kept: bool = True) -> None:
+    (project / "kept.json").write_text(json.dumps(kept))
     run(
         project,
         "finetune",
         task=f"data/tasks/{task}.parquet",
         model="models/gpt",
         seed=1,
+        kept="kept.json",
         out=f"{where}/finetuned/{task}-gpt-1",
         predictions=f"{where}/predictions/{task}/gpt-1.parquet",
         curve=f"{where}/curves/finetune/{task}-gpt-1.csv",
@@ -149,10 +151,11 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
             shutil.copytree(project / part, tmp_path / name / part)
         shutil.copytree(databases, tmp_path / name, dirs_exist_ok=True)
         YAML(typ="safe").dump(values, tmp_path / name / "params.yaml")
+        (tmp_path / name / "kept.json").write_text("true")
 
     def start(folder: Path) -> "subprocess.Popen[str]":
         command = "-m stages.finetune --task data/tasks/book.parquet --model models/gpt --seed 1 "
-        command += "--out finetuned/book --predictions p.parquet --curve curve.csv"
+        command += "--kept kept.json --out finetuned/book --predictions p.parquet --curve curve.csv"
         return subprocess.Popen([sys.executable, *command.split()], cwd=folder, text=True,
                                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                                 stderr=subprocess.PIPE)  # fmt: skip
@@ -186,6 +189,19 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
         ).read_bytes(), path
 
 
+def test_without_its_weights_a_fine_tune_has_its_predictions_and_says_how_to_have_them(
+    project: Path, tmp_path: Path
+) -> None:
+    finetuned(project, "book")
+    finetuned(project, "book", str(tmp_path), kept=False)
+    of_cell = "predictions/book/gpt-1.parquet"
+    assert (tmp_path / of_cell).read_bytes() == (project / of_cell).read_bytes()
+    directory = tmp_path / "finetuned/book-gpt-1"
+    assert [path.name for path in directory.iterdir()] == ["task.json"]
+    with pytest.raises(UserError, match=r"were not kept; add it to compare\.kept_weights"):
+        TaskModel.load(directory)
+
+
 @pytest.fixture(scope="module")
 def recorded(project: Path) -> tuple[MlflowClient, Run]:
     """The MLflow run of a fine-tune, named as its stage."""
@@ -209,7 +225,8 @@ def test_a_fine_tune_is_a_run_with_all_that_compares_it(
     measured = found.data.metrics
     assert (found.data.params["metric"], found.data.params["split"]) == ("accuracy", "test")
     assert measured["main"] == measured["test/accuracy"] == scores["test"]["accuracy"]
-    assert [measured["main_low"], measured["main_high"]] == scores["test"]["interval"]
+    low, high = scores["test"]["interval"]
+    assert low <= measured["main"] <= high
     assert measured["dev/n"] == 8
     for part in ("loss", "task_loss", "language_model_loss"):
         assert len(client.get_metric_history(found.info.run_id, part)) == 2
@@ -283,6 +300,7 @@ def test_a_missing_recipe_is_one_clear_line(project: Path) -> None:
             task="data/tasks/other.parquet",
             model="models/gpt",
             seed=1,
+            kept="kept.json",
             out="finetuned/x",
             predictions="x.parquet",
             curve="x.csv",

@@ -1,8 +1,12 @@
 import math
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.metrics
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpt1.errors import UserError
 from gpt1.tasks import metrics
@@ -29,6 +33,37 @@ def measure(name: str, targets: list[float], answers: list[float]) -> float:
 def test_f1_is_that_of_the_positive_label() -> None:
     # 2 true positives, 1 false positive, 1 false negative: precision 2/3, recall 2/3
     assert measure("f1", [1, 1, 1, 0, 0], [1, 1, 0, 1, 0]) == pytest.approx(2 / 3)
+
+
+@given(
+    st.integers(2, 5).flatmap(
+        lambda k: st.lists(st.tuples(*[st.integers(0, k - 1)] * 2), min_size=1)
+    )
+)
+def test_metrics_of_labels_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+    targets, answers = map(list, zip(*pairs, strict=True))
+    assert measure("accuracy", targets, answers) == sklearn.metrics.accuracy_score(targets, answers)
+    macro = sklearn.metrics.f1_score(targets, answers, average="macro", zero_division=0.0)
+    assert measure("f1_macro", targets, answers) == pytest.approx(macro)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where one label is all there is
+        matthews = sklearn.metrics.matthews_corrcoef(targets, answers)
+    assert measure("matthews", targets, answers) == pytest.approx(matthews)
+    targets, answers = ([min(each, 1) for each in side] for side in (targets, answers))
+    f1 = sklearn.metrics.f1_score(targets, answers, zero_division=0.0)
+    assert measure("f1", targets, answers) == pytest.approx(f1)
+
+
+@pytest.mark.parametrize("name", ["f1", "matthews", "pearson"])
+def test_a_resample_is_the_metric_of_examples_drawn_with_replacement(name: str) -> None:
+    random = np.random.default_rng(3)
+    targets, answers = random.integers(2, size=(2, 50)).astype(float)
+    found = list(metrics.METRICS[name].resampled(targets, answers, np.random.default_rng(5)))
+    draws, oracle = np.random.default_rng(5), []
+    for _ in range(metrics.RESAMPLES):
+        rows = draws.integers(50, size=50)
+        oracle.append(metrics.METRICS[name](targets[rows], answers[rows]))
+    assert found == oracle
 
 
 def test_matthews_is_the_correlation_of_two_yes_or_no_columns() -> None:

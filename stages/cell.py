@@ -1,0 +1,93 @@
+"""What the fine-tune stages share: a model on a task with one seed, a cell of the comparison."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from gpt1.device import device
+from gpt1.files import publish, sha256
+from gpt1.model.language_model import LanguageModel
+from gpt1.params import Finetune
+from gpt1.tasks import metrics, mistakes, table
+from gpt1.tasks.finetuning import FineTuning, finetune
+from gpt1.tasks.model import TaskModel
+from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
+from gpt1.tokens.bpe import BPETokenizer
+from stages import comparison, state, tracking
+from stages.recorder import Recorder
+
+
+def run(
+    recipe: Finetune,
+    name: str,
+    seed: int,
+    load: Callable[[Path], LanguageModel],
+    out: Path | None = None,
+    /,
+    *,
+    task: Path,
+    model: Path,
+    predictions: Path,
+    curve: Path,
+) -> None:
+    """Fine-tune the network that `load` returns for `model`; predictions record it as `name`.
+
+    The model is saved in `out` if that is given.
+    """
+    cell = f"{task.stem}-{name}-{seed}"
+    torch.set_num_threads(recipe.threads)
+    described, examples = table.read_task(task)
+    train = [example for example in examples if example.split == "train"]
+    rest = [example for example in examples if example.split != "train"]
+    torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
+    network, tokenizer = load(model), BPETokenizer.load(model)
+    tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
+    with (
+        tracking.run() as record,
+        state.folder(f"finetune@{cell}", recipe, task, model, *state.FINETUNING) as folder,
+    ):
+        names = {"task": described.name, "model": name, "seed": seed}
+        record.params(names)
+        record.tags(names)
+        record.params(recipe)
+        inputs, others = tuned.encode(train), tuned.encode(rest)
+        for part, encoded in (("train", inputs), ("held_out", others)):
+            record.metrics({f"{part}/truncated": encoded.truncated})
+            if encoded.truncation_summary:
+                print(f"{part}: {encoded.truncation_summary}", file=sys.stderr)
+        rows = finetune(
+            tuned,
+            inputs,
+            recipe,
+            seed=seed,
+            state=folder / "state.safetensors",
+            title=f"finetune {cell}",
+            callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
+        )
+        with publish(curve) as beside:
+            rows.to_csv(beside, index=False)
+        write_predictions(
+            predictions,
+            described,
+            rest,
+            tuned.scores(others),
+            model=name,
+            seed=seed,
+            majority_answer=majority_answer(described, train),
+            sha256=sha256(task),
+        )
+        answered = read_predictions(predictions)
+        summary_params, summary_metrics = comparison.summary(
+            metrics.evaluate(answered, intervals=False)
+        )
+        record.params(summary_params)
+        record.metrics(summary_metrics)
+        for path in mistakes.write_tables(answered, rest, folder):
+            record.artifact(path)
+        if out:
+            with publish(out) as beside:
+                beside.mkdir()
+                tuned.save(beside)
+            record.model(out)
