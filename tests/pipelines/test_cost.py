@@ -73,6 +73,31 @@ def test_zero_shot_reads_what_is_scored_and_a_thresholds_train_split_at_each_che
     )
 
 
+@pytest.mark.parametrize(
+    ("shape", "orders"), [("similarity", 2), ("regression", 2), ("entailment", 1)]
+)
+def test_a_pair_without_an_order_is_read_in_both(tmp_path, shape, orders):
+    labels = () if shape == "regression" else ("a", "b")
+    task = table.Task("t", shape, ("pearson" if shape == "regression" else "accuracy",), labels)
+    examples = [table.Example("train", "1", "x" * 20, "y" * 25, target=0.0)]
+    table.write_task(task, examples, tmp_path / "t.parquet")
+    once = 45 / estimate.CHARACTERS + 3
+    assert estimate.finetuning_tokens(tmp_path / "t.parquet", 512) == orders * once
+
+
+def test_fine_tunes_take_disk_for_the_seeds_whose_weights_are_kept(workspace):
+    values = workspace.read("params.yaml")
+    values["compare"] |= {"seeds": [1, 2], "kept_weights": [2]}
+    values["no_auxiliary"] = {"tasks": values["compare"]["tasks"], "seeds": [2]}
+    workspace.dump(values, "params.yaml")
+    costs = cost.of_graph(graph.load(graph.open_project()))
+    tuned = [each for each in costs if each.kind.startswith("finetune")]
+    assert {each.kind for each in tuned} == {"finetune", "finetune_no_auxiliary"}
+    for each in tuned:
+        kept = each.kind == "finetune" and each.stage.endswith("-2")
+        assert each.disk == (4.0 * each.training.parameters if kept else 0)
+
+
 def test_imported_weights_have_their_own_size(project):
     assert cost.imported("small") is None
     (project.root / "models/small").mkdir(parents=True)
