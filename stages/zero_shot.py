@@ -29,9 +29,10 @@ def main(
         run.params({"task": task.stem, "model": model.name, "split": probe.split})
         readings = [*read_checkpoints(checkpoints, model, pretraining)]
         for update, directory in tqdm(readings, unit="checkpoint"):
-            score = probe.score(load_model(directory).to(place))
-            rows.append({"update": update, "score": score, "normalised": probe.normalised(score)})
-            run.metrics({"score": score}, step=update)
+            scores = probe.score(load_model(directory).to(place))
+            normalised = probe.normalised(scores["score"])
+            rows.append({"update": update, "normalised": normalised, **scores})
+            run.metrics(scores, step=update)
     with publish(curve) as beside:
         pd.DataFrame(rows).to_csv(beside, index=False)
     write_json(metrics, probe.describe() | rows[-1])

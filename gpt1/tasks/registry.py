@@ -6,7 +6,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpt1.tasks.formats import glue, inference, pronouns, quora, race, story_cloze
+from gpt1.tasks.formats import (
+    glue,
+    inference,
+    minimal_pairs,
+    pronouns,
+    quora,
+    race,
+    story_cloze,
+)
 from gpt1.tasks.formats.collector import ColumnMapping, Reader
 from gpt1.tasks.table import Task
 
@@ -230,6 +238,31 @@ _TASKS = (
         ),
         pronouns.winograd,
         {"test": 285},
+    ),
+    RegisteredTask(
+        Task(
+            "blimp",
+            "multiple_choice",
+            ("accuracy",),
+            licence="CC BY 4.0",
+            citation="Warstadt et al. (2020), BLiMP: The Benchmark of Linguistic Minimal Pairs for "
+            "English",
+        ),
+        minimal_pairs.minimal_pairs,
+        {"test": 67000},
+        ("good", "bad"),
+    ),
+    RegisteredTask(
+        Task(
+            "blimp_supplement",
+            "multiple_choice",
+            ("accuracy",),
+            licence="not stated",
+            citation="Warstadt et al. (2023), Findings of the BabyLM Challenge",
+        ),
+        minimal_pairs.minimal_pairs,
+        {},
+        ("good", "bad"),
     ),
 )
 TASKS = {registered.task.name: registered for registered in _TASKS}

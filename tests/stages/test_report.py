@@ -112,7 +112,8 @@ def zero_shot(project, task, model, last=None):
     about = {"metric": "accuracy", "split": "dev", "n": 9, "chance": 25.0, "ceiling": 75.0}
     put(project, f"metrics/zero_shot/{task}-{model}.json", json.dumps(about))
     last = last or 40 + len(task)
-    curve = f"update,score,normalised\n0,25.0,0.0\n20,{last},0.{3 + len(task)}\n"
+    curve = "update,score,normalised,score_syntax\n0,25.0,0.0,25\n"
+    curve += f"20,{last},0.{3 + len(task)},62.5\n"
     put(project, f"curves/zero_shot/{task}-{model}.csv", curve)
 
 
@@ -186,6 +187,7 @@ def test_what_was_not_asked_for_is_named(project):
     ask(project, **EVERYTHING)
     found = build(project)
     assert "not asked for" not in found
+    assert "| race | syntax | gpt | 62.5 |" in re.sub(" +", " ", found)
     assert "Zero-shot behaviours: without the paper's sst2, dprd." in found
     assert "Ablations: without" not in found
 

@@ -19,7 +19,8 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
     table = Table(
         "Zero-shot scores in per cent, at the first checkpoint and after pretraining. A ceiling "
         "is the best that was published before the paper, in its Tables 2 to 4 or for DPRD by Peng "
-        "et al. (2015), each of a test split, RACE's of nine models together; else 100.",
+        "et al. (2015), each of a test split, RACE's of nine models together; BLiMP's is of "
+        "people (Warstadt et al., 2020); else 100.",
         ["task", "model", "first", "last", "chance", "ceiling", "metric", "split", "n"],
         [
             [
@@ -35,6 +36,17 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
             ]
             for c in curves
         ],
+    )
+    groups = [
+        [c.task, name.removeprefix("score_"), c.model, f"{c.curve[name].iloc[-1]:.1f}"]
+        for c in curves
+        for name in c.curve
+        if str(name).startswith("score_")
+    ]
+    by_group = Table(
+        "The same after pretraining, by group of the examples.",
+        ["task", "group", "model", "score"],
+        groups,
     )
     alternative = "; ".join(
         f"{c.task}, {c.model}: from {c.curve['normalised'].iloc[0]:.2f} to "
@@ -78,4 +90,5 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
         )
     alone = [c.model for c in curves if len(c.curve) == 1]
     notes = [f"{model} has a single checkpoint: no curve." for model in dict.fromkeys(alone)]
-    return Section("Zero-shot behaviours", [figure, table, *notes]), answers
+    tables = [table, by_group] if groups else [table]
+    return Section("Zero-shot behaviours", [figure, *tables, *notes]), answers

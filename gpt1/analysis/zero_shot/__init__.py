@@ -5,6 +5,7 @@
 | acceptability | CoLA | yes, where the mean token log-probability is above a threshold |
 | sentiment | SST-2 | the likelier of `positive` and `negative` after the sentence and `very` |
 | referent | DPRD, Winograd schemas | the candidate that makes what follows the pronoun likelier |
+| pair | BLiMP, other minimal pairs | the sentence with the larger sum of log-probabilities |
 | choice | every other multiple choice | the choice with the largest mean token log-probability |
 
     heuristics.py   an example -> prompts (a context and its continuations) and their comparison

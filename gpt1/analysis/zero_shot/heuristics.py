@@ -57,6 +57,10 @@ def _choice(example: Example) -> list[Prompt]:
     return [Prompt((example.text, example.text_pair or ""), example.choices or ())]
 
 
+def _pair(example: Example) -> list[Prompt]:
+    return [Prompt((example.text,), example.choices or ())]
+
+
 CHOICE = Heuristic(_choice)
 """Of every multiple-choice task without an entry in `HEURISTICS`."""
 HEURISTICS = {
@@ -64,6 +68,8 @@ HEURISTICS = {
     "sst2": Heuristic(_sentiment, likelihood=np.sum),  # of the word, however many tokens it has
     "dprd": Heuristic(_referent),
     "winograd": Heuristic(_referent),
+    "blimp": Heuristic(_pair, likelihood=np.sum),  # of the whole sentence, as its authors do
+    "blimp_supplement": Heuristic(_pair, likelihood=np.sum),
 }
 """By task name."""
 

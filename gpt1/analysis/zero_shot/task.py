@@ -12,9 +12,16 @@ from gpt1.model.language_model import LanguageModel
 from gpt1.tasks.metrics import METRICS
 from gpt1.tasks.table import Example, Task
 
-CEILINGS = {"cola": 35.0, "sst2": 93.2, "race": 53.3, "story_cloze": 77.6, "dprd": 76.4}
+CEILINGS = {
+    "cola": 35.0,
+    "sst2": 93.2,
+    "race": 53.3,
+    "story_cloze": 77.6,
+    "dprd": 76.4,
+    "blimp": 88.6,
+}
 """The best published before the paper, in its Tables 2 to 4 (RACE: nine models together), and Peng
-et al. (2015) for DPRD; the other tasks have none and are measured against 100."""
+et al. (2015) for DPRD; people for BLiMP. The other tasks are measured against 100."""
 
 
 class Tokenizer(Protocol):
@@ -67,8 +74,11 @@ class ZeroShotTask:
     def ceiling(self) -> float:
         return CEILINGS.get(self.task.name, 100.0)
 
-    def score(self, model: LanguageModel) -> float:
-        """The task's main metric on the scored split, in per cent."""
+    def score(self, model: LanguageModel) -> dict[str, float]:
+        """The task's main metric on the scored split, in per cent: `score`, and `score_GROUP`.
+
+        Where answers are equally likely, accuracy counts their share: half of a pair.
+        """
         asked = [question for questions in self.questions for question in questions]
         answered = iter(log_probabilities(model, asked))
         likelihoods = [
@@ -77,9 +87,24 @@ class ZeroShotTask:
             )
             for questions in self.questions
         ]
-        answers = self._answers(likelihoods)
-        scored = self.scored
-        return 100 * METRICS[self.metric](self.targets[scored], answers[scored])
+        scored, groups = self.scored, np.array([example.group or "" for example in self.examples])
+        parts = {"score": scored}
+        parts |= {
+            f"score_{name}": scored & (groups == name) for name in sorted({*groups[scored]} - {""})
+        }
+        if self.heuristic.needs_threshold or self.metric != "accuracy":
+            answers, metric = self._answers(likelihoods), METRICS[self.metric]
+            return {
+                name: 100 * metric(self.targets[rows], answers[rows])
+                for name, rows in parts.items()
+            }
+        shares = np.array(
+            [
+                (each[int(target)] == each.max()) / np.count_nonzero(each == each.max())
+                for each, target in zip(likelihoods, self.targets, strict=True)
+            ]
+        )
+        return {name: 100 * float(shares[rows].mean()) for name, rows in parts.items()}
 
     def normalised(self, score: float) -> float:
         """0 at chance, 1 at the ceiling."""

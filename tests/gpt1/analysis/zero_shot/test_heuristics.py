@@ -55,7 +55,7 @@ def test_multiple_choice_is_answered_by_the_mean_token_log_probability(model):
         for text, pair, many, _ in rows
     ]
     probe = ZeroShotTask(task, examples, Words())
-    accuracy(probe.score(model), answers, [row[3] for row in rows])
+    accuracy(probe.score(model)["score"], answers, [row[3] for row in rows])
     assert probe.chance == pytest.approx(100 * (1 / 3 + 1 / 2 + 1 / 2) / 3)
 
 
@@ -69,7 +69,9 @@ def test_sentiment_is_the_likelier_pole_after_the_sentence_and_very(model):
         for text in texts
     ]
     accuracy(
-        ZeroShotTask(task, examples, Words()).score(model), np.ravel(answers), [1] * len(texts)
+        ZeroShotTask(task, examples, Words()).score(model)["score"],
+        np.ravel(answers),
+        [1] * len(texts),
     )
 
 
@@ -81,7 +83,21 @@ def test_a_referent_is_judged_by_what_follows_the_pronoun_alone(model):
         np.argmax([log_probability(model, f"{before or '.'} {c}", after).mean() for c in choices])
         for before, after, choices, _ in rows
     ]
-    accuracy(ZeroShotTask(task, examples, Words()).score(model), answers, [0, 1])
+    accuracy(ZeroShotTask(task, examples, Words()).score(model)["score"], answers, [0, 1])
+
+
+def test_of_a_minimal_pair_the_whole_sentence_counts_a_tie_half_and_each_field_apart(model):
+    task = Task("blimp", "multiple_choice", ("accuracy",))
+    pairs = [("a b", "a b c d", "syntax"), ("d e f a", "b", "syntax"), ("c c", "c c", "semantics")]
+    examples = [
+        Example("test", str(i), ".", None, (good, bad), 0.0, field)
+        for i, (good, bad, field) in enumerate(pairs)
+    ]
+    sums = [[log_probability(model, ".", each).sum() for each in pair[:2]] for pair in pairs]
+    right = [1.0 if good > bad else 0.5 if good == bad else 0.0 for good, bad in sums]
+    assert right == [1.0, 0.0, 0.5], "the shorter sentence is likelier, and the last pair is a tie"
+    found = ZeroShotTask(task, examples, Words()).score(model)
+    assert found == {"score": 50.0, "score_semantics": 50.0, "score_syntax": 50.0}
 
 
 def test_the_threshold_of_acceptability_is_chosen_on_train_alone(model):
@@ -97,7 +113,7 @@ def test_the_threshold_of_acceptability_is_chosen_on_train_alone(model):
     threshold = best_threshold(scores[::2], targets[::2] == 1)
     expected = 100 * matthews_corrcoef(targets[1::2], scores[1::2] > threshold)
     probe = ZeroShotTask(task, examples, Words())
-    assert probe.score(model) == pytest.approx(expected, abs=1e-6)
+    assert probe.score(model)["score"] == pytest.approx(expected, abs=1e-6)
     assert probe.chance == 0  # of Matthews' coefficient, not one over the number of labels
 
 

@@ -700,6 +700,36 @@ def test_raw_labels_are_as_many_as_the_labels() -> None:
             assert len(official.task.labels) == len(official.raw_labels)
 
 
+def test_minimal_pairs_of_all_files_are_choices_of_which_the_first_is_right(tmp_path: Path) -> None:
+    pair = {"sentence_good": "She sees herself.", "sentence_bad": "She sees himself."}
+    files = {
+        "data/gender.jsonl": json.dumps(pair | {"field": "syntax/semantics"}) + "\n",
+        "data/turns.jsonl": json.dumps(pair) + "\n",
+        "__MACOSX/data/._turns.jsonl": "no JSON",
+    }
+    for name in ("blimp", "blimp_supplement"):
+        assert read(name, tmp_path, files).examples == [
+            Example("test", f"{stem}/0", ".", None, tuple(pair.values()), 0.0, group)
+            for stem, group in (("gender", "syntax_semantics"), ("turns", "turns"))
+        ]
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"readme.txt": "x"}, r"no \.jsonl here"),
+        ({"a.jsonl": '{"sentence_good": "A."}'}, r"a\.jsonl, line 1: no column sentence_bad"),
+        ({"a.jsonl": '{"sentence_good": 1, "sentence_bad": "B."}'}, "holds 1, not a text"),
+        ({"a.jsonl": "{"}, r"a\.jsonl, line 1: not JSON"),
+    ],
+)
+def test_what_is_no_minimal_pair_is_one_line(
+    tmp_path: Path, files: dict[str, str], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        read("blimp", tmp_path, files)
+
+
 REAL = os.environ.get("GPT1_REAL_DATA")
 SHORT = {
     "mrpc": {"train": 3667},
@@ -716,6 +746,7 @@ PLACES = {
     "race": "RACE",
     "story_cloze": "storycloze",
     "dprd": "dprd",
+    "blimp": "blimp/BLiMP.zip",
 } | dict.fromkeys(GLUE, "glue_data")
 
 
@@ -726,7 +757,7 @@ def test_the_real_files_have_the_published_sizes_or_their_known_ones(name: str) 
     expected = registry.TASKS[name].published_sizes | SHORT.get(name, {})
     sizes = table.split_sizes(found.examples)
     assert sizes == {split: expected[split] for split in sizes}
-    assert {"train"} < set(sizes) or name == "dprd"
+    assert {"train"} < set(sizes) or name in ("dprd", "blimp")
     labelled = [e for e in found.examples if e.split != "test" and e.target is not None]
     assert len(labelled) == sum(
         count for split, count in sizes.items() if split not in ("test", "diagnostic")
