@@ -317,13 +317,21 @@ class Transfer:
     """Fine-tuning seeds."""
 
 
-def cells(task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer) -> list[str]:
-    """The fine-tunes of `task` by model and seed, such as `gpt-1` or `transfer_2-1`."""
+def fine_tuned(
+    task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer
+) -> dict[str, list[int]]:
+    """The models that are fine-tuned on `task`, such as `gpt` or `transfer_2`, and their seeds."""
     models = {model: compare.seeds for model in compare.models if task in compare.tasks}
     if task in no_auxiliary.tasks:
         models["no_auxiliary"] = no_auxiliary.seeds
     if task in transfer.tasks:
         models |= {f"transfer_{layers}": transfer.seeds for layers in transfer.layers}
+    return models
+
+
+def cells(task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer) -> list[str]:
+    """The fine-tunes of `task` by model and seed, such as `gpt-1` or `transfer_2-1`."""
+    models = fine_tuned(task, compare, no_auxiliary, transfer)
     return [f"{model}-{seed}" for model, seeds in models.items() for seed in seeds]
 
 

@@ -1,4 +1,8 @@
-"""How MLflow shows the fine-tuned tasks side by side: the names it compares by, and a saved view.
+"""How MLflow shows the compared tasks and models: the names of their scores, and a saved view.
+
+A comparison is an MLflow run with one run below it for each task and model. The saved view lists
+those of one comparison. A view that groups the fine-tunes cannot: MLflow's page groups the 100
+runs that it loaded, whichever experiment of yours they are of, and knows no interval.
 
 MLflow stores a shared view as a tag of its experiment; the page's address contains the tag's key.
 """
@@ -7,19 +11,27 @@ import json
 from typing import Any
 
 KEY = "tasks"
-COLUMNS = ("tags.`task`", "tags.`model`", "metrics.`main`", "metrics.`main_baseline`")
-VIEW = {
-    "searchFilter": "tags.stage LIKE 'finetune%'",
-    "orderByKey": "tags.`task`",
-    "orderByAsc": True,
-    "selectedColumns": COLUMNS,
-    "groupBy": {  # the mean over seeds
-        "aggregateFunction": "average",
-        "groupByKeys": [{"mode": "tag", "groupByData": name} for name in ("task", "model")],
-    },
-    "chartsSearchFilter": "^main$",
-}
-TAGS = {f"mlflow.sharedViewState.{KEY}": json.dumps(VIEW)}
+TAG = f"mlflow.sharedViewState.{KEY}"
+COLUMNS = (
+    *(f"tags.`{name}`" for name in ("task", "model")),
+    *(f"metrics.`{name}`" for name in ("mean", "low", "high", "seeds", "baseline")),
+    *(f"params.`{name}`" for name in ("metric", "split")),
+)
+
+
+def view(comparison: str) -> str:
+    """The saved view of the runs with the tag `comparison`, by task and then newest first."""
+    shown = {
+        "searchFilter": f"tags.comparison = '{comparison}'",
+        "orderByKey": "tags.`task`",  # by date the page would fold them below their parent
+        "orderByAsc": True,
+        "selectedColumns": COLUMNS,
+        "columnOrder": COLUMNS,
+        "columnWidths": dict.fromkeys(COLUMNS, 70),
+        "runsHiddenMode": "SHOW_ALL",
+        "chartsSearchFilter": "^(mean|low|high)$",
+    }
+    return json.dumps(shown)
 
 
 def summary(scores: dict[str, Any]) -> tuple[dict[str, str], dict[str, float]]:

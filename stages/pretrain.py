@@ -43,7 +43,7 @@ def main(
             device=place,
             folder=folder,
             title=f"pretrain {model}",
-            callbacks=[Recorder(run, ["loss"])],
+            callbacks=[Recorder(run, ["loss"], digits=3)],
         )
         distributed.exit_nonzero_ranks()
         valid = measure_perplexity(

@@ -61,16 +61,22 @@ def run() -> Iterator["Run"]:
 
 
 class Run:
-    """One MLflow run. Values are buffered and sent together: a request costs milliseconds."""
+    """One MLflow run. Values are buffered and sent together: a request costs milliseconds.
+
+    What could not be sent is sent later, in the same order. MLflow's own asynchronous logging drops
+    what failed, and at the end of a process waits for each request that fails (docs/log.md).
+    """
 
     def __init__(self, name: str, tags: dict[str, str] | None = None) -> None:
+        self._name, self._started = name, time.time_ns() // 1_000_000
+        self._tags = dict(tags or {})
         self._params: dict[str, str] = {}
         self._metrics: list[tuple[str, float, int, int]] = []
         self._wait = FLUSH_SECONDS
-        self._due = time.monotonic() + self._wait
+        self._due = time.monotonic()
         self.id = ""
-        if os.environ.get("RANK", "0") == "0":  # of several processes, only rank 0 records
-            self._try(lambda: self._start(name, tags or {}))
+        """Empty until MLflow can be reached."""
+        self._flush_when_due()
 
     def params(self, values: Any) -> None:
         """Record a dataclass or a dict; nested values get dotted names."""
@@ -79,8 +85,8 @@ class Run:
 
     def tags(self, values: dict[str, Any]) -> None:
         """Record tags, by which runs are found and grouped."""
-        if self.id:
-            self._try(lambda: self._tag({name: str(value) for name, value in values.items()}))
+        self._tags |= {name: str(value) for name, value in values.items()}
+        self._flush_when_due()
 
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         """Record numbers by name, with `step` where they form a curve."""
@@ -141,32 +147,31 @@ class Run:
         """Send what is buffered and set the status: FINISHED, FAILED or KILLED."""
         if not self.id:
             return
+        self._tags |= _environment_tags()
         self._try(self._flush)
-        self._try(lambda: self._tag(_environment_tags()))
         self._try(lambda: self._client.set_terminated(self.id, status))
 
-    def _tag(self, tags: dict[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        self._client.log_batch(self.id, tags=[RunTag(*tag) for tag in tags.items()])
-
-    def _start(self, name: str, tags: dict[str, str]) -> None:
-        self._client, self._experiment = connect(Path.cwd(), Environment.read().tracking)
-        self.id = self._client.create_run(self._experiment, run_name=name, tags=tags).info.run_id
-
     def _flush_when_due(self) -> None:
-        if self.id and time.monotonic() > self._due:
+        # Of several processes, only rank 0 records.
+        if time.monotonic() >= self._due and os.environ.get("RANK", "0") == "0":
             self._try(self._flush)
 
     def _flush(self) -> None:
-        from mlflow.entities import Metric, Param
+        from mlflow.entities import Metric, Param, RunTag
 
+        if not self.id:
+            self._client, self._experiment = connect(Path.cwd(), Environment.read().tracking)
+            self.id = self._client.create_run(
+                self._experiment, self._started, self._tags, self._name
+            ).info.run_id
+            self._tags = {}
         self._client.log_batch(
             self.id,
             metrics=[Metric(*metric) for metric in self._metrics],
             params=[Param(name, value) for name, value in self._params.items()],
+            tags=[RunTag(name, value) for name, value in self._tags.items()],
         )
-        self._params, self._metrics = {}, []
+        self._tags, self._params, self._metrics = {}, {}, []
         self._due = time.monotonic() + self._wait
 
     def _try(self, send: Callable[[], None]) -> None:
@@ -179,7 +184,7 @@ class Run:
         except Exception as error:  # MLflow, its database and the network raise many kinds
             if self._wait == FLUSH_SECONDS:
                 reason = str(error).strip().splitlines() or [type(error).__name__]
-                print(f"warning: MLflow does not record this stage: {reason[0]}", file=sys.stderr)
+                print(f"warning: MLflow does not record this stage for now: {reason[0]}", file=sys.stderr)
             self._wait *= 2
             self._due = time.monotonic() + self._wait
 
@@ -194,6 +199,7 @@ def connect(root: Path, address: str = "") -> tuple["MlflowClient", str]:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
+    os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")  # two lines a run
     from mlflow import MlflowClient
 
     if address:
@@ -211,7 +217,8 @@ def _experiment(client: "MlflowClient", artifacts: str | None = None) -> str:
     experiment = client.get_experiment_by_name(EXPERIMENT)
     if experiment:
         return str(experiment.experiment_id)
-    return str(client.create_experiment(EXPERIMENT, artifacts, comparison.TAGS))
+    view = {comparison.TAG: comparison.view("none yet")}
+    return str(client.create_experiment(EXPERIMENT, artifacts, view))
 
 
 def _git_tags() -> dict[str, str]:

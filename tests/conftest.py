@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from ruamel.yaml import YAML
+from selenium import webdriver
 
 from pipelines.flow import servers
 from stages import tracking
@@ -137,6 +138,21 @@ def databases(tmp_path_factory):
             MlflowClient(tracking.database(root))  # no experiment: it would name this folder
             root.rename(made)
     return made
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium without a window, at the size of a laptop's screen."""
+    if not shutil.which("chromium") or not shutil.which("chromedriver"):
+        pytest.skip("needs chromium and chromedriver (apt-get install chromium chromium-driver)")
+    options = webdriver.ChromeOptions()
+    for flag in ("headless=new", "no-sandbox", "disable-dev-shm-usage", "window-size=1600,1000"):
+        options.add_argument(f"--{flag}")
+    options.binary_location = shutil.which("chromium")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
+    yield driver
+    driver.quit()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from stages.tracking import database as mlflow_database
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from mlflow import MlflowClient
+
     from gpt1.document import Table
     from pipelines.graph.graph import Graph
 
@@ -47,7 +49,17 @@ def comparison_page(root: Path, address: str) -> str:
     """The page of the MLflow server at `address` with tasks and models side by side."""
     from stages import comparison
 
-    return comparison.page(address, connect_mlflow(root, address)[1])
+    client, experiment = connect_mlflow(root, address)
+    record_comparison(client, experiment)
+    return comparison.page(address, experiment)
+
+
+def record_comparison(client: "MlflowClient", experiment: str, parent: str = "") -> None:
+    """Record the scores of all tasks and models in MLflow, below the run `parent`."""
+    if present():
+        from pipelines.extension import results
+
+        results.record(client, experiment, parent)
 
 
 def results_table() -> "tuple[Table, str] | None":

@@ -8,7 +8,6 @@ from unittest.mock import Mock
 
 import pytest
 from ruamel.yaml import YAML
-from selenium import webdriver
 
 from gpt1.errors import UserError
 from stages import report, tracking
@@ -313,20 +312,6 @@ def test_a_file_that_cannot_be_read_is_one_line_that_names_it(project, name, har
     assert (project / "report/report.md").read_text() == "of before"
     left = {path.name for path in project.iterdir()}
     assert left == {"metrics", "curves", "params.yaml", "report"}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not shutil.which("chromium") or not shutil.which("chromedriver"):
-        pytest.skip("needs chromium and chromedriver (apt-get install chromium chromium-driver)")
-    options = webdriver.ChromeOptions()
-    for flag in ("--headless=new", "--no-sandbox", "--disable-dev-shm-usage"):
-        options.add_argument(flag)
-    options.binary_location = shutil.which("chromium")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(shutil.which("chromedriver")))
-    yield driver
-    driver.quit()
 
 
 @pytest.fixture

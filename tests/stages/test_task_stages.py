@@ -30,7 +30,7 @@ from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.training.loop import RESUME_CODE
-from stages import comparison, tracking
+from stages import tracking
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["book", "continuation", "same_book", "next_sentence"]
@@ -235,19 +235,6 @@ def test_a_fine_tune_is_a_run_with_all_that_compares_it(
     assert history[0] == pytest.approx(history[1] + 0.5 * history[2])
     artifacts = {artifact.path for artifact in client.list_artifacts(found.info.run_id)}
     assert {"confusion_test.json", "worst_test.json"} <= artifacts
-
-
-def test_the_saved_view_of_the_experiment_shows_what_fine_tunes_say(
-    recorded: tuple[MlflowClient, Run],
-) -> None:
-    client, found = recorded
-    tags = client.get_experiment(found.info.experiment_id).tags
-    view = json.loads(tags[f"mlflow.sharedViewState.{comparison.KEY}"])
-    said = {f"tags.`{name}`" for name in found.data.tags}
-    said |= {f"metrics.`{name}`" for name in found.data.metrics}
-    assert said >= {view["orderByKey"], *view["selectedColumns"]}
-    assert {key["groupByData"] for key in view["groupBy"]["groupByKeys"]} <= {*found.data.tags}
-    assert client.search_runs([found.info.experiment_id], view["searchFilter"])
 
 
 def test_mlflow_answers_raw_text_from_the_model_directory_itself(

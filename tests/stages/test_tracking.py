@@ -1,11 +1,15 @@
 import dataclasses
 import os
+import shutil
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from pipelines.flow import servers
 from stages import tracking
 from stages.recorder import Recorder
 
@@ -94,12 +98,14 @@ def test_a_stage_goes_on_when_mlflow_cannot_be_reached(project, monkeypatch, cap
 def test_values_that_could_not_be_sent_are_sent_later(project, monkeypatch):
     with tracking.run() as run:
         run.metrics({"loss": 1.0}, step=1)
+        run.tags({"task": "book"})
         with monkeypatch.context() as broken:
             broken.setattr(run._client, "log_batch", lambda *_, **__: 1 / 0)
             run._try(run._flush)
         run.metrics({"loss": 2.0}, step=2)
     client, [found] = recorded(project)
     assert len(client.get_metric_history(found.info.run_id, "loss")) == 2
+    assert found.data.tags["task"] == "book"
 
 
 def test_four_processes_may_be_the_first_to_touch_the_database(tmp_path, monkeypatch):
@@ -126,15 +132,61 @@ def test_dvc_tells_a_stage_its_name(tmp_path):
     assert (tmp_path / "out").read_text() == "s@rte"
 
 
-def test_of_a_curve_mlflow_gets_90_updates_in_each_power_of_ten():
-    class Steps(list):
-        def metrics(self, values, step):
-            self.append(step)
+class Steps(list):
+    """Stands for a run: what it is sent, by step."""
 
-    steps = Steps()
-    recorder = Recorder(steps, ["loss"])
+    def metrics(self, values, step):
+        self.append((step, values))
+
+
+def test_of_a_curve_mlflow_gets_90_updates_in_each_power_of_ten():
+    sent = Steps()
+    recorder = Recorder(sent, ["loss"])
     for update in range(1, 10_001):
-        recorder.on_update(update, {"loss": 1.0})
+        recorder.on_update(update, {"loss": 1.0, "rate": 0.1})
+    steps = [step for step, values in sent if values == {"loss": 1.0}]
     assert steps[:100] == list(range(1, 101))
     assert steps[100:102] == [110, 120]
     assert len(steps) == 99 + 90 + 90 + 1
+
+
+def test_the_speed_comes_with_the_next_of_these_updates():
+    sent = Steps()
+    recorder = Recorder(sent, ["loss"])
+    for update in range(101, 131):
+        recorder.on_update(update, {"loss": 1.0})
+        if update in (112, 115):
+            recorder.on_speed(update, {"tokens_per_second": float(update)})
+    speeds = [(step, values.get("speed/tokens_per_second")) for step, values in sent]
+    assert speeds == [(110, None), (120, 115.0), (130, None)]
+
+
+@pytest.mark.slow
+def test_a_stage_that_starts_while_the_server_is_away_is_recorded_once_it_answers(
+    tmp_path, databases, monkeypatch, capsys
+):
+    shutil.copytree(databases, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("GPT1_TRACKING", f"http://127.0.0.1:{port}")
+    started = time.time()
+    try:
+        with tracking.run() as run:
+            run.params(Params())
+            run.tags({"task": "book"})
+            run.metrics({"loss": 1.0}, step=1)
+            servers.start(tmp_path, "mlflow", port)
+            run._due = 0.0  # not in ten seconds, but now
+            run.metrics({"loss": 2.0}, step=2)
+        client, [found] = recorded(tmp_path)
+    finally:
+        servers.stop(tmp_path, "mlflow")
+    history = client.get_metric_history(found.info.run_id, "loss")
+    assert [(point.step, point.value) for point in history] == [(1, 1.0), (2, 2.0)]
+    assert found.data.params == {"width": "8", "learning_rate": "0.1"}
+    assert (found.data.tags["task"], found.info.status) == ("book", "FINISHED")
+    assert abs(found.info.start_time / 1000 - started) < 1
+    assert capsys.readouterr().err.count("warning: MLflow does not record this stage") == 1
