@@ -1,8 +1,8 @@
 """How MLflow shows the compared tasks and models: the names of their scores, and a saved view.
 
-A comparison is an MLflow run with one run below it for each task and model. The saved view lists
-those of one comparison. A view that groups the fine-tunes cannot: MLflow's page groups the 100
-runs that it loaded, whichever experiment of yours they are of, and knows no interval.
+The view lists one run for each task and model, with the mean over seeds and its interval. MLflow's
+page can group the fine-tunes itself, but only the 100 runs that it has loaded, those of earlier
+params among them, and without an interval.
 
 MLflow stores a shared view as a tag of its experiment; the page's address contains the tag's key.
 """
@@ -29,7 +29,7 @@ def view(comparison: str) -> str:
         "columnOrder": COLUMNS,
         "columnWidths": dict.fromkeys(COLUMNS, 70),
         "runsHiddenMode": "SHOW_ALL",
-        "chartsSearchFilter": "^(mean|low|high)$",
+        "chartsSearchFilter": "^mean$",
     }
     return json.dumps(shown)
 

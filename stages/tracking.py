@@ -184,7 +184,8 @@ class Run:
         except Exception as error:  # MLflow, its database and the network raise many kinds
             if self._wait == FLUSH_SECONDS:
                 reason = str(error).strip().splitlines() or [type(error).__name__]
-                print(f"warning: MLflow does not record this stage for now: {reason[0]}", file=sys.stderr)
+                warning = f"warning: MLflow does not record this stage for now: {reason[0]}"
+                print(warning, file=sys.stderr)
             self._wait *= 2
             self._due = time.monotonic() + self._wait
 

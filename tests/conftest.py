@@ -140,9 +140,9 @@ def databases(tmp_path_factory):
     return made
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """Chromium without a window, at the size of a laptop's screen."""
+    """Chromium without a window."""
     if not shutil.which("chromium") or not shutil.which("chromedriver"):
         pytest.skip("needs chromium and chromedriver (apt-get install chromium chromium-driver)")
     options = webdriver.ChromeOptions()

@@ -8,9 +8,11 @@ This module has what the driver calls. `commands` has the commands of `gpt1` tha
 and `results` what they print.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gpt1.errors import UserError
 from stages.tracking import FOLDER as MLFLOW_FOLDER
 from stages.tracking import Run as MLflowRun
 from stages.tracking import connect as connect_mlflow
@@ -50,7 +52,8 @@ def comparison_page(root: Path, address: str) -> str:
     from stages import comparison
 
     client, experiment = connect_mlflow(root, address)
-    record_comparison(client, experiment)
+    with suppress(UserError):  # a mistake in params keeps nobody from the servers
+        record_comparison(client, experiment)
     return comparison.page(address, experiment)
 
 

@@ -81,7 +81,7 @@ def _rows() -> Iterator[dict[str, Any]]:
             cells = [results.cell(task, *each) for each in fine_tuned(task, *sections).items()]
             for cell in cells:
                 numbers = {"mean": cell.mean.mean, "baseline": cell.baseline}
-                if width := cell.mean.half_width:
+                if (width := cell.mean.half_width) is not None:
                     numbers |= {"low": cell.mean.mean - width, "high": cell.mean.mean + width}
                 yield {
                     "tags": {"task": task, "model": cell.model},

@@ -81,9 +81,7 @@ class Reporter:
         state = _final_state(outcomes, cancelled)
         self.terminal.console.print(f"{state.name}. {state.message}")
         with ignore_server_errors():
-            extension.record_comparison(
-                self.records.client, self.records.experiment, self._run.id
-            )
+            extension.record_comparison(self.records.client, self.records.experiment, self._run.id)
         with ignore_server_errors():
             self._create_artifacts()
             self._run.end(

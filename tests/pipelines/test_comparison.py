@@ -3,14 +3,15 @@
 import json
 
 import pytest
+from ruamel.yaml import YAML
 from scipy import stats
 from selenium.webdriver.support.wait import WebDriverWait
 
 from pipelines import extension
 from pipelines.flow import servers
 from stages import tracking
+from tests.conftest import ROOT
 
-MODELS = ["gpt", "scratch"]
 SEEDS = [1, 2, 3]
 
 
@@ -33,10 +34,9 @@ def compared(project, databases):
     project.lay_out(databases)
     (project.root / "stages").mkdir()
     (project.root / "stages/entry.py").touch()  # by which the driver knows this project
-    analyses = {"no_auxiliary": ["tasks", "seeds"], "transfer": ["layers", "tasks", "seeds"]}
-    nothing = {name: dict.fromkeys(keys, []) for name, keys in analyses.items()}
-    compare = {"tasks": ["rte", "cola"], "models": MODELS, "seeds": SEEDS}
-    project.dump({"compare": compare} | nothing, "params.yaml")
+    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    params["compare"] |= {"tasks": ["rte", "cola"], "models": ["gpt", "scratch"], "seeds": SEEDS}
+    project.dump(params, "params.yaml")
     score(project, "rte", gpt=[0.7, 0.72, 0.77], scratch=[0.5, 0.5, 0.53])
     score(project, "cola", gpt=[0.4, 0.45, 0.47], scratch=[0.0, 0.01, 0.02])
     return project
@@ -149,6 +149,13 @@ def test_ablations_are_rows_as_well(compared):
     compared.dump(params, "params.yaml")
     score(compared, "rte", gpt=[0.7] * 3, scratch=[0.5] * 3, no_auxiliary=[0.6, 0.7])
     assert ("rte", "no_auxiliary", 65.0) in record(compared)
+
+
+def test_seeds_that_agree_have_an_interval_of_no_width(compared):
+    score(compared, "rte", gpt=[0.7] * 3, scratch=[0.5] * 3)
+    record(compared)
+    last = shown(*tracking.connect(compared.root))[-1].data.metrics
+    assert (last["low"], last["mean"], last["high"]) == (50.0, 50.0, 50.0)
 
 
 def test_each_seed_is_a_point_of_its_row(compared):
