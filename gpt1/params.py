@@ -326,7 +326,7 @@ def fine_tuned(
         models["no_auxiliary"] = no_auxiliary.seeds
     if task in transfer.tasks:
         models |= {f"transfer_{layers}": transfer.seeds for layers in transfer.layers}
-    return models
+    return {model: seeds for model, seeds in models.items() if seeds}
 
 
 def cells(task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer) -> list[str]:

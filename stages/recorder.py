@@ -10,8 +10,8 @@ class Recorder(Callback):
     """Records some columns of the curve, and the speed, as metrics of `run`.
 
     Of the updates those whose number has at most `digits` digits that count: with 2 (99, 100, 110,
-    ..., 1,200) 90 in each power of ten, with 3 ten times as many. Each update and each speed of
-    600 fine-tunes on the paper's tasks would be 40 million rows. The CSV of a fine-tune has all its updates.
+    ..., 1,200) 90 in each power of ten, with 3 ten times as many. Each update of 600 fine-tunes on
+    the paper's tasks would be 38 million rows. The CSV of a fine-tune has all of its updates.
     """
 
     def __init__(self, run: Run, columns: Sequence[str], digits: int = 2) -> None:
