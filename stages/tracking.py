@@ -147,7 +147,7 @@ class Run:
         """Send what is buffered and set the status: FINISHED, FAILED or KILLED."""
         if not self.id:
             return
-        self._tags |= _environment_tags()
+        self._try(lambda: self._tags.update(_environment_tags()))
         self._try(self._flush)
         self._try(lambda: self._client.set_terminated(self.id, status))
 
