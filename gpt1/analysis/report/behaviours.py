@@ -38,7 +38,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
         ],
     )
     groups = [
-        [c.task, name.removeprefix("score_"), c.model, f"{c.curve[name].iloc[-1]:.1f}"]
+        [c.task, str(name).removeprefix("score_"), c.model, f"{c.curve[name].iloc[-1]:.1f}"]
         for c in curves
         for name in c.curve
         if str(name).startswith("score_")
