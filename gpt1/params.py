@@ -419,6 +419,8 @@ def _corpus(value: Any) -> Any:
 
 ABLATION = re.compile(r"no_auxiliary|transfer_\d+")
 """Stands for the model in the names of results whose model is a changed `gpt`."""
+VOCABULARY = "bpe"
+"""The vocabulary of the books in `data/vocabularies/`; beside it are those of imported models."""
 FINETUNED = ("compare", "no_auxiliary", "transfer")
 """Sections whose tasks are fine-tuned."""
 
@@ -466,6 +468,10 @@ class Params(Experiment):
                 if ABLATION.fullmatch(name):
                     where = f"{group}.{name}"
                     raise ValueError(f"{where}: reserved for ablation results; choose another name")
+        if VOCABULARY in self.imported:
+            raise ValueError(
+                f"imported.{VOCABULARY}: reserved for the books' vocabulary; choose another name"
+            )
         for name in self.imported:
             if name in self.models:
                 raise ValueError(f"imported.{name}: models has that name, too; rename one")

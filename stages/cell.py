@@ -14,6 +14,7 @@ from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks.finetuning import FineTuning, finetune
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
+from gpt1.tasks.tokenized import read_tokens
 from gpt1.tokens.bpe import BPETokenizer
 from stages import comparison, state, tracking
 from stages.recorder import Recorder
@@ -28,6 +29,7 @@ def run(
     /,
     *,
     task: Path,
+    tokens: Path,
     model: Path,
     predictions: Path,
     curve: Path,
@@ -43,16 +45,17 @@ def run(
     rest = [example for example in examples if example.split != "train"]
     torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
     network, tokenizer = load(model), BPETokenizer.load(model)
+    ids = read_tokens(tokens, task, tokenizer.digest)
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (
         tracking.run() as record,
-        state.folder(f"finetune@{cell}", recipe, task, model, *state.FINETUNING) as folder,
+        state.folder(f"finetune@{cell}", recipe, task, tokens, model, *state.FINETUNING) as folder,
     ):
         names = {"task": described.name, "model": name, "seed": seed}
         record.params(names)
         record.tags(names)
         record.params(recipe)
-        inputs, others = tuned.encode(train), tuned.encode(rest)
+        inputs, others = map(tuned.arrange, (train, rest), ids)
         for part, encoded in (("train", inputs), ("held_out", others)):
             record.metrics({f"{part}/truncated": encoded.truncated})
             if encoded.truncation_summary:

@@ -11,7 +11,15 @@ from stages import cell, entry
 
 
 def main(
-    *, task: Path, model: Path, seed: int, kept: Path, out: Path, predictions: Path, curve: Path
+    *,
+    task: Path,
+    tokens: Path,
+    model: Path,
+    seed: int,
+    kept: Path,
+    out: Path,
+    predictions: Path,
+    curve: Path,
 ) -> None:
     """Fine-tune `model` on the train split of `task`, and predict the other splits.
 
@@ -19,7 +27,13 @@ def main(
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     is_kept = read_json(kept)
-    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
+    paths = {
+        "task": task,
+        "tokens": tokens,
+        "model": model,
+        "predictions": predictions,
+        "curve": curve,
+    }
     cell.run(recipe, model.name, seed, load_model, out if is_kept else None, **paths)
     if not is_kept:
         with publish(out) as beside:

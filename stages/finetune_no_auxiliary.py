@@ -8,11 +8,19 @@ from gpt1.params import Finetune
 from stages import cell, entry
 
 
-def main(*, task: Path, model: Path, seed: int, predictions: Path, curve: Path) -> None:
+def main(
+    *, task: Path, tokens: Path, model: Path, seed: int, predictions: Path, curve: Path
+) -> None:
     """Run `finetune` with the auxiliary weight of its recipe set to 0."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
-    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
+    paths = {
+        "task": task,
+        "tokens": tokens,
+        "model": model,
+        "predictions": predictions,
+        "curve": curve,
+    }
     cell.run(without, "no_auxiliary", seed, load_model, **paths)
 
 

@@ -9,14 +9,20 @@ from stages import cell, entry
 
 
 def main(
-    *, task: Path, model: Path, layers: int, seed: int, predictions: Path, curve: Path
+    *, task: Path, tokens: Path, model: Path, layers: int, seed: int, predictions: Path, curve: Path
 ) -> None:
     """Run `finetune` on the embeddings and first `layers` blocks of `model`.
 
     The other blocks are reinitialized from the seed.
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
-    paths = {"task": task, "model": model, "predictions": predictions, "curve": curve}
+    paths = {
+        "task": task,
+        "tokens": tokens,
+        "model": model,
+        "predictions": predictions,
+        "curve": curve,
+    }
 
     def load(directory: Path) -> GPT:
         return first_layers(GPT.load(directory), layers)

@@ -5,9 +5,10 @@
     formats/rows.py: tsv_rows     one row of a file -> a dict by column
     formats/collector.py          that dict -> an `Example`, or a count of dropped rows
     table.py: write_task          all examples -> data/tasks/mrpc.parquet (stages/task.py)
-    model.py: TaskModel.encode    the table -> token sequences (stages/cell.py), by
-    inputs.py: encode             one layout for each input shape, cut to the context
+    tokenized.py: tokenize_task   its texts -> data/tokens/mrpc/MODEL.parquet (stages/tokens.py), by
     ../tokens/bpe.py              a text -> token ids
+    inputs.py: arrange            ids -> one layout for each input shape, truncated to the context
+                                  (stages/cell.py; `TaskModel.encode` does both from texts)
     predictions.py, metrics.py    the model's answers -> scores (stages/evaluate.py)
 
 `load.py` drives the first four steps. `mapped.py` in `formats/` stands in for a reader where params

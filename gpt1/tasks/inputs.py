@@ -1,4 +1,4 @@
-"""Encode examples as token sequences, one layout for each of the paper's input shapes (Figure 1).
+"""Arrange token ids as sequences, one layout for each of the paper's input shapes (Figure 1).
 
 | shape | sequences |
 |---|---|
@@ -12,20 +12,18 @@ its end. Of a pair the longer text loses its end until both fit. In multiple cho
 loses its end; a choice is truncated to half of the room.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
-from typing import NamedTuple, Protocol
+from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 import torch
 
 from gpt1.tasks.table import Example, Task
-
-
-class Tokenizer(Protocol):
-    def encode_batch(self, texts: list[str]) -> list[list[int]]: ...
 
 
 class SpecialTokens(NamedTuple):
@@ -96,44 +94,39 @@ class Batch:
         )
 
 
-def encode(
+def arrange(
     task: Task,
     examples: Sequence[Example],
-    tokenizer: Tokenizer,
+    tokens: pa.Table,
     specials: SpecialTokens,
     context: int,
 ) -> Inputs:
-    """Encode each example as sequences of at most `context` tokens.
+    """Arrange the ids of each example's texts as sequences of at most `context` tokens.
 
-    Each different text is tokenized once.
+    tokens: a row for each example, from `gpt1.tasks.tokenized`.
     """
-    texts = sorted({text for example in examples for text in _texts(example)})
-    words = dict(zip(texts, map(tuple, tokenizer.encode_batch(texts)), strict=True))
+    marks = [np.array([id], np.int32) for id in specials]
     sequences, truncated, truncated_choices = [], 0, 0
-    for example in examples:
-        first = words[example.text]
-        second = words[example.text_pair] if example.text_pair is not None else ()
+    columns = (_rows(tokens[name].combine_chunks()) for name in ("text", "text_pair", "choices"))
+    for first, second, choices in zip(*columns, strict=True):
         if task.shape == "multiple_choice":
-            parts: list[tuple[tuple, ...]] = [
-                _fit_choice(first, second, words[choice], context - 3)
-                for choice in example.choices or ()
+            question = first[:0] if second is None else second
+            parts: list[tuple[np.ndarray, ...]] = [
+                _fit_choice(first, question, choice, context - 3) for choice in choices
             ]
-            whole = [(*first, *second, *words[choice]) for choice in example.choices or ()]
+            whole = [len(first) + len(question) + len(choice) for choice in choices]
             truncated_choices += any(
-                len(kept[-1]) < len(words[choice])
-                for kept, choice in zip(parts, example.choices or (), strict=True)
+                len(kept) < len(choice) for (_, kept), choice in zip(parts, choices, strict=True)
             )
-        elif example.text_pair is None:
-            parts, whole = [(first[: context - 2],)], [first]
+        elif second is None:
+            parts, whole = [(first[: context - 2],)], [len(first)]
         else:
             pair = _fit_pair(first, second, context - 3)
             both = task.shape in ("similarity", "regression")
             parts = [pair, pair[::-1]] if both else [pair]
-            whole = [(*first, *second)] * len(parts)
-        truncated += any(
-            sum(map(len, kept)) < len(all_) for kept, all_ in zip(parts, whole, strict=True)
-        )
-        sequences.append([_join(each, specials) for each in parts])
+            whole = [len(first) + len(second)] * len(parts)
+        truncated += any(sum(map(len, kept)) < n for kept, n in zip(parts, whole, strict=True))
+        sequences.append([_join(each, *marks) for each in parts])
     targets = np.array([np.nan if e.target is None else e.target for e in examples], np.float64)
     return Inputs(sequences, targets, truncated, truncated_choices)
 
@@ -194,12 +187,17 @@ class LengthBatches:
         return [batches[index] for index in random.permutation(len(batches))]
 
 
-def _texts(example: Example) -> list[str]:
-    pair = [example.text_pair] if example.text_pair is not None else []
-    return [example.text, *pair, *(example.choices or ())]
+def _rows(column: pa.ListArray) -> Iterator[Any]:
+    """Yield each row: None, int32 (tokens,), or in the column of choices a list of these."""
+    nested = pa.types.is_list(column.type.value_type)
+    values = [*_rows(column.flatten())] if nested else column.flatten().to_numpy().astype(np.int32)
+    sizes = pc.fill_null(pc.list_value_length(column), 0).to_numpy()
+    ends = np.append(0, np.cumsum(sizes)).tolist()
+    for (start, end), valid in zip(pairwise(ends), column.is_valid().to_pylist(), strict=True):
+        yield values[start:end] if valid else None
 
 
-def _fit_pair(first: tuple, second: tuple, room: int) -> tuple[tuple, tuple]:
+def _fit_pair(first: np.ndarray, second: np.ndarray, room: int) -> tuple[np.ndarray, np.ndarray]:
     """Truncate the longer text at its end until both fit."""
     shorter = min(len(first), len(second), room // 2)
     longer = room - shorter
@@ -208,14 +206,18 @@ def _fit_pair(first: tuple, second: tuple, room: int) -> tuple[tuple, tuple]:
     return first[:shorter], second[:longer]
 
 
-def _fit_choice(context: tuple, question: tuple, choice: tuple, room: int) -> tuple[tuple, tuple]:
+def _fit_choice(
+    context: np.ndarray, question: np.ndarray, choice: np.ndarray, room: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Truncate the context first; question and choice only where they leave no room for it."""
     choice = choice[: room // 2]
     question = question[: room - len(choice)]
-    return (*context[: room - len(choice) - len(question)], *question), choice
+    context = context[: room - len(choice) - len(question)]
+    return np.concatenate([context, question]), choice
 
 
-def _join(parts: tuple[tuple, ...], specials: SpecialTokens) -> np.ndarray:
-    middle = chain.from_iterable((specials.delimiter, *part) for part in parts)
-    next(middle)  # no delimiter before the first part
-    return np.array([specials.start, *middle, specials.extract], dtype=np.int32)
+def _join(
+    parts: tuple[np.ndarray, ...], start: np.ndarray, delimiter: np.ndarray, extract: np.ndarray
+) -> np.ndarray:
+    delimited = [each for part in parts for each in (delimiter, part)]
+    return np.concatenate([start, *delimited[1:], extract])  # no delimiter before the first part

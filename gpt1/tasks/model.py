@@ -2,10 +2,12 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import torch
 import torch.nn.functional as F
 from safetensors import SafetensorError
@@ -15,8 +17,9 @@ from torch import nn
 from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.loading import load_model
-from gpt1.tasks.inputs import Batch, Inputs, SpecialTokens, collate, encode
-from gpt1.tasks.table import Example, Task, without_surrogates
+from gpt1.tasks.inputs import Batch, Inputs, SpecialTokens, arrange, collate
+from gpt1.tasks.table import Example, Task, as_table, without_surrogates
+from gpt1.tasks.tokenized import encode_texts, tokenize
 from gpt1.tokens.bpe import BPETokenizer
 
 PREDICT_BATCH = 64
@@ -91,9 +94,13 @@ class TaskModel(nn.Module):
 
     def encode(self, examples: Sequence[Example]) -> Inputs:
         """Tokenize examples, truncated to the network's context."""
+        encode = partial(encode_texts, tokenizer=self.tokenizer)
+        return self.arrange(examples, tokenize(as_table(examples), encode))
+
+    def arrange(self, examples: Sequence[Example], tokens: pa.Table) -> Inputs:
+        """The same from the ids of the examples' texts, a row for each."""
         specials = SpecialTokens.after(len(self.tokenizer))
-        context = self.network.config.context
-        return encode(self.task, examples, self.tokenizer, specials, context)
+        return arrange(self.task, examples, tokens, specials, self.network.config.context)
 
     def forward(self, batch: Batch) -> tuple[torch.Tensor, torch.Tensor]:
         """Scores and states of a batch of N sequences of B examples.

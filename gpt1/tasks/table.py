@@ -100,15 +100,25 @@ def write_task(task: Task, examples: Sequence[Example], path: Path) -> None:
     """
     for example in examples:
         _check(task, example)
-    columns = {name: [getattr(example, name) for example in examples] for name in Example.__slots__}
-    table = pa.table(columns, schema=SCHEMA).replace_schema_metadata({"task": task.to_json()})
+    table = as_table(examples).replace_schema_metadata({"task": task.to_json()})
     with publish(path) as beside:
         pq.write_table(table, beside)
 
 
+def as_table(examples: Sequence[Example]) -> pa.Table:
+    """The examples as a table with `SCHEMA`."""
+    columns = {name: [getattr(example, name) for example in examples] for name in Example.__slots__}
+    return pa.table(columns, schema=SCHEMA)
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read what `write_task` wrote, as Arrow has it; raises UserError for any other file."""
+    return read_tagged_parquet(path, "task", "a task's table")
+
+
 def read_task(path: Path) -> tuple[Task, list[Example]]:
     """Read what `write_task` wrote; raises UserError for any other file."""
-    table = read_tagged_parquet(path, "task", "a task's table")
+    table = read_table(path)
     task = Task.from_json(table.schema.metadata[b"task"])
     examples = []
     for row in table.to_pylist():

@@ -6,7 +6,7 @@ a word), one symbol for each merge by rank, and last the line end, `\\n</w>`.
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
@@ -97,7 +97,12 @@ class BPETokenizer:
 
     def save(self, folder: Path | str) -> None:
         """Write the vocabulary into a folder that exists."""
-        write_vocabulary(Path(folder), Vocabulary(self.vocab, self.merges, self.added))
+        write_vocabulary(Path(folder), self._vocabulary)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the vocabulary's content."""
+        return self._vocabulary.digest
 
     def __len__(self) -> int:
         return len(self.symbols)
@@ -108,25 +113,36 @@ class BPETokenizer:
 
     def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """The ids of several raw texts."""
-        return [self.encode(text) for text in texts]
+        ids, lengths = self.encode_arrays(list(texts))
+        ends = np.cumsum(lengths)
+        return [ids[end - n : end].tolist() for end, n in zip(ends, lengths, strict=True)]
 
     def encode_array(self, text: str) -> np.ndarray:
         """The ids of raw text, uint16 (tokens,)."""
+        return self.encode_arrays([text])[0]
+
+    def encode_arrays(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """The ids of several raw texts end to end, uint16 (tokens,), and each one's number of ids.
+
+        New chunks of all texts are encoded at once: to append them copies what is remembered.
+        """
         if self._pre_tokenizer.is_full():
             self._clear_cache()
-        chunks = self._pre_tokenizer.chunks(text)
+        found = [np.zeros(0, np.int64), *map(self._pre_tokenizer.chunks, texts)]
+        chunks = np.concatenate(found)
         self._encode_new_chunks()
         lengths = self._lengths[chunks]
-        ends = np.cumsum(lengths)
-        if not len(ends):
-            return np.zeros(0, np.uint16)
+        ends = np.append(0, np.cumsum(lengths))
+        of_texts = np.diff(ends[np.cumsum([len(each) for each in found])])
+        if not ends[-1]:
+            return np.zeros(0, np.uint16), of_texts
         # The indices into `_ids` as a cumulative sum, without a loop over chunks: steps of 1 inside
         # a chunk, and from the last id of one chunk to the first id of the next.
         steps = np.ones(ends[-1], np.int64)
         first = self._starts[chunks]
         steps[0] = first[0]
-        steps[ends[:-1]] = first[1:] - (first + lengths)[:-1] + 1
-        return self._ids[np.cumsum(steps)]
+        steps[ends[1:-1]] = first[1:] - (first + lengths)[:-1] + 1
+        return self._ids[np.cumsum(steps)], of_texts
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words of `ids` with single spaces between them; line ends are kept.
@@ -144,6 +160,10 @@ class BPETokenizer:
         mask = np.zeros(len(self), dtype=bool)
         mask[[id for id, symbol in self.symbols.items() if symbol.endswith(END_OF_WORD)]] = True
         return mask
+
+    @property
+    def _vocabulary(self) -> Vocabulary:
+        return Vocabulary(self.vocab, self.merges, self.added)
 
     def _clear_cache(self) -> None:
         self._pre_tokenizer = PreTokenizer()

@@ -7,6 +7,7 @@
 | `encoder_bpe_40000.json`, `vocab_40000.bpe` | the code released with the paper |
 """
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -36,6 +37,11 @@ class Vocabulary(NamedTuple):
     """Pairs of symbols, by rank."""
     added: dict[str, int]
     """Tokens that were added after training, such as `[PAD]`: no text is encoded as one."""
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the content, whatever files it came from."""
+        return hashlib.sha256(json.dumps(self, sort_keys=True).encode()).hexdigest()
 
 
 def read_vocabulary(folder: Path) -> Vocabulary:

@@ -148,7 +148,7 @@ PAPER = params.parse(
 
 def vocabulary() -> int:
     """The vocabulary size: of the `bpe` stage, else by its params, else the released one."""
-    if (file := Path("data/bpe/vocab.json")).is_file():
+    if (file := Path("data/vocabularies/bpe/vocab.json")).is_file():
         return len(json.loads(file.read_text()))
     try:
         return entry.section(params.BPE, "bpe").merges + estimate.BASE_SYMBOLS

@@ -160,17 +160,21 @@ class Lineage:
     def _producers_nearby(self, path: str, before: float) -> list[Execution]:
         """Who wrote the folder around `path`, or files in it: for a dep that is no whole output.
 
-        Of each stage the last execution that started no later than `before`, when the reader did.
+        Of each stage the last execution that started no later than `before`, when the reader did;
+        of a stage that keeps no runs the files as they are now.
         Example: the report reads the folder `metrics/`, whose hash no stage wrote. Its producers
         are the last `evaluate@...` of each task before that report, not the ones of today.
         """
         found: dict[str, Execution] = {}
+        now: dict[str, Execution] = {}
         for execution in self._executions:  # newest first
             others = (out for out in execution.outs if out != path)
-            near = any(_inside(path, out) or _inside(out, path) for out in others)
-            if near and execution.started <= before:
-                found.setdefault(execution.stage, execution)
-        return list(found.values())
+            if any(_inside(path, out) or _inside(out, path) for out in others):
+                if execution.started <= before:
+                    found.setdefault(execution.stage, execution)
+                elif not execution.run:
+                    now[execution.stage] = execution
+        return list((now | found).values())
 
     @cached_property
     def _readers(self) -> dict[OutputKey, list[Execution]]:

@@ -133,6 +133,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ({"imported": None}, "imported must hold a section for each name; {}: none"),
         ({"imported": {"gpt": {"path": "x"}}}, r"imported\.gpt: models has that name, too"),
         ({"imported": {"transfer_0": {"path": "x"}}}, "transfer_0: reserved for ablation results"),
+        (
+            {"imported": {"bpe": {"path": "x"}}},
+            r"imported\.bpe: reserved for the books' vocabulary",
+        ),
         ({"imported": {"x": {"path": ""}}}, r"imported\.x\.path = ''"),
         ({"compare": SHIPPED["compare"] | {"seeds": [-1]}}, r"compare\.seeds\.0 = -1"),
         ({"compare": SHIPPED["compare"] | {"seeds": [True]}}, r"compare\.seeds\.0 = True"),

@@ -182,3 +182,18 @@ def test_a_path_is_found_by_its_absolute_name_and_from_a_folder_below(built):
 def test_an_unknown_path_or_run_is_one_line(built):
     with pytest.raises(UserError, match="nowhere is neither an output of a stage"):
         Lineage(built.root).find("nowhere")
+
+
+def test_a_file_of_a_folder_comes_from_the_stage_of_the_folder_though_that_keeps_no_runs(
+    project, databases
+):
+    project.lay_out(databases)
+    folder = {"cmd": "mkdir ids; cp a ids/a; cp a ids/b", "deps": ["a"], "outs": ["ids"]}
+    project.write({"ids": folder, "model": copies("ids/a", "model")})
+    (project.root / "a").write_text("text")
+    project.dvc("repro")
+    project.record("model")
+    lineage = Lineage(project.root)
+    assert words(lineage.back(lineage.find("model"))) == ["model", "ids/a", "ids", "a"]
+    assert words(lineage.forward(lineage.find("ids"))) == ["ids", "model"]
+    assert {each.stage for each in lineage.upstream(lineage.find("model"))} == {"ids", "model"}

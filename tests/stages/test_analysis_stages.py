@@ -15,6 +15,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import predictions, table
 from gpt1.tasks.table import Example, Task
+from gpt1.tasks.tokenized import tokenize_task
 from gpt1.tokens.bpe import BPETokenizer
 from stages import (
     cell,
@@ -64,6 +65,7 @@ def project(tmp_path, monkeypatch):
         GPT(config).save(Path(folder))
     save_checkpoints(Path("checkpoints/gpt"), Path("saved"), UPDATES)
     tokenizer.save(Path("models/gpt"))
+    tokenize_task(Path("ends.parquet"), Path("models/gpt"), Path("tokens.parquet"))
     Path("pretrained.json").write_text(json.dumps({"updates": UPDATES}))
     return tmp_path
 
@@ -71,6 +73,7 @@ def project(tmp_path, monkeypatch):
 def tune(stage, name, seed=1, **arguments):
     stage.main(
         task=Path("ends.parquet"),
+        tokens=Path("tokens.parquet"),
         model=Path("models/gpt"),
         seed=seed,
         predictions=Path(f"{name}.parquet"),
@@ -140,7 +143,18 @@ def test_an_imported_model_is_asked_zero_shot_at_a_single_point(project):
     YAML().dump(sections | {"imported": {"theirs": {"path": "models/gpt"}}}, Path("params.yaml"))
     out, metrics = Path("models/theirs"), Path("theirs.json")
     checkpoints = Path("checkpoints/theirs")
-    import_model.main("theirs", Path("models/gpt"), out, checkpoints, metrics)
+    import_model.main(
+        model="theirs",
+        source=Path("models/gpt"),
+        out=out,
+        vocabulary=Path("data/vocabularies/theirs"),
+        checkpoints=checkpoints,
+        metrics=metrics,
+    )
+    same = [
+        (folder / "vocab.json").read_bytes() for folder in (out, Path("data/vocabularies/theirs"))
+    ]
+    assert same[0] == same[1]
     paths = {"task": Path("ends.parquet"), "curve": Path("c.csv"), "metrics": Path("m.json")}
     zero_shot.main(model=out, checkpoints=checkpoints, pretraining=metrics, **paths)
     assert list(pd.read_csv("c.csv")["update"]) == [0]

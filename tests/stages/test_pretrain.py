@@ -31,9 +31,9 @@ VOCABULARY = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, "ab</w>": 5}
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with shards, a vocabulary and params, and MLflow out of the way."""
-    (tmp_path / "data/bpe").mkdir(parents=True)
-    (tmp_path / "data/bpe/vocab.json").write_text(json.dumps(VOCABULARY))
-    (tmp_path / "data/bpe/merges.txt").write_text("#version: 0.2\na b</w>\n")
+    (tmp_path / "data/vocabularies/bpe").mkdir(parents=True)
+    (tmp_path / "data/vocabularies/bpe/vocab.json").write_text(json.dumps(VOCABULARY))
+    (tmp_path / "data/vocabularies/bpe/merges.txt").write_text("#version: 0.2\na b</w>\n")
     (tmp_path / "data/shards").mkdir()
     for split, books in (("train", 4), ("valid", 2)):
         with ShardWriter(tmp_path / "data/shards", split) as writer:
@@ -63,7 +63,7 @@ def arguments(out: str) -> dict[str, str]:
     return {
         "model": "gpt",
         "shards": "data/shards",
-        "bpe": "data/bpe",
+        "bpe": "data/vocabularies/bpe",
         "out": out,
         "checkpoints": f"{out}-checkpoints",
         "curve": f"{out}-curve.csv",
@@ -161,6 +161,6 @@ def test_other_params_or_other_data_never_resume_an_old_state(folder: Path) -> N
 
 
 def test_a_vocabulary_that_is_missing_is_named(folder: Path) -> None:
-    (folder / "data/bpe/vocab.json").unlink()
-    with pytest.raises(UserError, match=r"data/bpe: no vocab\.json;"):
+    (folder / "data/vocabularies/bpe/vocab.json").unlink()
+    with pytest.raises(UserError, match=r"data/vocabularies/bpe: no vocab\.json;"):
         run(folder)

@@ -27,7 +27,22 @@ def test_its_graph_leads_from_the_weights_to_the_twelve_tasks_and_has_no_corpus(
     params.check(profile)
     assert set(profile["compare"]["tasks"]) == TWELVE
     kinds = {name.partition("@")[0] for name in graph.load(graph.open_project()).stages}
-    assert kinds == {"import", "task", "kept_weights", "finetune", "evaluate", "report"}
+    ours = {"task", "kept_weights", "tokens", "finetune", "evaluate", "report"}
+    assert kinds == {"import"} | ours
+
+
+def test_tokens_wait_for_every_vocabulary_and_for_no_weights(workspace):
+    values = workspace.read("params.yaml")
+    values["imported"] = {"theirs": {"path": "books"}}
+    workspace.dump(values, "params.yaml")
+    stages = graph.load(graph.open_project()).stages
+    assert stages["tokens@book"].upstream == {"derived_task@book", "bpe@books", "import@theirs"}
+    assert stages["finetune@book-gpt-1"].upstream == {
+        "derived_task@book",
+        "tokens@book",
+        "kept_weights@1",
+        "pretrain@gpt",
+    }
 
 
 def test_its_recipe_is_the_paper_s(profile):

@@ -34,6 +34,7 @@ from stages import tracking
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["book", "continuation", "same_book", "next_sentence"]
+VOCABULARIES = {"vocabularies": "data/vocabularies"}
 
 
 def run(folder: Path, name: str, **arguments: str | int) -> None:
@@ -69,12 +70,15 @@ def project(tmp_path_factory: pytest.TempPathFactory, databases: Path) -> Path:
     config = GPTConfig(vocab=len(tokenizer), layers=1, width=16, heads=2, context=64, dropout=0.1)
     GPT(config).save(folder / "models/gpt")
     tokenizer.save(folder / "models/gpt")
+    (folder / "data/vocabularies/bpe").mkdir(parents=True)
+    tokenizer.save(folder / "data/vocabularies/bpe")
     for name in TASKS:
         documents_of = {
             "documents": "data/clean/valid.parquet",
             "out": f"data/tasks/{name}.parquet",
         }
         run(folder, "derived_task", task=name, **documents_of)
+        run(folder, "tokens", task=documents_of["out"], **VOCABULARIES, out=f"data/tokens/{name}")
     return folder
 
 
@@ -84,6 +88,7 @@ def finetuned(project: Path, task: str, where: str = ".", kept: bool = True) -> 
         project,
         "finetune",
         task=f"data/tasks/{task}.parquet",
+        tokens=f"data/tokens/{task}/gpt.parquet",
         model="models/gpt",
         seed=1,
         kept="kept.json",
@@ -130,6 +135,62 @@ def test_an_evaluation_reads_the_cells_that_params_name_and_no_others(
     shutil.move(tmp_path / "gpt-1.parquet", predictions)
 
 
+def test_each_compared_model_has_ids_by_its_own_vocabulary_and_equal_ones_are_equal_files(
+    project: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(project / "data", tmp_path / "data")
+    folder = tmp_path / "data/vocabularies"
+    params = YAML(typ="safe").load(project / "params.yaml")
+    params["compare"]["models"] = ["scratch", "theirs", "same"]
+    params["imported"] = {name: {"path": "x"} for name in ("theirs", "same")}
+    shutil.copytree(folder / "bpe", folder / "same")
+    for name in ("theirs", "scratch"):  # `scratch` is left behind: it was imported once
+        (folder / name).mkdir()
+        BPETokenizer.train(["another vocabulary"], merges=5).save(folder / name)
+
+    def written(**sections: dict) -> dict[str, bytes]:
+        YAML(typ="safe").dump(params | sections, tmp_path / "params.yaml")
+        run(tmp_path, "tokens", task="data/tasks/book.parquet", **VOCABULARIES, out="ids")
+        return {path.stem: path.read_bytes() for path in (tmp_path / "ids").iterdir()}
+
+    found = written()
+    assert found.keys() == {"scratch", "theirs", "same"}
+    assert found["scratch"] == found["same"] != found["theirs"]
+    assert found["scratch"] == (project / "data/tokens/book/gpt.parquet").read_bytes()
+    ablated = written(no_auxiliary={"tasks": ["book"], "seeds": [1]})
+    assert ablated == found | {"gpt": found["scratch"]}
+
+
+def test_a_fine_tune_with_ids_of_another_vocabulary_is_refused(
+    project: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(project, tmp_path, dirs_exist_ok=True)
+    BPETokenizer.train(["another vocabulary"], merges=5).save(tmp_path / "data/vocabularies/bpe")
+    run(tmp_path, "tokens", task="data/tasks/book.parquet", **VOCABULARIES, out="data/tokens/book")
+    with pytest.raises(
+        UserError, match=r"^data/tokens/book/gpt\.parquet: the token ids of another"
+    ):
+        finetuned(tmp_path, "book", "refused")
+    assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.slow
+def test_a_fine_tune_imports_nothing_that_reads_text(project: Path, tmp_path: Path) -> None:
+    stage = (
+        "import sys; from pathlib import Path; from stages import finetune;"
+        "finetune.main(task=Path('data/tasks/book.parquet'), model=Path('models/gpt'), seed=1,"
+        " tokens=Path('data/tokens/book/gpt.parquet'), kept=Path('kept.json'),"
+        " out=Path(sys.argv[1], 'm'),"
+        " predictions=Path(sys.argv[1], 'p'), curve=Path(sys.argv[1], 'c'));"
+        "print(sorted({'ftfy', 'spacy'} & {*sys.modules}))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", stage, tmp_path], cwd=project, check=True, text=True,
+        capture_output=True, env=os.environ | {"PYTHONPATH": str(ROOT)},
+    )  # fmt: skip
+    assert done.stdout == "[]\n"
+
+
 def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
     for where in ("once", "again"):
         finetuned(project, "book", where)
@@ -155,7 +216,8 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
 
     def start(folder: Path) -> "subprocess.Popen[str]":
         command = "-m stages.finetune --task data/tasks/book.parquet --model models/gpt --seed 1 "
-        command += "--kept kept.json --out finetuned/book --predictions p.parquet --curve curve.csv"
+        command += "--tokens data/tokens/book/gpt.parquet --kept kept.json "
+        command += "--out finetuned/book --predictions p.parquet --curve curve.csv"
         return subprocess.Popen([sys.executable, *command.split()], cwd=folder, text=True,
                                 env=os.environ | {"PYTHONPATH": str(ROOT)},
                                 stderr=subprocess.PIPE)  # fmt: skip
@@ -285,6 +347,7 @@ def test_a_missing_recipe_is_one_clear_line(project: Path) -> None:
             project,
             "finetune",
             task="data/tasks/other.parquet",
+            tokens="data/tokens/other/gpt.parquet",
             model="models/gpt",
             seed=1,
             kept="kept.json",

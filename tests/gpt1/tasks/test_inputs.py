@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 
 import numpy as np
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from gpt1.tasks import inputs
 from gpt1.tasks.inputs import LengthBatches, SpecialTokens, collate
-from gpt1.tasks.table import Example, Shape, Task
+from gpt1.tasks.table import Example, Shape, Task, as_table
+from gpt1.tasks.tokenized import encode_texts, tokenize
 
 START, DELIMITER, EXTRACT = 100, 101, 102
 CONTEXT = 12
@@ -30,9 +32,8 @@ def encode(
 ) -> inputs.Inputs:
     task = Task("t", shape, ("accuracy",), labels=("no", "yes"))
     examples = [Example("train", "0", text, pair, choices, 1.0)]
-    return inputs.encode(
-        task, examples, Numbers(), SpecialTokens(START, DELIMITER, EXTRACT), context
-    )
+    tokens = tokenize(as_table(examples), partial(encode_texts, tokenizer=Numbers()))
+    return inputs.arrange(task, examples, tokens, SpecialTokens(START, DELIMITER, EXTRACT), context)
 
 
 def written(found: inputs.Inputs) -> list[list[int]]:
