@@ -8,7 +8,7 @@ special tokens: `gpt1.tasks.inputs` truncates them to a context and arranges the
 """
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from gpt1.errors import UserError
 from gpt1.files import publish, read_tagged_parquet, sha256
 from gpt1.tasks.table import read_table
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.bpe import shared_tokenizer
 from gpt1.tokens.vocabulary import read_vocabulary
 from gpt1.workers import ordered_map
 
@@ -72,8 +72,10 @@ def tokenize_task(task: Path, vocabulary: Path, out: Path) -> None:
     The metadata has digests of both, which `read_tokens` compares. Raises UserError when either
     cannot be read.
     """
-    made_of = {"task": sha256(task), "vocabulary": read_vocabulary(vocabulary).digest}
-    tokens = tokenize(read_table(task), partial(_encode_parallel, vocabulary=vocabulary.resolve()))
+    digest = read_vocabulary(vocabulary).digest
+    encode = partial(_encode_parallel, vocabulary=vocabulary.resolve(), digest=digest)
+    tokens = tokenize(read_table(task), encode)
+    made_of = {"task": sha256(task), "vocabulary": digest}
     with publish(out) as beside:
         pq.write_table(tokens.replace_schema_metadata(made_of), beside, compression="zstd")
 
@@ -97,18 +99,12 @@ def read_tokens(path: Path, task: Path, vocabulary: str) -> tuple[pa.Table, pa.T
     return table.filter(trained), table.filter(pc.invert(trained))
 
 
-def _encode_parallel(texts: pa.Array, vocabulary: Path) -> pa.Array:
+def _encode_parallel(texts: pa.Array, vocabulary: Path, digest: str) -> pa.Array:
     parts = (texts.slice(start, TEXTS).to_pylist() for start in range(0, len(texts), TEXTS))
-    encoded = ordered_map(partial(_encode, vocabulary=vocabulary), parts, texts.nbytes)
-    return pa.concat_arrays([pa.array([], IDS), *encoded])
+    encode = partial(_encode, vocabulary=vocabulary, digest=digest)
+    return pa.concat_arrays([pa.array([], IDS), *ordered_map(encode, parts, texts.nbytes)])
 
 
-def _encode(texts: list[str], vocabulary: Path) -> pa.Array:
-    ids, lengths = _tokenizer(vocabulary).encode_arrays(texts)
+def _encode(texts: list[str], vocabulary: Path, digest: str) -> pa.Array:
+    ids, lengths = shared_tokenizer(vocabulary, digest).encode_arrays(texts)
     return pa.ListArray.from_arrays(np.append(0, np.cumsum(lengths)).astype(np.int32), ids)
-
-
-@cache
-def _tokenizer(vocabulary: Path) -> BPETokenizer:
-    """Once for each worker process."""
-    return BPETokenizer.load(vocabulary)

@@ -7,6 +7,7 @@ a word), one symbol for each merge by rank, and last the line end, `\\n</w>`.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
@@ -182,6 +183,15 @@ class BPETokenizer:
 
     def _encode_word(self, word: str) -> list[int]:
         return [token.id for token in self._model.tokenize(word)]
+
+
+@lru_cache(maxsize=1)
+def shared_tokenizer(folder: Path, digest: str) -> BPETokenizer:
+    """The vocabulary in `folder`, loaded once for each worker process.
+
+    digest: of the vocabulary. A Dask worker outlives a run, and the folder may change meanwhile.
+    """
+    return BPETokenizer.load(folder)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:

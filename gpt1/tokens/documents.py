@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from gpt1.errors import UserError
 from gpt1.files import iterate_rows
-from gpt1.tokens.bpe import BPETokenizer, count_words
+from gpt1.tokens.bpe import count_words, shared_tokenizer
 from gpt1.tokens.shards import ShardWriter
+from gpt1.tokens.vocabulary import read_vocabulary
 from gpt1.workers import map_to_files
 
 
@@ -27,7 +28,7 @@ def encode_documents(documents: Path, bpe: Path, out: Path, split: str, work: Pa
     """
     tokens = 0
     books = (row["book"] for row in iterate_rows(_open(documents), ["book"]))
-    encode = partial(_encode, bpe=bpe.resolve())
+    encode = partial(_encode, bpe=bpe.resolve(), digest=read_vocabulary(bpe).digest)
     with ShardWriter(out, split) as shards:
         files = _map_texts(encode, documents, work / split, split)
         for book, file in zip(books, files, strict=True):
@@ -64,15 +65,9 @@ def _open(documents: Path) -> pq.ParquetFile:
         raise UserError(f"{documents}: {error}; run `dvc repro --force clean`") from None
 
 
-def _encode(text: str, path: Path, bpe: Path) -> None:
+def _encode(text: str, path: Path, bpe: Path, digest: str) -> None:
     with path.open("wb") as file:
-        np.save(file, _tokenizer(bpe).encode_array(text), allow_pickle=False)
-
-
-@cache
-def _tokenizer(bpe: Path) -> BPETokenizer:
-    """Once for each worker process."""
-    return BPETokenizer.load(bpe)
+        np.save(file, shared_tokenizer(bpe, digest).encode_array(text), allow_pickle=False)
 
 
 def _count(text: str, path: Path) -> None:

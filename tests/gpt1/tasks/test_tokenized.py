@@ -135,9 +135,7 @@ def test_each_different_text_is_encoded_once(folder: Path, monkeypatch: pytest.M
     seen: list[list[str]] = []
     encode = tokenized._encode
     monkeypatch.setattr(
-        tokenized,
-        "_encode",
-        lambda texts, vocabulary: seen.append(texts) or encode(texts, vocabulary),
+        tokenized, "_encode", lambda texts, **names: seen.append(texts) or encode(texts, **names)
     )
     made(folder)
     asked = [*chain.from_iterable(seen)]
@@ -164,3 +162,13 @@ def test_ids_of_another_vocabulary_or_table_are_refused_in_one_line(folder: Path
 def test_a_vocabulary_has_one_digest_whatever_files_it_is_in(folder: Path, tmp_path: Path) -> None:
     BPETokenizer.load(folder / "bpe").save(tmp_path)
     assert digest(tmp_path) == digest(folder / "bpe") != digest(folder / "other")
+
+
+def test_a_vocabulary_that_changed_in_its_folder_is_loaded_again(
+    folder: Path, tmp_path: Path
+) -> None:
+    for name in ("bpe", "other"):
+        BPETokenizer.load(folder / name).save(tmp_path)
+        table, expected = made(folder, name)
+        tokenize_task(table, tmp_path, tmp_path / "out.parquet")
+        assert (tmp_path / "out.parquet").read_bytes() == expected.read_bytes()
