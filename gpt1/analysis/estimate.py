@@ -31,6 +31,8 @@ PAPER_TOKENS = 100 * 1.0e9 * 1.23
 PAPER_VOCABULARY = 40_478
 CHARACTERS = 4.5
 """In a token of English prose: 14 novels with 40,000 merges. For use before tokens are counted."""
+TOKENIZED = 1.8e6
+"""Characters of different texts that one core tokenizes a second: MNLI and QQP, docs/log.md."""
 BASE_SYMBOLS = 478
 """Of the released vocabulary, in addition to its merges."""
 MEASURED_SECONDS = 1.0
@@ -147,13 +149,24 @@ def rate(params: Model, vocab: int, device: torch.device) -> float:
     return 1 / (training + update)
 
 
-def finetuning_tokens(path: Path, context: int) -> float:
-    """Estimated tokens of one epoch of the task in the table at `path`."""
+def finetuning_tokens(path: Path, context: int, epochs: int) -> float:
+    """Estimated tokens that a fine-tuning on the task in the table at `path` trains on.
+
+    Those of the other splits, which it predicts, count a third: a forward pass alone.
+    """
     task, examples = table.read_task(path)
-    train = [example for example in examples if example.split == "train"]
-    pairs = any(example.text_pair is not None for example in train)
+    pairs = any(example.text_pair is not None for example in examples)
     orders = 2 if pairs and task.shape in ("similarity", "regression") else 1
-    return orders * sum(_tokens(example, context) for example in train)
+    passes = {"train": float(epochs)}
+    return orders * sum(_tokens(e, context) * passes.get(e.split, 1 / 3) for e in examples)
+
+
+def tokenizing(path: Path) -> tuple[float, float]:
+    """Seconds of one core to tokenize the task in the table at `path`, and bytes of its ids."""
+    _, examples = table.read_task(path)
+    texts = [text for e in examples for text in (e.text, e.text_pair or "", *(e.choices or ()))]
+    characters = sum(map(len, texts))
+    return sum(map(len, {*texts})) / TOKENIZED, characters / CHARACTERS * 2
 
 
 def zero_shot_tokens(path: Path, context: int) -> float:

@@ -7,6 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.table import Column, Table
 
@@ -24,6 +25,10 @@ from stages import entry
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+START, START_TORCH = 2.0, 2.0
+"""Seconds to start a stage, and in addition one that needs PyTorch: `benchmarks/startup.py`."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +66,23 @@ def show(graph: Graph, console: "Console") -> None:
     console.print(table)
     total = sum(cost.training.operations for cost in costs) / PETAFLOP_DAY
     paper = estimate.paper_operations() / PETAFLOP_DAY
-    disk = sum(cost.disk for cost in costs) / 1e9
-    print(f"All of them: {total:.2g} petaflop/s-days, and {disk:.1f} GB of models in the cache.")
+    tokenizing, ids = token_ids(graph)
+    disk = (sum(cost.disk for cost in costs) + ids) / 1e9
+    starts = START * len(graph.stages) + START_TORCH * len(costs)
+    all_, starting, reading = (
+        span(seconds / 86_400)
+        for seconds in (
+            sum(cost.training.seconds for cost in costs) + starts + tokenizing,
+            starts,
+            tokenizing,
+        )
+    )
+    print(f"All of them: {total:.2g} petaflop/s-days.")
+    print(
+        f"Here, one stage after the other: {all_}, of which {starting} to start "
+        f"{len(graph.stages)} stages and {reading} to tokenize tasks."
+    )
+    print(f"DVC's cache: {disk:.2f} GB of models and token ids.")
     print("Books, documents and shards take about 2 bytes there a byte of books.")
     print("?: no table of the task yet; `dvc repro task derived_task` makes them.")
     print(
@@ -107,8 +127,12 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             same = ("batch", "micro_batch", "precision", "threads", "weight_decay")
             as_model = changed(model, **{key: getattr(recipe, key) for key in same})
             table = Path(f"data/tasks/{task}.parquet")
-            tokens = estimate.finetuning_tokens(table, model.context) if table.is_file() else None
-            training = one(as_model, (tokens or 0.0) * recipe.epochs)
+            tokens = (
+                estimate.finetuning_tokens(table, model.context, recipe.epochs)
+                if table.is_file()
+                else None
+            )
+            training = one(as_model, tokens or 0.0)
             saved = (
                 4.0 * training.parameters * (kind == "finetune" and int(others[0]) in kept_weights)
             )
@@ -121,6 +145,20 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             readings = kept(model, corpus(model) * model.epochs) if cell in models else 1
             reading = one(model, readings * (tokens or 0.0)).forward_only()
             yield Cost(name, reading, 0.0, known=tokens is not None)
+
+
+def token_ids(graph: Graph) -> tuple[float, float]:
+    """Seconds of one core, and bytes in the cache, of the token ids of all tasks with a table.
+
+    The models of the books share a vocabulary; each imported one has its own.
+    """
+    models = entry.section(params.Compare, "compare").models
+    imported = {*entry.sections(params.Imported, "imported")}
+    vocabularies = len({model if model in imported else params.VOCABULARY for model in models})
+    tasks = [name.partition("@")[2] for name in graph.stages if name.startswith("tokens@")]
+    tables = [path for task in tasks if (path := Path(f"data/tasks/{task}.parquet")).is_file()]
+    seconds, size = np.sum([estimate.tokenizing(path) for path in tables] or [(0, 0)], axis=0)
+    return vocabularies * seconds, vocabularies * size
 
 
 def kept(model: Model, tokens: float) -> int:

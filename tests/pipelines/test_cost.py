@@ -82,7 +82,32 @@ def test_a_pair_without_an_order_is_read_in_both(tmp_path, shape, orders):
     examples = [table.Example("train", "1", "x" * 20, "y" * 25, target=0.0)]
     table.write_task(task, examples, tmp_path / "t.parquet")
     once = 45 / estimate.CHARACTERS + 3
-    assert estimate.finetuning_tokens(tmp_path / "t.parquet", 512) == orders * once
+    assert estimate.finetuning_tokens(tmp_path / "t.parquet", 512, 3) == 3 * orders * once
+
+
+def test_what_is_predicted_counts_a_third_and_different_texts_are_tokenized_once(tmp_path):
+    task = table.Task("t", "classification", ("accuracy",), ("a", "b"))
+    splits = ("train", "dev", "dev", "dev")
+    examples = [table.Example(s, str(i), "x" * 45, target=0.0) for i, s in enumerate(splits)]
+    table.write_task(task, examples, tmp_path / "t.parquet")
+    once = 45 / estimate.CHARACTERS + 3
+    assert estimate.finetuning_tokens(tmp_path / "t.parquet", 512, 2) == pytest.approx(3 * once)
+    seconds, size = estimate.tokenizing(tmp_path / "t.parquet")
+    assert seconds == 45 / estimate.TOKENIZED
+    assert size == pytest.approx(4 * 45 / estimate.CHARACTERS * 2)
+
+
+def test_what_starts_stages_and_tokenizes_tasks_is_part_of_the_sum(workspace, capsys, monkeypatch):
+    monkeypatch.setattr(estimate, "TOKENIZED", 1)
+    [task] = workspace.read("params.yaml")["compare"]["tasks"][:1]
+    described = table.Task(task, "classification", ("accuracy",), ("a", "b"))
+    rows = [table.Example("train", "0", "x" * 3600, target=0.0)]
+    (workspace.root / "data/tasks").mkdir(parents=True)
+    table.write_task(described, rows, workspace.root / f"data/tasks/{task}.parquet")
+    found = graph.load(graph.open_project())
+    cost.show(found, Console(width=120))
+    said = capsys.readouterr().out
+    assert f"to start {len(found.stages)} stages and 1.0 h to tokenize tasks" in said
 
 
 def test_fine_tunes_take_disk_for_the_seeds_whose_weights_are_kept(workspace):
