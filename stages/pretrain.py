@@ -11,6 +11,7 @@ from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
 from gpt1.training.cost import training_operations
 from gpt1.training.pretraining import downsample, pretrain
+from gpt1.training.stopping import exit_on_sigterm
 from stages import entry, state, tracking
 from stages.checkpoints import save_checkpoints
 from stages.recorder import Recorder
@@ -28,6 +29,7 @@ def main(
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
     distributed.launch("stages.pretrain")
+    exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
     with (

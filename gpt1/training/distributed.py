@@ -7,22 +7,25 @@ functions here do nothing.
 
 import logging
 import os
+import signal
 import sys
 import uuid
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import FrameType
 
+import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
+from gpt1.training.stopping import RESUME_CODE
 
-RESUME_CODE = 75
-"""The exit code of a run that was told to stop and saved its state; started again, it resumes."""
 RESTARTS = 3
-STOP_SECONDS = 60
+STOP_SECONDS = 300
+"""As `grace` of the stage in `dvc.yaml`: a micro-batch on a busy CPU, and writing the state."""
 
 
 def launch(module: str) -> None:
@@ -31,6 +34,9 @@ def launch(module: str) -> None:
     When a process is killed, all restart from the last state, three times at most. When one fails
     with an error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a
     process that a launcher started.
+
+    The first SIGTERM, SIGINT or SIGHUP goes to all processes, which have STOP_SECONDS to save their
+    state. Others are ignored, but for a second SIGINT, which kills them.
     """
     count = Environment.read().nproc
     if count == 1 or "WORLD_SIZE" in os.environ:
@@ -39,6 +45,21 @@ def launch(module: str) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:  # the agent forwards it, waits, and raises it again
+            to_all = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+            raise SignalException(f"signal {number}", to_all)
+        if received.count(signal.SIGINT) > 1:
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
@@ -50,19 +71,24 @@ def launch(module: str) -> None:
         local_addr="localhost",
         max_restarts=0,
         shutdown_timeout=STOP_SECONDS,
+        signals_to_handle="SIGQUIT",  # at a second signal PyTorch would leave the processes alone
     )
     code = 1
-    for _ in range(1 + RESTARTS):
-        try:
-            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
-            sys.exit(0)
-        except SignalException:
-            sys.exit(RESUME_CODE)
-        except ChildFailedError as failed:
-            rank, failure = failed.get_first_failure()
-            if (code := failure.exitcode) > 0:
-                break
-            print(f"process {rank} was killed; all restart from the last state", file=sys.stderr)
+    try:
+        for _ in range(1 + RESTARTS):
+            try:
+                elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+                sys.exit(0)
+            except ChildFailedError as failed:
+                rank, failure = failed.get_first_failure()
+                if (code := failure.exitcode) > 0:
+                    break
+                print(
+                    f"process {rank} was killed; all restart from the last state", file=sys.stderr
+                )
+    except SignalException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python ends with its default otherwise
+        sys.exit(128 + signal.SIGINT if received.count(signal.SIGINT) > 1 else RESUME_CODE)
     sys.exit(code if code > 0 else 1)
 
 
@@ -104,6 +130,11 @@ def all_reduce(tensors: Iterable[Tensor]) -> None:
     with _connection_errors():
         for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             work.wait()
+
+
+def barrier() -> None:
+    """Wait for all processes."""
+    _max(0.0)
 
 
 def any_rank(flag: bool) -> bool:

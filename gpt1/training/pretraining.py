@@ -70,7 +70,7 @@ def pretrain(
         curve = fit(
             objective,
             optimization,
-            state=folder / "state.safetensors",
+            state=folder / "state",
             title=title,
             callbacks=[checkpoints, *callbacks],
         )

@@ -20,7 +20,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
 from gpt1.tokens.shards import ShardWriter
-from gpt1.training.loop import RESUME_CODE
+from gpt1.training.stopping import RESUME_CODE
 from stages import pretrain
 from stages.state import fingerprint
 
@@ -140,7 +140,7 @@ def test_a_stage_that_was_told_to_stop_goes_on_to_the_same_bytes(folder: Path) -
     assert stopped.returncode == RESUME_CODE
     assert "start again to resume" in errors
     assert not (folder / "resumed").exists()
-    assert list((folder / ".work").rglob("state.safetensors"))
+    assert list((folder / ".work").rglob("state/*.safetensors"))
     run(folder, "resumed")
     assert files(folder / "resumed") == files(folder / "whole")
     for suffix in ("-curve.csv", "-metrics.json"):

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
@@ -17,8 +18,10 @@ from torch import Tensor
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import distributed
-from gpt1.training.loop import RESUME_CODE, Optimization, fit
+from gpt1.training.loop import Optimization, fit
 from gpt1.training.objective import Objective
+from gpt1.training.state import saved
+from gpt1.training.stopping import RESUME_CODE
 
 ROOT = Path(__file__).parents[3]
 UPDATES = 50
@@ -110,12 +113,12 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
     whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
     out.mkdir()
     launcher = start(2, out, pause=0.1)
-    wait_for((out / "state").exists, launcher)
+    wait_for(lambda: saved(out / "state"), launcher)
     before = children(launcher)
     os.kill(before[-1], signal.SIGKILL)
     wait_for(lambda: not {*children(launcher)} & {*before}, launcher)
-    saved = (out / "state").stat().st_mtime
-    wait_for(lambda: (out / "state").stat().st_mtime > saved, launcher)
+    last = saved(out / "state")[-1]
+    wait_for(lambda: saved(out / "state")[-1] > last, launcher)
     launcher.terminate()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == RESUME_CODE, errors
@@ -126,15 +129,59 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def start(processes: int, out: Path, pause: float) -> "subprocess.Popen[str]":
-    """The job as the stage starts it."""
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["GPT1_NPROC", "torchrun"])
+def test_sigterm_to_every_process_beside_that_of_the_launcher_saves_once_and_resumes(
+    tmp_path: Path, launcher: str
+) -> None:
+    """As Slurm and torchrun do together. A launcher of PyTorch's stands two signals, ours any."""
+    whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
+    out.mkdir()
+    job = start(2, out, pause=0.1, torchrun=launcher == "torchrun")
+    wait_for(lambda: saved(out / "state"), job)
+    workers = children(job)
+    job.terminate()
+    while job.poll() is None:
+        tell(workers)
+        if launcher == "GPT1_NPROC":
+            job.terminate()
+        time.sleep(0.02)
+    assert not tell(workers), "the launcher ended before its processes"
+    _, errors = job.communicate(timeout=60)
+    assert errors.count("start again to resume") == 1, errors
+    if launcher == "GPT1_NPROC":
+        assert job.returncode == RESUME_CODE
+    run(2, out)
+    for name in ("model.safetensors", "curve.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def start(
+    processes: int, out: Path, pause: float, torchrun: bool = False
+) -> "subprocess.Popen[str]":
+    """The job as the stage starts it, or as torchrun does."""
+    module = ["-m", "test_distributed", str(out), str(pause)]
+    if torchrun:
+        options = ["--standalone", "--nproc-per-node", str(processes)]
+        module = ["-m", "torch.distributed.run", *options, *module]
+        processes = 1
     return subprocess.Popen(
-        [sys.executable, "-m", "test_distributed", str(out), str(pause)],
+        [sys.executable, *module],
         env=os.environ
         | {"GPT1_NPROC": str(processes), "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+def tell(processes: list[int]) -> list[int]:
+    """Send SIGTERM; returns those that were still there."""
+    told = []
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            told.append(pid)
+    return told
 
 
 def children(process: "subprocess.Popen[str]") -> list[int]:

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +15,17 @@ from torch import Tensor
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.callback import Callback, Row
-from gpt1.training.loop import RESUME_CODE, fit
+from gpt1.training.loop import fit
+from gpt1.training.stopping import RESUME_CODE
 from tests.gpt1.training.windows import OPTIMIZATION, Windows
+
+
+@pytest.fixture(autouse=True)
+def _sigterm_as_before() -> Iterator[None]:
+    """A training that was stopped ignores SIGTERM until its process ends."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def new_model(dropout: float = 0.1) -> GPT:
