@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gpt1.device import device
+from gpt1.environment import Environment
 from gpt1.files import publish, write_json
 from gpt1.model.perplexity import measure_perplexity
 from gpt1.params import Model
@@ -10,9 +11,9 @@ from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import distributed
 from gpt1.training.cost import training_operations
-from gpt1.training.pretraining import downsample, pretrain
+from gpt1.training.pretraining import downsample, pretrain, updates_done
 from gpt1.training.stopping import exit_on_sigterm
-from stages import entry, state, tracking
+from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
 from stages.recorder import Recorder
 
@@ -32,12 +33,14 @@ def main(
     exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
+    recipe, conditions = continuing.split(params)
     with (
         distributed.process_group(),
         tracking.run() as run,
-        state.folder(f"pretrain@{model}", params, shards, bpe, *state.TRAINING) as folder,
+        state.folder(f"pretrain@{model}", recipe, shards, bpe) as folder,
     ):
         run.params(params)
+        changes = continuing.changes(folder, f"pretrain@{model}", updates_done(folder), conditions)
         trained, rows = pretrain(
             params,
             ShardReader(shards, "train", params.books),
@@ -46,6 +49,7 @@ def main(
             folder=folder,
             title=f"pretrain {model}",
             callbacks=[Recorder(run, ["loss"], digits=3)],
+            skip=Environment.read().resume == "skip",
         )
         distributed.exit_nonzero_ranks()
         valid = measure_perplexity(
@@ -71,10 +75,13 @@ def main(
             "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
-        with publish(out) as beside:
+        if continued := continuing.concluded(changes, rows):
+            summary["changes"] = continued
+        listed = [update for update in params.checkpoints if update < len(rows)]
+        with publish(out, durable=True) as beside:
             trained.save(beside)
             tokenizer.save(beside)
-        save_checkpoints(checkpoints, folder / "checkpoints", len(rows))
+        save_checkpoints(checkpoints, folder / "checkpoints", listed)
         with publish(curve) as beside:
             downsample(rows).to_csv(beside, index=False)
         write_json(metrics, summary)

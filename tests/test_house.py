@@ -11,7 +11,7 @@ from ruamel.yaml import YAML
 from stages import state
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"entry", "recorder", "state", "tracking"}
+HELPERS = {"continuing", "entry", "recorder", "state", "tracking"}
 STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
 
 

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 import pandas as pd
@@ -53,6 +53,7 @@ def fit(
     title: str,
     callbacks: Sequence[Callback] = (),
     save_seconds: float = SAVE_SECONDS,
+    skip: bool = False,
 ) -> pd.DataFrame:
     """Train the model of `objective` in place; return its curve, one row an update.
 
@@ -60,6 +61,8 @@ def fit(
     state: a folder for the states, one every `save_seconds`. Training resumes from the last whole
     one and ends in the same bits as a run that was never stopped.
     title: names the run in the progress bar and in messages.
+    skip: leave out the update that training resumes at, should its loss not be finite; its losses
+    in the curve are NaN.
 
     The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
     state after the current micro-batch and exits with RESUME_CODE (`gpt1.training.stopping`).
@@ -77,15 +80,7 @@ def fit(
     distributed.require_equal(done, f"{state} is not on a disk that all machines share")
 
     def save_state(updates: int) -> str:
-        """Returns why the state could not be written."""
-        try:
-            if is_rank_0:
-                save(state, updates, model, optimizer, curve)
-        except OSError as error:
-            last = [int(file.stem) for file in saved(state)][-1:]
-            kept = f"the last one is that of update {last[0]}" if last else "there is none yet"
-            return f"{title}: cannot save its state ({one_line(error)}); {kept} in {state}"
-        return ""
+        return _save(state, updates, model, optimizer, curve) if is_rank_0 else ""
 
     saved_at = measured = time.monotonic()
     with (
@@ -93,21 +88,10 @@ def fit(
         Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
     ):
         for update in range(done, objective.updates):
-            micro_batches = objective.micro_batches(update)
-            if len(micro_batches) < distributed.world_size():
-                raise UserError(
-                    f"{title}: {len(micro_batches)} micro-batches an update for "
-                    f"{distributed.world_size()} processes; lower micro_batch"
-                )
+            micro_batches = _shared(objective.micro_batches(update), title)
             losses = _backward(objective, micro_batches, update, optimization, stop_requested)
             if losses is None:
-                if fault := save_state(update):
-                    raise UserError(f"{fault}. Free space, and start again")
-                if is_rank_0:
-                    message = f"{title}: stopped before update {update}; start again to resume"
-                    print(message, file=sys.stderr)
-                distributed.barrier()  # a launcher ends the others after the first that exits
-                sys.exit(RESUME_CODE)
+                _stop(title, update, save_state(update))
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             distributed.all_reduce([losses, *gradients])
             norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
@@ -116,10 +100,17 @@ def fit(
             values = [update + 1, *losses.tolist(), rate, norm.item()]
             row: Row = dict(zip(columns, values, strict=True))
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+                fault = f"{title}: the loss of update {update} is not finite"
+                if skip and update == done:
+                    optimizer.zero_grad(set_to_none=True)
+                    curve[update] = [update + 1, *[math.nan] * len(losses), rate, math.nan]
+                    if is_rank_0:
+                        print(f"warning: {fault}; it is left out", file=sys.stderr)
+                    continue
                 save_state(update)
                 raise UserError(
-                    f"{title}: the loss of update {update} is not finite; the state before it is "
-                    f"kept in {state}. Try precision: fp32, a lower learning_rate or more warmup"
+                    f"{fault}; the state before it is kept in {state}. Try precision: fp32, a "
+                    "lower learning_rate or more warmup (docs/training.md: Stop and resume)"
                 )
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -138,10 +129,48 @@ def fit(
                 measured = now
             if now - saved_at > save_seconds:
                 if fault := save_state(update + 1):
-                    print(f"warning: {fault}; training goes on", file=sys.stderr)
+                    print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
                 saved_at = time.monotonic()
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
+
+
+def _save(
+    folder: Path,
+    updates: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    curve: np.ndarray,
+) -> str:
+    """Save the state; returns why it could not be written, and which one is kept."""
+    try:
+        save(folder, updates, model, optimizer, curve)
+    except OSError as error:
+        last = [int(file.stem) for file in saved(folder)][-1:]
+        kept = f"the last one is that of update {last[0]}" if last else "there is none yet"
+        return f"cannot save the state ({one_line(error)}); {kept} in {folder}"
+    return ""
+
+
+def _stop(title: str, update: int, fault: str) -> NoReturn:
+    """End all processes, with RESUME_CODE unless the state could not be saved."""
+    if fault:
+        raise UserError(f"{title}: stopped: {fault}. Free space, and start again")
+    if distributed.rank() == 0:
+        message = f"{title}: stopped before update {update}; start again to resume"
+        print(message, file=sys.stderr)
+    distributed.barrier()  # a launcher ends the others after the first that exits
+    sys.exit(RESUME_CODE)
+
+
+def _shared(micro_batches: Sequence[MicroBatch], title: str) -> Sequence[MicroBatch]:
+    """Raises UserError when there is not one for each process."""
+    if len(micro_batches) < distributed.world_size():
+        raise UserError(
+            f"{title}: {len(micro_batches)} micro-batches an update for "
+            f"{distributed.world_size()} processes; lower micro_batch"
+        )
+    return micro_batches
 
 
 def _backward(

@@ -80,9 +80,14 @@ def restore(
                 f"training resumes from {file.name}",
                 file=sys.stderr,
             )
+        rows = tensors["curve"].numpy()
+        if len(rows) > len(curve):
+            raise UserError(
+                f"{file}: {len(rows)} updates are done, more than the {len(curve)} that are asked "
+                "for; raise epochs"
+            )
         model.load_state_dict(_under("model.", tensors))
         _restore_moments(optimizer, _under("optimizer.", tensors))
-        rows = tensors["curve"].numpy()
         curve[: len(rows)] = rows
         return len(rows)
     if faults:
@@ -113,7 +118,7 @@ def _digest(tensors: dict[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {[*tensor.shape]}\n".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 

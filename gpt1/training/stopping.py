@@ -23,8 +23,8 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
     """Handle SIGTERM and SIGINT; yield a function that tells whether one has arrived.
 
     Where the block exits because of it, SIGTERM is ignored from then on. Where the block ends as if
-    there were none, the signal is sent again, to whoever handled it before. Python allows handlers in the main thread alone;
-    in others the block has none.
+    there were none, the signal is sent again, to whoever handled it before. Python allows handlers
+    in the main thread alone; in others the block has none.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

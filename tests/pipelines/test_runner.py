@@ -129,6 +129,25 @@ def test_a_process_that_a_stage_leaves_running_is_named_and_ended_and_holds_noth
     assert not psutil.pid_exists(pid)
 
 
+def test_what_was_continued_by_order_is_recorded_and_stays_out_of_the_run_cache(project, run):
+    """Who never gave the order must not be given its result."""
+    project.write({"s": {"cmd": CONTINUED, "deps": ["dep"], "outs": ["s"]}})
+    (project.root / "dep").write_text("by order")
+    assert run()[0].status == "ran"
+    assert set(project.lock["stages"]) == {"s"}
+    assert not (project.root / ".dvc/cache/runs").exists()
+    (project.root / "dep").write_text("plain")
+    assert run()[0].status == "ran"
+    assert (project.root / ".dvc/cache/runs").exists()
+    (project.root / "dep").write_text("by order")
+    assert run()[0].status == "ran"
+    (project.root / "dep").write_text("plain")
+    assert run()[0].status == "restored"
+
+
+CONTINUED = 'cp dep s; grep -q plain dep || touch "$GPT1_CONTINUED"'
+
+
 def edited(project, run, **change):
     """What a stage says while its `dep` or its param `a` gets another value."""
     (project.root / "dep").write_text("before")

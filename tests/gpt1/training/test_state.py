@@ -1,4 +1,4 @@
-"""Damaged states and full disks: nothing begins anew in silence, and no byte of the result changes."""
+"""Damaged states and full disks: nothing begins anew in silence, no byte of a result changes."""
 
 import multiprocessing
 import os
@@ -6,7 +6,7 @@ import resource
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -62,8 +62,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @pytest.fixture
-def state(stopped: Path, tmp_path: Path) -> Iterator[Path]:
-    yield shutil.copytree(stopped, tmp_path / "state")
+def state(stopped: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(stopped, tmp_path / "state")
 
 
 def cut(tenths: int) -> Callable[[bytes], bytes]:
@@ -104,18 +104,18 @@ def test_where_no_state_is_whole_training_refuses_to_begin_anew_until_the_folder
 ) -> None:
     for file in saved(state):
         file.write_bytes(DAMAGE[damage](file.read_bytes()))
-    with pytest.raises(UserError, match="no state is whole .* remove that folder to begin anew"):
+    with pytest.raises(UserError, match=r"no state is whole .* remove that folder to begin anew"):
         train(state)
     shutil.rmtree(state)
     assert train(state) == whole
 
 
 def test_a_damaged_state_never_outlives_the_whole_ones_that_follow(state: Path) -> None:
-    saved(state)[1].write_bytes(b"")
+    (state / "0000009.safetensors").write_bytes(b"")
     (state / ".0000009.safetensors.1.part").write_bytes(b"of a killed process")
     with pytest.raises(InterruptedError):
-        train(state, fail_at(7))
-    assert [file.stem for file in saved(state)] == ["0000006", "0000007"]
+        train(state, fail_at(8))
+    assert [file.stem for file in saved(state)] == ["0000007", "0000008"]
     assert all(file.stat().st_size for file in saved(state))
     assert sorted(state.iterdir()) == saved(state)
 
@@ -165,7 +165,7 @@ def test_a_disk_that_is_full_for_a_while_costs_lines_and_no_state(
 
     assert run(target) == 0
     errors = capfd.readouterr().err
-    lines = [line for line in errors.splitlines() if "cannot save its state" in line]
+    lines = [line for line in errors.splitlines() if "cannot save the state" in line]
     assert len(lines) == 3
     assert all("File too large" in line and "that of update 3 in" in line for line in lines)
     assert [file.stem for file in saved(tmp_path)] == ["0000011", "0000012"]
