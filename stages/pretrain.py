@@ -29,7 +29,7 @@ def main(
     metrics: Path,
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
-    distributed.launch("stages.pretrain")
+    distributed.launch("stages.pretrain", lambda: state.saved(f"pretrain@{model}"))
     exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()

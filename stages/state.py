@@ -45,6 +45,11 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def saved(stage: str) -> list[Path]:
+    """The files of a training's states: others after each progress."""
+    return sorted((FOLDER / stage).rglob("[0-9]*.safetensors"))
+
+
 def fingerprint(params: Any, *data: Path) -> str:
     """A digest of the params, and of the names and contents of all files below `data`.
 

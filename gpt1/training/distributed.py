@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -24,16 +24,18 @@ from gpt1.errors import UserError
 from gpt1.training.stopping import RESUME_CODE
 
 RESTARTS = 3
+"""Without a new state in between."""
 STOP_SECONDS = 300
 """As `grace` of the stage in `dvc.yaml`: a micro-batch on a busy CPU, and writing the state."""
 
 
-def launch(module: str) -> None:
+def launch(module: str, progress: Callable[[], object]) -> None:
     """Start `python -m module` GPT1_NPROC times with our arguments, then exit with its code.
 
-    When a process is killed, all restart from the last state, three times at most. When one fails
-    with an error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a
-    process that a launcher started.
+    When a process is killed, all restart from the last state, RESTARTS times at most while the
+    value of `progress` stays the same: a month has more than three faults. When one fails with an
+    error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a process
+    that a launcher started.
 
     The first SIGTERM, SIGINT or SIGHUP goes to all processes, which have STOP_SECONDS to save their
     state. Others are ignored, but for a second SIGINT, which kills them.
@@ -73,23 +75,31 @@ def launch(module: str) -> None:
         shutdown_timeout=STOP_SECONDS,
         signals_to_handle="SIGQUIT",  # at a second signal PyTorch would leave the processes alone
     )
-    code = 1
+    vain, reached = 0, progress()
     try:
-        for _ in range(1 + RESTARTS):
+        while vain <= RESTARTS:
             try:
                 elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
                 sys.exit(0)
             except ChildFailedError as failed:
-                rank, failure = failed.get_first_failure()
-                if (code := failure.exitcode) > 0:
-                    break
+                killed = [each for each in failed.failures.values() if each.exitcode < 0]
+                if not killed:
+                    sys.exit(failed.get_first_failure()[1].exitcode)
+                before, reached = reached, progress()
+                vain = 0 if reached != before else vain + 1
+                what = (
+                    "all restart from the last state"
+                    if vain <= RESTARTS
+                    else (f"they end, for {RESTARTS} restarts brought no new state")
+                )
+                name = signal.Signals(-killed[0].exitcode).name
                 print(
-                    f"process {rank} was killed; all restart from the last state", file=sys.stderr
+                    f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr
                 )
     except SignalException:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python ends with its default otherwise
         sys.exit(128 + signal.SIGINT if received.count(signal.SIGINT) > 1 else RESUME_CODE)
-    sys.exit(code if code > 0 else 1)
+    sys.exit(1)
 
 
 @contextmanager
@@ -127,7 +137,7 @@ def all_reduce(tensors: Iterable[Tensor]) -> None:
     """
     if not dist.is_initialized():
         return
-    with _connection_errors():
+    with connection_errors():
         for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             work.wait()
 
@@ -152,14 +162,21 @@ def _max(number: float) -> float:
     if not dist.is_initialized():
         return number
     maximum = torch.tensor(number, dtype=torch.float64)
-    with _connection_errors():
+    with connection_errors():
         dist.all_reduce(maximum, dist.ReduceOp.MAX)
     return maximum.item()
 
 
 @contextmanager
-def _connection_errors() -> Iterator[None]:
+def connection_errors() -> Iterator[None]:
+    """Turn the errors of a broken connection into a UserError; leave others as they are."""
     try:
         yield
-    except RuntimeError as error:  # the connection to another process broke
-        raise UserError(f"another training process ended ({str(error).splitlines()[0]})") from None
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, dist.DistError) and "gloo" not in said:
+            raise  # such as a kernel that failed before: the device reports it here
+        raise UserError(
+            f"the connection of the training processes broke ({said[:400]}); where one of them "
+            "ended with an error, that is the cause"
+        ) from None

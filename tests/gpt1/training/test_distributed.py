@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
 from torch import Tensor
 
 from gpt1.errors import UserError
@@ -122,7 +123,7 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
     launcher.terminate()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == RESUME_CODE, errors
-    assert "was killed; all restart from the last state" in errors
+    assert "was killed (SIGKILL); all restart from the last state" in errors
     assert errors.count("start again to resume") == 1
     run(2, out)
     for name in ("model.safetensors", "curve.csv"):
@@ -195,6 +196,62 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
 
 
+FLAKY = """
+import os, signal, sys
+from pathlib import Path
+def progress():
+    return Path("progress").exists() and Path("progress").read_text()
+if "RANK" not in os.environ:
+    from gpt1.training import distributed
+    distributed.launch("flaky", progress)
+run = int(Path("runs").read_text()) + 1
+if os.environ["RANK"] == "1":
+    Path("runs").write_text(str(run))
+    if sys.argv[1] == "progress":
+        Path("progress").write_text(str(run))
+    if run < 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("kind", "code", "runs"), [("progress", 0, 7), ("none", 1, 4)])
+def test_only_restarts_that_bring_no_new_state_are_counted(
+    tmp_path: Path, kind: str, code: int, runs: int
+) -> None:
+    """The second process is killed six times."""
+    (tmp_path / "flaky.py").write_text(FLAKY)
+    (tmp_path / "runs").write_text("0")
+    done = subprocess.run(
+        [sys.executable, "-m", "flaky", kind],
+        cwd=tmp_path,
+        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "runs").read_text() == str(runs)
+    said = [line for line in done.stderr.splitlines() if line.startswith("process 1 was killed")]
+    assert len(said) == min(6, runs)
+    assert ("3 restarts brought no new state" in said[-1]) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (RuntimeError("[gloo/pair.cc:534] Connection closed by peer"), UserError, "closed by peer"),
+        (dist.DistBackendError("NCCL error\nLast error: peer is gone"), UserError, "peer is gone"),
+        (RuntimeError("CUDA error: device-side assert"), RuntimeError, "device-side assert"),
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError, "out of memory"),
+    ],
+)
+def test_only_a_broken_connection_is_reported_as_one_and_every_cause_is_said(
+    error: Exception, expected: type[Exception], said: str
+) -> None:
+    with pytest.raises(expected, match=said), distributed.connection_errors():
+        raise error
+
+
 def test_more_processes_than_micro_batches_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -204,5 +261,5 @@ def test_more_processes_than_micro_batches_are_refused(
 
 
 if __name__ == "__main__":
-    distributed.launch("test_distributed")
+    distributed.launch("test_distributed", lambda: saved(Path(sys.argv[1], "state")))
     train(Path(sys.argv[1]), pause=float(sys.argv[2]))
