@@ -1,5 +1,6 @@
 """`pretrain@NAME`: train a language model on the shards."""
 
+import os
 from pathlib import Path
 
 from gpt1.device import device
@@ -9,7 +10,7 @@ from gpt1.model.perplexity import measure_perplexity
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
-from gpt1.training import distributed
+from gpt1.training import disk, distributed
 from gpt1.training.cost import training_operations
 from gpt1.training.pretraining import downsample, pretrain, updates_done
 from gpt1.training.stopping import exit_on_sigterm
@@ -41,6 +42,8 @@ def main(
     ):
         run.params(params)
         changes = continuing.changes(folder, f"pretrain@{model}", updates_done(folder), conditions)
+        if distributed.rank() == 0:
+            disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
         trained, rows = pretrain(
             params,
             ShardReader(shards, "train", params.books),
@@ -78,7 +81,7 @@ def main(
         if continued := continuing.concluded(changes, rows):
             summary["changes"] = continued
         listed = [update for update in params.checkpoints if update < len(rows)]
-        with publish(out, durable=True) as beside:
+        with publish(out) as beside:
             trained.save(beside)
             tokenizer.save(beside)
         save_checkpoints(checkpoints, folder / "checkpoints", listed)
@@ -87,6 +90,7 @@ def main(
         write_json(metrics, summary)
         run.metrics({f"valid/{name}": value for name, value in scores.items()})
         run.artifact(curve)
+        os.sync()  # all is on the disk before the state goes
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@ import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from gpt1.errors import UserError, one_line
 from gpt1.files import publish
 from gpt1.model.language_model import LanguageModel
 
@@ -31,10 +34,20 @@ class Checkpoints(Callback):
         self.save(updates)
 
     def save(self, updates: int) -> None:
-        """Save the model if `updates` is listed, whole or not at all."""
-        if updates in self._listed:
+        """Save the model if `updates` is listed, whole or not at all.
+
+        Raises UserError when it cannot be written, for it cannot be made later.
+        """
+        if updates not in self._listed:
+            return
+        try:
             with publish(self._place(updates), durable=True) as beside:
                 self._model.save(beside)
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{self._place(updates)}: cannot save this checkpoint ({one_line(error)}); free "
+                "space and start again, which resumes from the last state"
+            ) from None
 
     def warn_of_passed(self, updates: int, title: str) -> None:
         """Print which listed checkpoints cannot be made any more after `updates` updates."""

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import pandas as pd
 import pytest
 import torch
 import torch.distributed as dist
+from ruamel.yaml import YAML
 from torch import Tensor
 
 from gpt1.errors import UserError
@@ -74,9 +76,7 @@ def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -
 def run(processes: int, out: Path, **settings: float) -> Path:
     """The job in so many processes, forked: no second of imports for each of them."""
     out.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def one(rank: int) -> None:
         if processes > 1:
@@ -131,17 +131,21 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["GPT1_NPROC", "torchrun"])
+@pytest.mark.parametrize("launcher", ["GPT1_NPROC", "torchrun", "srun"])
 def test_sigterm_to_every_process_beside_that_of_the_launcher_saves_once_and_resumes(
     tmp_path: Path, launcher: str
 ) -> None:
-    """As Slurm and torchrun do together. A launcher of PyTorch's stands two signals, ours any."""
+    """As Slurm and torchrun do together. A launcher of PyTorch's stands two signals, ours any.
+
+    `srun` is a shell that starts the processes as Slurm does, and ends with their highest code.
+    """
     whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
     out.mkdir()
-    job = start(2, out, pause=0.1, torchrun=launcher == "torchrun")
+    job = start(2, out, pause=0.1, launcher=launcher)
     wait_for(lambda: saved(out / "state"), job)
     workers = children(job)
-    job.terminate()
+    if launcher != "srun":
+        job.terminate()
     while job.poll() is None:
         tell(workers)
         if launcher == "GPT1_NPROC":
@@ -150,29 +154,49 @@ def test_sigterm_to_every_process_beside_that_of_the_launcher_saves_once_and_res
     assert not tell(workers), "the launcher ended before its processes"
     _, errors = job.communicate(timeout=60)
     assert errors.count("start again to resume") == 1, errors
-    if launcher == "GPT1_NPROC":
-        assert job.returncode == RESUME_CODE
+    assert job.returncode == (1 if launcher == "torchrun" else RESUME_CODE)
     run(2, out)
     for name in ("model.safetensors", "curve.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
 def start(
-    processes: int, out: Path, pause: float, torchrun: bool = False
+    processes: int, out: Path, pause: float, launcher: str = "GPT1_NPROC"
 ) -> "subprocess.Popen[str]":
-    """The job as the stage starts it, or as torchrun does."""
+    """The job as the stage starts it, or torchrun, or srun."""
     module = ["-m", "test_distributed", str(out), str(pause)]
-    if torchrun:
+    command, variables = [sys.executable, *module], {"GPT1_NPROC": str(processes)}
+    if launcher == "torchrun":
         options = ["--standalone", "--nproc-per-node", str(processes)]
-        module = ["-m", "torch.distributed.run", *options, *module]
-        processes = 1
+        command = [sys.executable, "-m", "torch.distributed.run", *options, *module]
+    if launcher == "srun":
+        command = ["bash", "-c", SRUN, "srun", sys.executable, *module]
+        variables |= {"SLURM_NTASKS": str(processes), "MASTER_ADDR": "localhost"}
+        variables |= {"MASTER_PORT": str(free_port())}
     return subprocess.Popen(
-        [sys.executable, *module],
-        env=os.environ
-        | {"GPT1_NPROC": str(processes), "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
+        command,
+        env=os.environ | variables | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+RECIPE = re.search(r"srun bash -c '(.*?) exec python", (ROOT / "docs/training.md").read_text())
+SRUN = f"""
+for SLURM_PROCID in $(seq 0 $((SLURM_NTASKS - 1))); do
+  SLURM_LOCALID=$SLURM_PROCID
+  ({RECIPE and RECIPE[1]} exec "$@") & started="$started $!"
+done
+for each in $started; do wait $each; code=$?; [ $code -gt ${{highest:-0}} ] && highest=$code; done
+exit $highest
+"""
+"""Its variables are those of the recipe in the documentation."""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
 
 
 def tell(processes: list[int]) -> list[int]:
@@ -250,6 +274,23 @@ def test_only_a_broken_connection_is_reported_as_one_and_every_cause_is_said(
 ) -> None:
     with pytest.raises(expected, match=said), distributed.connection_errors():
         raise error
+
+
+def test_every_documented_number_of_processes_has_a_micro_batch_each_in_the_papers_profile() -> (
+    None
+):
+    text = (ROOT / "docs/training.md").read_text()
+    number = r"\D{1,2}(\d+)"
+    documented = {int(n) for n in re.findall(r"GPT1_NPROC=(\d+) gpt1 run", text)}
+    for nodes, each in (("--nnodes", "--nproc-per-node"), ("--nodes", "--ntasks-per-node")):
+        found = re.findall(f"{nodes}{number}.*?{each}{number}", text, re.DOTALL)
+        assert found
+        documented |= {int(n) * int(m) for n, m in found}
+    models = YAML(typ="safe").load(ROOT / "profiles/paper.yaml")["models"]
+    for name, model in models.items():
+        micro_batches = model["batch"] // model["micro_batch"]
+        assert max(documented) <= micro_batches, f"{name}: {micro_batches} micro-batches"
+    assert {8, 16} <= documented
 
 
 def test_more_processes_than_micro_batches_are_refused(
