@@ -50,6 +50,15 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """The stage handles them for the rest of its process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 def write_params(folder: Path, **changes: Any) -> None:
     shipped = YAML(typ="safe").load(ROOT / "params.yaml")
     tiny = {"layers": 1, "width": 16, "heads": 2, "context": 16, "epochs": 3, "batch": 4}
@@ -168,17 +177,35 @@ class StopAt(Callback):
 
 
 @pytest.fixture
-def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project after a stop before update 8, with the checkpoints 0 and 5."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     write_params(folder, epochs=1)
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
         patch.setattr(pretrain, "Recorder", lambda run, columns: StopAt(STOPPED))
         run(folder)
     assert ended.value.code == RESUME_CODE
-    yield folder
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    return folder
+
+
+def test_sigterm_while_held_out_text_is_scored_asks_to_be_started_again(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a second one while the process ends; and the state is still there."""
+
+    def score(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(pretrain, "measure_perplexity", score)
+        run(stopped)
+    assert ended.value.code == RESUME_CODE
+    assert not (stopped / "models").exists()
+    run(stopped)
+    run(stopped, "whole")
+    assert files(stopped / "models/gpt") == files(stopped / "whole")
 
 
 def test_other_checkpoints_continue_to_the_bytes_of_a_run_that_had_them_from_the_start(
