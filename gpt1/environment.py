@@ -1,4 +1,7 @@
-"""The `GPT1_*` environment variables. They place the work; they never mark a stage as changed."""
+"""The `GPT1_*` environment variables. They place the work; they never mark a stage as changed.
+
+The one exception is GPT1_RESUME, by which people continue what should have begun anew.
+"""
 
 import os
 from dataclasses import dataclass
@@ -25,6 +28,14 @@ class Environment:
     """GPT1_TRACKING: address of an MLflow server. Empty: a database inside the project."""
     parent_run: str = ""
     """GPT1_PARENT_RUN: ID of the MLflow run of the whole pipeline; the flow sets it."""
+    resume: str = ""
+    """GPT1_RESUME: `changed` lets a pretraining continue from a state of other conditions: code,
+    threads, learning rate and others. `skip` does so, too, and leaves out the update it resumes at,
+    should its loss not be finite. Such a result is no function of deps and params, and its metrics
+    say so."""
+    continued: str = ""
+    """GPT1_CONTINUED: a file that a stage makes when its result is no function of deps and params;
+    the flow sets it, and keeps such a result out of DVC's run cache."""
     params: str = ""
     """GPT1_PARAMS: what a stage reads in place of `params.yaml`: a copy of it as it was when the
     stage started; the flow sets it."""
@@ -44,4 +55,6 @@ class Environment:
                 raise UserError(f"{variable}={text}: must be a whole number") from None
         if values.get("nproc", 1) < 1 or values.get("workers", 0) < 0:
             raise UserError("GPT1_NPROC must be 1 or more, GPT1_WORKERS 0 or more")
+        if values.get("resume", "changed") not in {"changed", "skip"}:
+            raise UserError(f"GPT1_RESUME={values['resume']}: must be `changed` or `skip`")
         return cls(**values)

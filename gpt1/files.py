@@ -21,11 +21,12 @@ PARTIAL = ".part"
 
 
 @contextmanager
-def publish(out: Path) -> Iterator[Path]:
+def publish(out: Path, *, durable: bool = False) -> Iterator[Path]:
     """Write an output atomically: yield a path beside `out`, and move it to `out` at the end.
 
     The block may write a file or a folder there. When it raises, what it wrote is removed and
-    `out` stays as it was.
+    `out` stays as it was. durable: return only when all of it is on the disk, also for a power cut
+    (fsync), which takes the time to write it.
     """
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -33,11 +34,24 @@ def publish(out: Path) -> Iterator[Path]:
     remove(temporary)
     try:
         yield temporary
+        if durable:
+            for path in [*temporary.rglob("*"), temporary]:
+                _sync(path)
         if out.is_dir():  # os.replace refuses a folder that is not empty
             remove(out)
         os.replace(temporary, out)
+        if durable:
+            _sync(out.parent)
     finally:
         remove(temporary)
+
+
+def _sync(path: Path) -> None:
+    opened = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def iterate_rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -65,7 +65,7 @@ def run(
             inputs,
             recipe,
             seed=seed,
-            state=folder / "state.safetensors",
+            state=folder / "state",
             title=f"finetune {cell}",
             callbacks=[Recorder(record, [*FineTuning.losses, "rate", "gradient_norm"])],
         )

@@ -5,7 +5,7 @@ A network of the paper's size takes 466 MB, eleven of them on the way 5.6 GB.
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from gpt1.files import publish, write_json
@@ -14,10 +14,10 @@ INDEX = "updates.json"
 """The updates after which there is a checkpoint; the folder is never empty, which DVC forgets."""
 
 
-def save_checkpoints(out: Path, saved: Path | None, updates: int = 0) -> None:
-    """Write `out` with those checkpoints in `saved` that come before the last of `updates`."""
-    found = sorted(saved.glob("*")) if saved else []
-    kept = [path for path in found if int(path.name) < updates]
+def save_checkpoints(out: Path, saved: Path | None, listed: Collection[int] = ()) -> None:
+    """Write `out` with those checkpoints in `saved` that are listed, by their updates."""
+    found = sorted(saved.glob("[0-9]*")) if saved else []
+    kept = [path for path in found if int(path.name) in listed]
     with publish(out) as beside:
         beside.mkdir()
         for path in kept:

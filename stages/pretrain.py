@@ -1,17 +1,20 @@
 """`pretrain@NAME`: train a language model on the shards."""
 
+import os
 from pathlib import Path
 
 from gpt1.device import device
+from gpt1.environment import Environment
 from gpt1.files import publish, write_json
 from gpt1.model.perplexity import measure_perplexity
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
-from gpt1.training import distributed
+from gpt1.training import disk, distributed
 from gpt1.training.cost import training_operations
-from gpt1.training.pretraining import downsample, pretrain
-from stages import entry, state, tracking
+from gpt1.training.pretraining import downsample, pretrain, updates_done
+from gpt1.training.stopping import exit_on_sigterm
+from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
 from stages.recorder import Recorder
 
@@ -27,15 +30,20 @@ def main(
     metrics: Path,
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
-    distributed.launch("stages.pretrain")
+    distributed.launch("stages.pretrain", lambda: state.saved(f"pretrain@{model}"))
+    exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
+    recipe, conditions = continuing.split(params)
     with (
         distributed.process_group(),
         tracking.run() as run,
-        state.folder(f"pretrain@{model}", params, shards, bpe, *state.TRAINING) as folder,
+        state.folder(f"pretrain@{model}", recipe, shards, bpe) as folder,
     ):
         run.params(params)
+        changes = continuing.changes(folder, f"pretrain@{model}", updates_done(folder), conditions)
+        if distributed.rank() == 0:
+            disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
         trained, rows = pretrain(
             params,
             ShardReader(shards, "train", params.books),
@@ -44,6 +52,7 @@ def main(
             folder=folder,
             title=f"pretrain {model}",
             callbacks=[Recorder(run, ["loss"], digits=3)],
+            skip=Environment.read().resume == "skip",
         )
         distributed.exit_nonzero_ranks()
         valid = measure_perplexity(
@@ -69,15 +78,19 @@ def main(
             "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
+        if continued := continuing.concluded(changes, rows):
+            summary["changes"] = continued
+        listed = [update for update in params.checkpoints if update < len(rows)]
         with publish(out) as beside:
             trained.save(beside)
             tokenizer.save(beside)
-        save_checkpoints(checkpoints, folder / "checkpoints", len(rows))
+        save_checkpoints(checkpoints, folder / "checkpoints", listed)
         with publish(curve) as beside:
             downsample(rows).to_csv(beside, index=False)
         write_json(metrics, summary)
         run.metrics({f"valid/{name}": value for name, value in scores.items()})
         run.artifact(curve)
+        os.sync()  # all is on the disk before the state goes
 
 
 if __name__ == "__main__":

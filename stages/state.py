@@ -3,6 +3,7 @@
 Git and DVC ignore it.
 """
 
+import ast
 import dataclasses
 import hashlib
 import json
@@ -21,7 +22,7 @@ GPT1 = Path(gpt1.__file__).parent
 CORPUS, TOKENS = GPT1 / "corpus", GPT1 / "tokens"
 TRAINING = (GPT1 / "model", GPT1 / "training", TOKENS)
 FINETUNING = (GPT1 / "tasks", GPT1 / "analysis" / "transfer.py", *TRAINING)
-"""Code that a state depends on: a stage with other code starts again."""
+"""Code that a state depends on: a stage with other code starts again, or is told to continue."""
 
 
 @contextmanager
@@ -29,8 +30,8 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
     """Yield the state folder of `stage`, and remove it when the block succeeds.
 
     A stage that was stopped or failed leaves the folder, and finds it again when `params`, a
-    dataclass or a dict, and the bytes of `data`, files and folders, code included, are the same.
-    Otherwise it prints that it starts again, in a new folder.
+    dataclass or a dict, and the content of `data`, files and folders, code included, are the same
+    (`fingerprint`). Otherwise it prints that it starts again, in a new folder.
     """
     path = FOLDER / stage / fingerprint(params, *data)
     if not path.exists() and any(path.parent.glob("*")):
@@ -44,13 +45,31 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
     shutil.rmtree(path)
 
 
+def saved(stage: str) -> list[Path]:
+    """The files of a training's states: others after each progress."""
+    return sorted((FOLDER / stage).rglob("[0-9]*.safetensors"))
+
+
 def fingerprint(params: Any, *data: Path) -> str:
-    """A digest of the params, and of the names and bytes of all files below `data`."""
+    """A digest of the params, and of the names and contents of all files below `data`.
+
+    Of Python files the code counts: no comment, docstring or line break.
+    """
     values = params if isinstance(params, dict) else dataclasses.asdict(params)
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for root in data:
         for file in sorted(p for p in [root, *root.rglob("*")] if p.is_file()):
             if file.suffix == ".pyc":
                 continue
-            digest.update(f"\0{file.relative_to(root)}\0{files.sha256(file)}".encode())
+            content = _code(file) if file.suffix == ".py" else files.sha256(file)
+            digest.update(f"\0{file.relative_to(root)}\0{content}".encode())
     return digest.hexdigest()[:16]
+
+
+def _code(file: Path) -> str:
+    return ast.dump(_WithoutDocstrings().visit(ast.parse(file.read_bytes())))
+
+
+class _WithoutDocstrings(ast.NodeTransformer):
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node

@@ -1,5 +1,6 @@
 """The house stands as docs/architecture.md draws it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from ruamel.yaml import YAML
 from stages import state
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"entry", "recorder", "state", "tracking"}
+HELPERS = {"continuing", "entry", "recorder", "state", "tracking"}
 STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
 
 
@@ -93,3 +94,14 @@ def test_every_listed_task_and_model_has_its_section() -> None:
     compare = params["compare"]
     assert set(compare["tasks"]) <= set(params["finetune"])
     assert set(compare["models"]) <= set(params["models"])
+
+
+def test_the_documented_commands_of_pretraining_are_that_of_the_graph() -> None:
+    command = load("dvc.yaml")["stages"]["pretrain"]["do"]["cmd"]
+    command = command.replace("${key}", "gpt").replace("${item.shards}", "shards")
+    expected = dict(re.findall(r"--(\w+) (\S+)", command))
+    documented = (ROOT / "docs/training.md").read_text().split("stages.pretrain")[1:]
+    assert len(documented) == 3
+    for text in documented:
+        options = text[: text.index("gpt.json") + len("gpt.json")]
+        assert dict(re.findall(r"--(\w+)[ =]([^\s,]+)", options)) == expected

@@ -1,8 +1,13 @@
 """What watches the training loop: records, checkpoints."""
 
+import sys
 from collections.abc import Collection
 from pathlib import Path
 
+from safetensors import SafetensorError
+
+from gpt1.errors import UserError, one_line
+from gpt1.files import publish
 from gpt1.model.language_model import LanguageModel
 
 Row = dict[str, float]
@@ -29,6 +34,30 @@ class Checkpoints(Callback):
         self.save(updates)
 
     def save(self, updates: int) -> None:
-        """Save the model if `updates` is listed."""
-        if updates in self._listed:
-            self._model.save(self._folder / f"{updates:07d}")
+        """Save the model if `updates` is listed, whole or not at all.
+
+        Raises UserError when it cannot be written, for it cannot be made later.
+        """
+        if updates not in self._listed:
+            return
+        try:
+            with publish(self._place(updates), durable=True) as beside:
+                self._model.save(beside)
+        except (OSError, SafetensorError) as error:
+            raise UserError(
+                f"{self._place(updates)}: cannot save this checkpoint ({one_line(error)}); free "
+                "space and start again, which resumes from the last state"
+            ) from None
+
+    def warn_of_passed(self, updates: int, title: str) -> None:
+        """Print which listed checkpoints cannot be made any more after `updates` updates."""
+        passed = [n for n in self._listed if n <= updates and not self._place(n).is_dir()]
+        if passed:
+            print(
+                f"warning: {title}: checkpoints: training is past {', '.join(map(str, passed))} "
+                "and makes only those ahead; to have all, begin anew",
+                file=sys.stderr,
+            )
+
+    def _place(self, updates: int) -> Path:
+        return self._folder / f"{updates:07d}"

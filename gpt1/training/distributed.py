@@ -7,30 +7,38 @@ functions here do nothing.
 
 import logging
 import os
+import signal
 import sys
 import uuid
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
 
+import psutil
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
+from gpt1.training.stopping import RESUME_CODE
 
-RESUME_CODE = 75
-"""The exit code of a run that was told to stop and saved its state; started again, it resumes."""
 RESTARTS = 3
-STOP_SECONDS = 60
+"""Without a new state in between."""
+STOP_SECONDS = 300
+"""As `grace` of the stage in `dvc.yaml`: a micro-batch on a busy CPU, and writing the state."""
 
 
-def launch(module: str) -> None:
+def launch(module: str, progress: Callable[[], object]) -> None:
     """Start `python -m module` GPT1_NPROC times with our arguments, then exit with its code.
 
-    When a process is killed, all restart from the last state, three times at most. When one fails
-    with an error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a
-    process that a launcher started.
+    When a process is killed, all restart from the last state, RESTARTS times at most while the
+    value of `progress` stays the same: a month has more than three faults. When one fails with an
+    error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a process
+    that a launcher started.
+
+    The first SIGTERM, SIGINT or SIGHUP goes to all processes, which have STOP_SECONDS to save their
+    state. Others are ignored, but for a second SIGINT, which kills them.
     """
     count = Environment.read().nproc
     if count == 1 or "WORLD_SIZE" in os.environ:
@@ -39,6 +47,21 @@ def launch(module: str) -> None:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+    received: list[int] = []
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        if len(received) == 1:  # the agent forwards it, waits, and raises it again
+            to_all = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+            raise SignalException(f"signal {number}", to_all)
+        if received.count(signal.SIGINT) > 1:
+            for process in psutil.Process().children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    process.kill()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, handle)
     logging.getLogger("torch.distributed.elastic").setLevel(logging.CRITICAL)
     config = LaunchConfig(
         min_nodes=1,
@@ -50,20 +73,33 @@ def launch(module: str) -> None:
         local_addr="localhost",
         max_restarts=0,
         shutdown_timeout=STOP_SECONDS,
+        signals_to_handle="SIGQUIT",  # at a second signal PyTorch would leave the processes alone
     )
-    code = 1
-    for _ in range(1 + RESTARTS):
-        try:
-            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
-            sys.exit(0)
-        except SignalException:
-            sys.exit(RESUME_CODE)
-        except ChildFailedError as failed:
-            rank, failure = failed.get_first_failure()
-            if (code := failure.exitcode) > 0:
-                break
-            print(f"process {rank} was killed; all restart from the last state", file=sys.stderr)
-    sys.exit(code if code > 0 else 1)
+    vain, reached = 0, progress()
+    try:
+        while vain <= RESTARTS:
+            try:
+                elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+                sys.exit(0)
+            except ChildFailedError as failed:
+                killed = [each for each in failed.failures.values() if each.exitcode < 0]
+                if not killed:
+                    sys.exit(failed.get_first_failure()[1].exitcode)
+                before, reached = reached, progress()
+                vain = 0 if reached != before else vain + 1
+                what = (
+                    "all restart from the last state"
+                    if vain <= RESTARTS
+                    else (f"they end, for {RESTARTS} restarts brought no new state")
+                )
+                name = signal.Signals(-killed[0].exitcode).name
+                print(
+                    f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr
+                )
+    except SignalException:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python ends with its default otherwise
+        sys.exit(128 + signal.SIGINT if received.count(signal.SIGINT) > 1 else RESUME_CODE)
+    sys.exit(1)
 
 
 @contextmanager
@@ -101,9 +137,14 @@ def all_reduce(tensors: Iterable[Tensor]) -> None:
     """
     if not dist.is_initialized():
         return
-    with _connection_errors():
+    with connection_errors():
         for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
             work.wait()
+
+
+def barrier() -> None:
+    """Wait for all processes."""
+    _max(0.0)
 
 
 def any_rank(flag: bool) -> bool:
@@ -121,14 +162,21 @@ def _max(number: float) -> float:
     if not dist.is_initialized():
         return number
     maximum = torch.tensor(number, dtype=torch.float64)
-    with _connection_errors():
+    with connection_errors():
         dist.all_reduce(maximum, dist.ReduceOp.MAX)
     return maximum.item()
 
 
 @contextmanager
-def _connection_errors() -> Iterator[None]:
+def connection_errors() -> Iterator[None]:
+    """Turn the errors of a broken connection into a UserError; leave others as they are."""
     try:
         yield
-    except RuntimeError as error:  # the connection to another process broke
-        raise UserError(f"another training process ended ({str(error).splitlines()[0]})") from None
+    except RuntimeError as error:
+        said = " ".join(str(error).split())
+        if not isinstance(error, dist.DistError) and "gloo" not in said:
+            raise  # such as a kernel that failed before: the device reports it here
+        raise UserError(
+            f"the connection of the training processes broke ({said[:400]}); where one of them "
+            "ended with an error, that is the cause"
+        ) from None

@@ -5,31 +5,27 @@ AdamW. The loop knows neither the data nor the loss (`Objective`), nor who watch
 """
 
 import math
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
-from typing import Literal
+from typing import Literal, NoReturn
 
 import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, one_line
 from gpt1.training import distributed
 from gpt1.training.callback import Callback, Row
 from gpt1.training.cost import warn_if_emulated
-from gpt1.training.distributed import RESUME_CODE
 from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
 from gpt1.training.progress import Progress
-from gpt1.training.state import restore, save
+from gpt1.training.state import restore, save, saved
+from gpt1.training.stopping import RESUME_CODE, stop_requests
 
 SAVE_SECONDS = 300.0
 SPEED_SECONDS = 10.0
@@ -57,17 +53,22 @@ def fit(
     title: str,
     callbacks: Sequence[Callback] = (),
     save_seconds: float = SAVE_SECONDS,
+    skip: bool = False,
 ) -> pd.DataFrame:
     """Train the model of `objective` in place; return its curve, one row an update.
 
     The columns are the update (from 1), the losses of the objective, rate and gradient_norm.
-    state: a file, written every `save_seconds`. When it exists, training resumes from it and ends
-    in the same bits as a run that was never stopped.
+    state: a folder for the states, one every `save_seconds`. Training resumes from the last whole
+    one and ends in the same bits as a run that was never stopped.
     title: names the run in the progress bar and in messages.
+    skip: leave out the update that training resumes at, should its loss not be finite; its losses
+    in the curve are NaN.
 
     The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
-    state after the current micro-batch and exits with RESUME_CODE; a second one ends at once.
-    Raises UserError when a loss is not finite, or there are fewer micro-batches than processes.
+    state after the current micro-batch and exits with RESUME_CODE (`gpt1.training.stopping`).
+    A state that cannot be written costs a line, and is written `save_seconds` later.
+    Raises UserError when a loss is not finite, when there are fewer micro-batches than processes,
+    and when no state is whole, or that of a stop cannot be written.
     """
     model, is_rank_0 = objective.model, distributed.rank() == 0
     warn_if_emulated(_device(model), optimization.precision)
@@ -78,29 +79,19 @@ def fit(
     done = restore(state, model, optimizer, curve)
     distributed.require_equal(done, f"{state} is not on a disk that all machines share")
 
-    def save_state(updates: int) -> None:
-        if is_rank_0:
-            save(state, updates, model, optimizer, curve)
+    def save_state(updates: int) -> str:
+        return _save(state, updates, model, optimizer, curve) if is_rank_0 else ""
 
-    saved = measured = time.monotonic()
+    saved_at = measured = time.monotonic()
     with (
-        _stop_requests() as stop_requested,
+        stop_requests() as stop_requested,
         Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
     ):
         for update in range(done, objective.updates):
-            micro_batches = objective.micro_batches(update)
-            if len(micro_batches) < distributed.world_size():
-                raise UserError(
-                    f"{title}: {len(micro_batches)} micro-batches an update for "
-                    f"{distributed.world_size()} processes; lower micro_batch"
-                )
+            micro_batches = _shared(objective.micro_batches(update), title)
             losses = _backward(objective, micro_batches, update, optimization, stop_requested)
             if losses is None:
-                save_state(update)
-                if is_rank_0:
-                    message = f"{title}: stopped before update {update}; start again to resume"
-                    print(message, file=sys.stderr)
-                sys.exit(RESUME_CODE)
+                _stop(title, update, save_state(update))
             gradients = [p.grad for p in model.parameters() if p.grad is not None]
             distributed.all_reduce([losses, *gradients])
             norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
@@ -109,10 +100,17 @@ def fit(
             values = [update + 1, *losses.tolist(), rate, norm.item()]
             row: Row = dict(zip(columns, values, strict=True))
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
+                fault = f"{title}: the loss of update {update} is not finite"
+                if skip and update == done:
+                    optimizer.zero_grad(set_to_none=True)
+                    curve[update] = [update + 1, *[math.nan] * len(losses), rate, math.nan]
+                    if is_rank_0:
+                        print(f"warning: {fault}; it is left out", file=sys.stderr)
+                    continue
                 save_state(update)
                 raise UserError(
-                    f"{title}: the loss of update {update} is not finite; the state before it is "
-                    f"kept in {state}. Try precision: fp32, a lower learning_rate or more warmup"
+                    f"{fault}; the state before it is kept in {state}. Try precision: fp32, a "
+                    "lower learning_rate or more warmup (docs/training.md: Stop and resume)"
                 )
             for group in optimizer.param_groups:
                 group["lr"] = rate
@@ -129,11 +127,50 @@ def fit(
                 for callback in callbacks:
                     callback.on_speed(update + 1, bar.speed())
                 measured = now
-            if now - saved > save_seconds:
-                save_state(update + 1)
-                saved = time.monotonic()
+            if now - saved_at > save_seconds:
+                if fault := save_state(update + 1):
+                    print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
+                saved_at = time.monotonic()
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
+
+
+def _save(
+    folder: Path,
+    updates: int,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    curve: np.ndarray,
+) -> str:
+    """Save the state; returns why it could not be written, and which one is kept."""
+    try:
+        save(folder, updates, model, optimizer, curve)
+    except OSError as error:
+        last = [int(file.stem) for file in saved(folder)][-1:]
+        kept = f"the last one is that of update {last[0]}" if last else "there is none yet"
+        return f"cannot save the state ({one_line(error)}); {kept} in {folder}"
+    return ""
+
+
+def _stop(title: str, update: int, fault: str) -> NoReturn:
+    """End all processes, with RESUME_CODE unless the state could not be saved."""
+    if fault:
+        raise UserError(f"{title}: stopped: {fault}. Free space, and start again")
+    if distributed.rank() == 0:
+        message = f"{title}: stopped before update {update}; start again to resume"
+        print(message, file=sys.stderr)
+    distributed.barrier()  # a launcher ends the others after the first that exits
+    sys.exit(RESUME_CODE)
+
+
+def _shared(micro_batches: Sequence[MicroBatch], title: str) -> Sequence[MicroBatch]:
+    """Raises UserError when there is not one for each process."""
+    if len(micro_batches) < distributed.world_size():
+        raise UserError(
+            f"{title}: {len(micro_batches)} micro-batches an update for "
+            f"{distributed.world_size()} processes; lower micro_batch"
+        )
+    return micro_batches
 
 
 def _backward(
@@ -171,23 +208,3 @@ def _device(model: nn.Module) -> torch.device:
 def _dropout_seed(seed: int, update: int, index: int) -> int:
     """A well-mixed seed of 32 bits: PyTorch's generator on the CPU ignores the others."""
     return int(np.random.SeedSequence([seed, update, index]).generate_state(1)[0])
-
-
-@contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
-    """Handle SIGTERM and SIGINT; yield a function that tells whether one has arrived."""
-    requested = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield requested.is_set
-        return
-
-    def handle(number: int, frame: FrameType | None) -> None:
-        requested.set()
-        signal.signal(number, signal.SIG_DFL)  # a second one ends at once
-
-    before = {number: signal.signal(number, handle) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield requested.is_set
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

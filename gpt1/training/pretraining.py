@@ -24,9 +24,12 @@ from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.loop import Optimization, fit
 from gpt1.training.memory import is_out_of_memory, suggest_micro_batch
 from gpt1.training.objective import Objective, UpdateCost
+from gpt1.training.state import saved
 
 if TYPE_CHECKING:
     from gpt1.tokens.shards import ShardReader
+
+STATE = "state"
 
 
 def pretrain(
@@ -38,11 +41,12 @@ def pretrain(
     folder: Path,
     title: str,
     callbacks: Sequence[Callback] = (),
+    skip: bool = False,
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a new model on the books of `reader`; return it and its curve, one row an update.
 
     folder: for the state to resume from, and for the checkpoints.
-    title, callbacks: as in `fit`.
+    title, callbacks, skip: as in `fit`.
     Raises UserError when memory is too small, with the micro-batch that fits.
     """
     torch.set_num_threads(params.threads)
@@ -53,6 +57,7 @@ def pretrain(
     checkpoints = Checkpoints(model, params.checkpoints, folder / "checkpoints")
     if distributed.rank() == 0:
         checkpoints.save(0)
+        checkpoints.warn_of_passed(updates_done(folder), title)
     objective = Pretraining(model, batches, params)
     optimization = Optimization(
         learning_rate=partial(
@@ -70,9 +75,10 @@ def pretrain(
         curve = fit(
             objective,
             optimization,
-            state=folder / "state.safetensors",
+            state=folder / STATE,
             title=title,
             callbacks=[checkpoints, *callbacks],
+            skip=skip,
         )
     except RuntimeError as error:
         if not is_out_of_memory(error):
@@ -87,6 +93,11 @@ def pretrain(
     raise UserError(
         f"{title}: micro_batch: {params.micro_batch} is too much for the memory; {fits}"
     )
+
+
+def updates_done(folder: Path) -> int:
+    """The updates of the last state in the `folder` of `pretrain`; 0 where there is none."""
+    return max((int(file.stem) for file in saved(folder / STATE)), default=0)
 
 
 def new_model(params: Model, vocab: int) -> LanguageModel:

@@ -47,8 +47,8 @@ def run(
 ) -> None:
     """Bring everything up to date: the stages that changed, and all downstream of them.
 
-    The first Ctrl-C or SIGTERM lets running stages save their state, within the `grace` of their
-    `meta:`; the second kills them (pipelines/execution/interrupts.py). The next run goes on.
+    Ctrl-C or SIGTERM lets running stages save their state, within the `grace` of their `meta:`; a
+    second Ctrl-C kills them (pipelines/execution/interrupts.py). The next run goes on.
     """
     from pipelines.graph.plan import build_plan
 

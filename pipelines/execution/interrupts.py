@@ -11,18 +11,18 @@ from pipelines.execution.executor import Executor
 
 @contextmanager
 def handle_interrupts(executor: Executor) -> Iterator[None]:
-    """The first signal cancels all stages with their grace periods, the second kills them.
+    """The first signal cancels all stages with their grace periods, a second SIGINT kills them.
 
     A training saves its state within its grace period (`gpt1.training.loop`), and `gpt1 run` exits
-    with 130. A second SIGHUP kills nothing: the terminal and the shell in it send one each. Where
-    SIGHUP was ignored at the start, as `nohup` does, it stays ignored. Python allows handlers in
-    the main thread alone; in others the block has none.
+    with 130. A second SIGTERM or SIGHUP kills nothing: schedulers, `timeout`, a terminal and the
+    shell in it send one each. Where SIGHUP was ignored at the start, as `nohup` does, it stays
+    ignored. Python allows handlers in the main thread alone; in others the block has none.
     """
     received: list[int] = []
 
     def handle(number: int, _frame: FrameType | None) -> None:
         received.append(number)
-        executor.cancel(at_once=len(received) > 1 and number != signal.SIGHUP)
+        executor.cancel(at_once=number == signal.SIGINT and received.count(number) > 1)
 
     if threading.current_thread() is not threading.main_thread():
         yield

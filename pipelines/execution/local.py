@@ -59,8 +59,7 @@ class LocalExecutor:
     def cancel(self, at_once: bool = False) -> None:
         """SIGTERM to every running stage and SIGKILL after its grace period; SIGKILL if `at_once`.
 
-        Idempotent: SIGTERM is sent once even when a signal and the UI both cancel, because a second
-        one makes a training exit without a checkpoint.
+        Idempotent: SIGTERM is sent once even when a signal and the UI both cancel.
         """
         self._cancelled.set()
         if not at_once and not self._asked_to_end.acquire(blocking=False):

@@ -22,6 +22,7 @@ import json
 import logging
 import os
 import queue
+import shutil
 import signal
 import sys
 import tempfile
@@ -135,6 +136,7 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> t
         return "unchanged", True
     stage.remove_outs()
     status: Status = "restored"
+    continued = False
     try:
         if force:
             raise RunCacheNotFoundError(stage)
@@ -143,28 +145,31 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> t
     except RunCacheNotFoundError:
         status = "ran"
         before = _written(stage)
-        with _params_copy(stage) as copy:
+        with _handed_over(stage) as variables:
             stage.save_deps()
-            unlocked_repo(cmd_run)(stage, run_env=dict(environment) | copy)
+            unlocked_repo(cmd_run)(stage, run_env=dict(environment) | variables)
+            continued = Path(variables["GPT1_CONTINUED"]).exists()
         if _asked_to_end.is_set():  # some end well when they are asked to end, and half done
             raise EndedError("it was asked to end") from None
         if _edited(stage, before):
             return status, False
-    _save_outs(stage)
+    _save_outs(stage, remember=not continued)
     return status, True
 
 
 @contextmanager
-def _params_copy(stage: "Stage") -> Iterator[dict[str, str]]:
-    """Yield the variable that names a copy of `params.yaml` as it is now."""
+def _handed_over(stage: "Stage") -> Iterator[dict[str, str]]:
+    """Yield the variables that name a copy of `params.yaml` as it is now, and a file to make.
+
+    A stage makes that file when its result is no function of deps and params: someone told it to
+    continue what should have begun anew. DVC's run cache must not give such a result to others.
+    """
     params = Path(stage.repo.root_dir, "params.yaml")
-    if not params.is_file():
-        yield {}
-        return
-    with tempfile.NamedTemporaryFile(suffix=".yaml") as copy:
-        copy.write(params.read_bytes())
-        copy.flush()
-        yield {"GPT1_PARAMS": copy.name}
+    with tempfile.TemporaryDirectory() as folder:
+        variables = {"GPT1_CONTINUED": f"{folder}/continued"}
+        if params.is_file():
+            variables["GPT1_PARAMS"] = shutil.copy(params, folder)
+        yield variables
 
 
 Written = dict[str, tuple[int, int, int]]
@@ -212,11 +217,11 @@ def _edited(stage: "Stage", before: Mapping[str, Written]) -> bool:
     return bool(edited)
 
 
-def _save_outs(stage: "Stage") -> None:
-    """Hash and cache the outputs, and remember them in DVC's run cache."""
+def _save_outs(stage: "Stage", remember: bool) -> None:
+    """Hash and cache the outputs; `remember` them in DVC's run cache as what the deps give."""
     stage.save_outs()
     stage.md5 = stage.compute_md5()
-    if all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs):
+    if remember and all(out.use_cache or out.is_metric or out.is_plot for out in stage.outs):
         stage.repo.stage_cache.save(stage)
     stage.commit()
 

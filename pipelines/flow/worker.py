@@ -57,25 +57,34 @@ def work(pool: str) -> None:
 
 
 async def _take_flow_runs(pool: str) -> int:
-    """Work until a signal, whose number is returned. The first lets the stage save its state."""
-    received: asyncio.Queue[int] = asyncio.Queue()
+    """Work until a signal, whose number is returned. It lets the stage save its state.
+
+    A second SIGINT kills the stage.
+    """
+    received: list[int] = []
+    told = asyncio.Event()
+
+    def hear(number: int) -> None:
+        received.append(number)
+        told.set()
+
     for number in (signal.SIGINT, *endings()):
-        asyncio.get_running_loop().add_signal_handler(number, received.put_nowait, number)
+        asyncio.get_running_loop().add_signal_handler(number, hear, number)
     # Prefect's worker would kill its process at once.
     worker = asyncio.create_task(ProcessWorker(pool, limit=1).start())
-    first = asyncio.create_task(received.get())
+    first = asyncio.create_task(told.wait())
     await asyncio.wait({worker, first}, return_when=asyncio.FIRST_COMPLETED)
     if worker.done():
         await worker
         return 0
     for process in _flow_run_processes():
         process.terminate()
-    while _flow_run_processes() and received.empty():
+    while _flow_run_processes() and received.count(signal.SIGINT) < 2:
         await asyncio.sleep(0.05)
     worker.cancel()
     with suppress(asyncio.CancelledError):
         await worker
-    return first.result()
+    return received[0]
 
 
 def _flow_run_processes() -> list[psutil.Process]:

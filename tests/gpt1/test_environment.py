@@ -18,3 +18,7 @@ def test_a_wrong_number_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GPT1_NPROC", "0")
     with pytest.raises(UserError, match="GPT1_NPROC must be 1 or more"):
         Environment.read()
+    monkeypatch.setenv("GPT1_NPROC", "1")
+    monkeypatch.setenv("GPT1_RESUME", "1")
+    with pytest.raises(UserError, match="GPT1_RESUME=1: must be `changed` or `skip`"):
+        Environment.read()

@@ -129,6 +129,25 @@ def test_a_process_that_a_stage_leaves_running_is_named_and_ended_and_holds_noth
     assert not psutil.pid_exists(pid)
 
 
+def test_what_was_continued_by_order_is_recorded_and_stays_out_of_the_run_cache(project, run):
+    """Who never gave the order must not be given its result."""
+    project.write({"s": {"cmd": CONTINUED, "deps": ["dep"], "outs": ["s"]}})
+    (project.root / "dep").write_text("by order")
+    assert run()[0].status == "ran"
+    assert set(project.lock["stages"]) == {"s"}
+    assert not (project.root / ".dvc/cache/runs").exists()
+    (project.root / "dep").write_text("plain")
+    assert run()[0].status == "ran"
+    assert (project.root / ".dvc/cache/runs").exists()
+    (project.root / "dep").write_text("by order")
+    assert run()[0].status == "ran"
+    (project.root / "dep").write_text("plain")
+    assert run()[0].status == "restored"
+
+
+CONTINUED = 'cp dep s; grep -q plain dep || touch "$GPT1_CONTINUED"'
+
+
 def edited(project, run, **change):
     """What a stage says while its `dep` or its param `a` gets another value."""
     (project.root / "dep").write_text("before")
@@ -319,7 +338,7 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
     saves = (
         "import signal, sys, time\n"
         "def save(*_):\n"
-        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # as a training does\n"
+        "    signal.signal(signal.SIGTERM, signal.SIG_DFL)\n"
         "    time.sleep(2); open('saved', 'w'); sys.exit(1)\n"
         "signal.signal(signal.SIGTERM, save); open('ready', 'w'); time.sleep(60)\n"
     )
@@ -332,14 +351,15 @@ def test_a_stage_that_saves_its_state_has_the_time_it_asks_for_whoever_else_canc
         time.sleep(0.1)
     with interrupts.handle_interrupts(runner):
         runner.cancel()  # the UI is heard first, then the signal that comes with it
-        time.sleep(0.5)
-        os.kill(os.getpid(), signal.SIGTERM)
+        for number in (signal.SIGTERM, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            time.sleep(0.2)
+            os.kill(os.getpid(), number)
         thread.join()
     assert (project.root / "saved").exists()
     assert done[0].seconds < 20
 
 
-def test_a_second_signal_ends_a_stage_at_once(project, run):
+def test_a_second_ctrl_c_ends_a_stage_at_once(project, run):
     project.write({"s": {"cmd": f'bash -c "{STUBBORN}"', "meta": {"grace": 300}}})
     runner, done = LocalExecutor(graph.open_project()), []
     thread = threading.Thread(target=lambda: done.append(run(runner=runner)[0]))
@@ -348,7 +368,7 @@ def test_a_second_signal_ends_a_stage_at_once(project, run):
         time.sleep(0.1)
     with interrupts.handle_interrupts(runner):
         for _ in range(2):
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGINT)
         thread.join(timeout=20)
     assert done[0].status == "cancelled"
 

@@ -63,7 +63,7 @@ def project(tmp_path, monkeypatch):
     for seed, folder in enumerate(["saved/0000000", "saved/0000010", "models/gpt"]):
         torch.manual_seed(seed)
         GPT(config).save(Path(folder))
-    save_checkpoints(Path("checkpoints/gpt"), Path("saved"), UPDATES)
+    save_checkpoints(Path("checkpoints/gpt"), Path("saved"), [0, 10])
     tokenizer.save(Path("models/gpt"))
     tokenize_task(Path("ends.parquet"), Path("models/gpt"), Path("tokens.parquet"))
     Path("pretrained.json").write_text(json.dumps({"updates": UPDATES}))

@@ -3,10 +3,12 @@
 import csv
 import json
 import math
+import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +22,13 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
 from gpt1.tokens.shards import ShardWriter
-from gpt1.training.loop import RESUME_CODE
-from stages import pretrain
+from gpt1.training.callback import Callback, Row
+from gpt1.training.stopping import RESUME_CODE
+from stages import continuing, pretrain
 from stages.state import fingerprint
 
 ROOT = Path(__file__).parents[2]
+STOPPED = 8
 VOCABULARY = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, "ab</w>": 5}
 
 
@@ -46,12 +50,25 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """The stage handles them for the rest of its process."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
 def write_params(folder: Path, **changes: Any) -> None:
-    params = YAML(typ="safe").load(ROOT / "params.yaml")
+    shipped = YAML(typ="safe").load(ROOT / "params.yaml")
     tiny = {"layers": 1, "width": 16, "heads": 2, "context": 16, "epochs": 3, "batch": 4}
     tiny |= {"micro_batch": 2, "warmup": 2, "threads": 1, "checkpoints": [0, 5]}
-    params["models"]["gpt"] |= tiny | changes
-    YAML(typ="safe").dump(params, folder / "params.yaml")
+    shipped["models"]["gpt"] |= tiny | changes
+    YAML(typ="safe").dump(shipped, folder / "params.yaml")
+
+
+def params(folder: Path) -> dict[str, Any]:
+    return dict(YAML(typ="safe").load(folder / "params.yaml")["models"]["gpt"])
 
 
 def run(folder: Path, out: str = "models/gpt") -> None:
@@ -140,7 +157,7 @@ def test_a_stage_that_was_told_to_stop_goes_on_to_the_same_bytes(folder: Path) -
     assert stopped.returncode == RESUME_CODE
     assert "start again to resume" in errors
     assert not (folder / "resumed").exists()
-    assert list((folder / ".work").rglob("state.safetensors"))
+    assert list((folder / ".work").rglob("state/*.safetensors"))
     run(folder, "resumed")
     assert files(folder / "resumed") == files(folder / "whole")
     for suffix in ("-curve.csv", "-metrics.json"):
@@ -148,16 +165,145 @@ def test_a_stage_that_was_told_to_stop_goes_on_to_the_same_bytes(folder: Path) -
         assert one.read_bytes() == two.read_bytes()
 
 
-def test_other_params_or_other_data_never_resume_an_old_state(folder: Path) -> None:
-    section = YAML(typ="safe").load(folder / "params.yaml")["models"]["gpt"]
-    params, other = parse(Model, section, "gpt"), parse(Model, section | {"seed": 7}, "gpt")
-    shards = folder / "data/shards"
-    before = fingerprint(params, shards)
-    assert fingerprint(params, shards) == before
-    assert fingerprint(other, shards) != before
+class StopAt(Callback):
+    """In the place of the recorder: tells the process to stop after an update."""
+
+    def __init__(self, update: int) -> None:
+        self._update = update
+
+    def on_update(self, updates: int, row: Row) -> None:
+        if updates == self._update:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.fixture
+def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The project after a stop before update 8, with the checkpoints 0 and 5."""
+    write_params(folder, epochs=1)
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(pretrain, "Recorder", lambda run, columns: StopAt(STOPPED))
+        run(folder)
+    assert ended.value.code == RESUME_CODE
+    return folder
+
+
+def test_sigterm_while_held_out_text_is_scored_asks_to_be_started_again(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a second one while the process ends; and the state is still there."""
+
+    def score(*_: object, **__: object) -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(pretrain, "measure_perplexity", score)
+        run(stopped)
+    assert ended.value.code == RESUME_CODE
+    assert not (stopped / "models").exists()
+    run(stopped)
+    run(stopped, "whole")
+    assert files(stopped / "models/gpt") == files(stopped / "whole")
+
+
+def test_other_checkpoints_continue_to_the_bytes_of_a_run_that_had_them_from_the_start(
+    stopped: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    write_params(stopped, epochs=1, checkpoints=[0, 3, 10])
+    run(stopped)
+    assert "checkpoints: training is past 3 and makes only those ahead" in capfd.readouterr().err
+    run(stopped, "whole")
+    whole, found = files(stopped / "whole-checkpoints"), files(stopped / "models/gpt-checkpoints")
+    assert json.loads(found.pop("updates.json")) == [0, 10]
+    assert json.loads(whole.pop("updates.json")) == [0, 3, 10]
+    assert found == {name: content for name, content in whole.items() if "0000003" not in name}
+    assert files(stopped / "models/gpt") == files(stopped / "whole")
+    metrics = (stopped / "models/gpt-metrics.json").read_text()
+    assert metrics == (stopped / "whole-metrics.json").read_text()
+    assert "changes" not in metrics
+
+
+OTHER = {"epochs": 2, "learning_rate": 1e-4, "micro_batch": 4, "threads": 2, "precision": "bf16"}
+
+
+def test_other_conditions_are_refused_by_name_until_people_continue_knowingly(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And the metrics say what changed at which update, and the driver is told."""
+    before = parse(Model, params(stopped), "gpt")
+    mark = stopped / "continued"
+    monkeypatch.setenv("GPT1_CONTINUED", str(mark))
+    for name, value in OTHER.items():
+        write_params(stopped, **{"epochs": 1, name: value})
+        told = rf"pretrain@gpt: {name}: .* -> {value} changed since the state of 8 updates .*; put"
+        with pytest.raises(UserError, match=told):
+            run(stopped)
+    assert not (stopped / "models").exists()
+    assert len(list((stopped / ".work/pretrain@gpt").iterdir())) == 1
+    write_params(stopped, **OTHER)
+    monkeypatch.setenv("GPT1_RESUME", "changed")
+    run(stopped)
+    metrics = json.loads((stopped / "models/gpt-metrics.json").read_text())
+    expected = {name: [getattr(before, name), value] for name, value in OTHER.items()}
+    assert metrics["changes"] == {"8": expected}
+    rows = list(csv.DictReader((stopped / "models/gpt-curve.csv").open()))
+    assert len(rows) == metrics["updates"]
+    assert float(rows[8]["rate"]) < 0.2 * float(rows[7]["rate"])
+    assert mark.exists()
+
+
+def test_without_a_change_the_word_to_continue_changes_nothing(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPT1_CONTINUED", str(stopped / "continued"))
+    monkeypatch.setenv("GPT1_RESUME", "changed")
+    run(stopped)
+    run(stopped, "whole")
+    assert files(stopped / "models/gpt") == files(stopped / "whole")
+    assert Path("models/gpt-metrics.json").read_bytes() == Path("whole-metrics.json").read_bytes()
+    assert not (stopped / "continued").exists()
+
+
+def test_two_changes_since_the_same_state_count_as_one_and_there_and_back_as_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def now(done: int, threads: int) -> continuing.Changes:
+        return continuing.changes(tmp_path, "s", done, {"threads": threads, "code": "a"})
+
+    monkeypatch.setenv("GPT1_RESUME", "changed")
+    assert now(0, 1) == {}
+    assert now(0, 5) == {}, "nothing was trained yet"
+    assert now(7, 2) == {"7": {"threads": [5, 2]}}
+    assert now(7, 3) == {"7": {"threads": [5, 3]}}
+    assert now(9, 2) == {"7": {"threads": [5, 3]}, "9": {"threads": [3, 2]}}
+    assert now(9, 3) == {"7": {"threads": [5, 3]}}
+
+
+def test_of_code_only_what_runs_counts(tmp_path: Path) -> None:
+    code = tmp_path / "room/code.py"
+    code.parent.mkdir()
+    code.write_text("x = 1\n")
+    before = fingerprint({}, code.parent)
+    code.write_text('"""A docstring."""\n\nx = 1  # a comment\n"""Of x."""\n')
+    assert fingerprint({}, code.parent) == before
+    code.write_text("x = 2\n")
+    assert fingerprint({}, code.parent) != before
+
+
+def test_another_network_recipe_or_other_data_never_resume_a_state(stopped: Path) -> None:
+    work = stopped / ".work/pretrain@gpt"
+    assert len(list(work.iterdir())) == 1
+    write_params(stopped, epochs=1, seed=7)
+    run(stopped)
+    assert len(list(work.iterdir())) == 1, "the state stays, for who puts the seed back"
+    write_params(stopped, epochs=1)
+    shards = stopped / "data/shards"
+    before = fingerprint({}, shards)
     with next(shards.iterdir()).open("ab") as opened:
         opened.write(b"!")
-    assert fingerprint(params, shards) != before
+    assert fingerprint({}, shards) != before
 
 
 def test_a_vocabulary_that_is_missing_is_named(folder: Path) -> None:

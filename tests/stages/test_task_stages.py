@@ -29,7 +29,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.training.loop import RESUME_CODE
+from gpt1.training.stopping import RESUME_CODE
 from stages import tracking
 
 ROOT = Path(__file__).parents[2]
@@ -238,7 +238,7 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
     said, code = signalled(signal.SIGTERM)
     assert code == RESUME_CODE
     [stopped] = re.findall(r"stopped before update (\d+)", said)
-    assert len(list((tmp_path / "stopped/.work").rglob("state.safetensors"))) == 1
+    assert len(list((tmp_path / "stopped/.work").rglob("state/*.safetensors"))) == 1
     assert not (tmp_path / "stopped/finetuned").exists()
     assert signalled(signal.SIGKILL)[1] == -signal.SIGKILL
     last = start(tmp_path / "stopped")

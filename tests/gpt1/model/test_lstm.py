@@ -78,3 +78,17 @@ def test_it_learns(model: LSTM, tmp_path: Path, precision: str) -> None:
     optimization = dataclasses.replace(OPTIMIZATION, precision=precision)
     curve = fit(objective, optimization, state=tmp_path / "state", title="test")
     assert curve["loss"].iloc[-1] < curve["loss"].iloc[0] - 0.5
+
+
+def test_its_layers_compute_in_fp32_whatever_autocast_asks_for(model: LSTM) -> None:
+    """On CUDA autocast would take fp16. What a layer is given is the same on every device."""
+    seen: list[tuple[bool, torch.dtype]] = []
+    for layer in model.layers:
+        layer.register_forward_pre_hook(
+            lambda _, inputs: seen.append((torch.is_autocast_enabled("cpu"), inputs[0].dtype))
+        )
+    with torch.autocast("cpu", torch.bfloat16):
+        states = model.train().states(TOKENS)
+        assert torch.nn.functional.linear(states, model.tokens.weight).dtype == torch.bfloat16
+    assert seen == [(False, torch.float32)] * 2
+    assert states.dtype == torch.float32

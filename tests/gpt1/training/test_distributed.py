@@ -2,23 +2,29 @@
 
 import multiprocessing
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
+from ruamel.yaml import YAML
 from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import distributed
-from gpt1.training.loop import RESUME_CODE, Optimization, fit
+from gpt1.training.loop import Optimization, fit
 from gpt1.training.objective import Objective
+from gpt1.training.state import saved
+from gpt1.training.stopping import RESUME_CODE
 
 ROOT = Path(__file__).parents[3]
 UPDATES = 50
@@ -70,9 +76,7 @@ def train(out: Path, dropout: float = 0.1, parts: int = 4, pause: float = 0.0) -
 def run(processes: int, out: Path, **settings: float) -> Path:
     """The job in so many processes, forked: no second of imports for each of them."""
     out.mkdir(exist_ok=True)
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
+    port = free_port()
 
     def one(rank: int) -> None:
         if processes > 1:
@@ -110,31 +114,99 @@ def test_one_process_killed_and_the_job_resumes_all_stopped_and_it_resumes_to_th
     whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
     out.mkdir()
     launcher = start(2, out, pause=0.1)
-    wait_for((out / "state").exists, launcher)
+    wait_for(lambda: saved(out / "state"), launcher)
     before = children(launcher)
     os.kill(before[-1], signal.SIGKILL)
     wait_for(lambda: not {*children(launcher)} & {*before}, launcher)
-    saved = (out / "state").stat().st_mtime
-    wait_for(lambda: (out / "state").stat().st_mtime > saved, launcher)
+    last = saved(out / "state")[-1]
+    wait_for(lambda: saved(out / "state")[-1] > last, launcher)
     launcher.terminate()
     _, errors = launcher.communicate(timeout=60)
     assert launcher.returncode == RESUME_CODE, errors
-    assert "was killed; all restart from the last state" in errors
+    assert "was killed (SIGKILL); all restart from the last state" in errors
     assert errors.count("start again to resume") == 1
     run(2, out)
     for name in ("model.safetensors", "curve.csv"):
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
-def start(processes: int, out: Path, pause: float) -> "subprocess.Popen[str]":
-    """The job as the stage starts it."""
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["GPT1_NPROC", "torchrun", "srun"])
+def test_sigterm_to_every_process_beside_that_of_the_launcher_saves_once_and_resumes(
+    tmp_path: Path, launcher: str
+) -> None:
+    """As Slurm and torchrun do together. A launcher of PyTorch's stands two signals, ours any.
+
+    `srun` is a shell that starts the processes as Slurm does, and ends with their highest code.
+    """
+    whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
+    out.mkdir()
+    job = start(2, out, pause=0.1, launcher=launcher)
+    wait_for(lambda: saved(out / "state"), job)
+    workers = children(job)
+    if launcher != "srun":
+        job.terminate()
+    while job.poll() is None:
+        tell(workers)
+        if launcher == "GPT1_NPROC":
+            job.terminate()
+        time.sleep(0.02)
+    assert not tell(workers), "the launcher ended before its processes"
+    _, errors = job.communicate(timeout=60)
+    assert errors.count("start again to resume") == 1, errors
+    assert job.returncode == (1 if launcher == "torchrun" else RESUME_CODE)
+    run(2, out)
+    for name in ("model.safetensors", "curve.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
+def start(
+    processes: int, out: Path, pause: float, launcher: str = "GPT1_NPROC"
+) -> "subprocess.Popen[str]":
+    """The job as the stage starts it, or torchrun, or srun."""
+    module = ["-m", "test_distributed", str(out), str(pause)]
+    command, variables = [sys.executable, *module], {"GPT1_NPROC": str(processes)}
+    if launcher == "torchrun":
+        options = ["--standalone", "--nproc-per-node", str(processes)]
+        command = [sys.executable, "-m", "torch.distributed.run", *options, *module]
+    if launcher == "srun":
+        command = ["bash", "-c", SRUN, "srun", sys.executable, *module]
+        variables |= {"SLURM_NTASKS": str(processes), "MASTER_ADDR": "localhost"}
+        variables |= {"MASTER_PORT": str(free_port())}
     return subprocess.Popen(
-        [sys.executable, "-m", "test_distributed", str(out), str(pause)],
-        env=os.environ
-        | {"GPT1_NPROC": str(processes), "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
+        command,
+        env=os.environ | variables | {"PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
         stderr=subprocess.PIPE,
         text=True,
     )
+
+
+RECIPE = re.search(r"srun bash -c '(.*?) exec python", (ROOT / "docs/training.md").read_text())
+SRUN = f"""
+for SLURM_PROCID in $(seq 0 $((SLURM_NTASKS - 1))); do
+  SLURM_LOCALID=$SLURM_PROCID
+  ({RECIPE and RECIPE[1]} exec "$@") & started="$started $!"
+done
+for each in $started; do wait $each; code=$?; [ $code -gt ${{highest:-0}} ] && highest=$code; done
+exit $highest
+"""
+"""Its variables are those of the recipe in the documentation."""
+
+
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        return int(free.getsockname()[1])
+
+
+def tell(processes: list[int]) -> list[int]:
+    """Send SIGTERM; returns those that were still there."""
+    told = []
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+            told.append(pid)
+    return told
 
 
 def children(process: "subprocess.Popen[str]") -> list[int]:
@@ -148,6 +220,79 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
 
 
+FLAKY = """
+import os, signal, sys
+from pathlib import Path
+def progress():
+    return Path("progress").exists() and Path("progress").read_text()
+if "RANK" not in os.environ:
+    from gpt1.training import distributed
+    distributed.launch("flaky", progress)
+run = int(Path("runs").read_text()) + 1
+if os.environ["RANK"] == "1":
+    Path("runs").write_text(str(run))
+    if sys.argv[1] == "progress":
+        Path("progress").write_text(str(run))
+    if run < 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize(("kind", "code", "runs"), [("progress", 0, 7), ("none", 1, 4)])
+def test_only_restarts_that_bring_no_new_state_are_counted(
+    tmp_path: Path, kind: str, code: int, runs: int
+) -> None:
+    """The second process is killed six times."""
+    (tmp_path / "flaky.py").write_text(FLAKY)
+    (tmp_path / "runs").write_text("0")
+    done = subprocess.run(
+        [sys.executable, "-m", "flaky", kind],
+        cwd=tmp_path,
+        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == code, done.stderr
+    assert (tmp_path / "runs").read_text() == str(runs)
+    said = [line for line in done.stderr.splitlines() if line.startswith("process 1 was killed")]
+    assert len(said) == min(6, runs)
+    assert ("3 restarts brought no new state" in said[-1]) == (code == 1)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected", "said"),
+    [
+        (RuntimeError("[gloo/pair.cc:534] Connection closed by peer"), UserError, "closed by peer"),
+        (dist.DistBackendError("NCCL error\nLast error: peer is gone"), UserError, "peer is gone"),
+        (RuntimeError("CUDA error: device-side assert"), RuntimeError, "device-side assert"),
+        (torch.OutOfMemoryError("CUDA out of memory"), torch.OutOfMemoryError, "out of memory"),
+    ],
+)
+def test_only_a_broken_connection_is_reported_as_one_and_every_cause_is_said(
+    error: Exception, expected: type[Exception], said: str
+) -> None:
+    with pytest.raises(expected, match=said), distributed.connection_errors():
+        raise error
+
+
+def test_every_documented_number_of_processes_has_a_micro_batch_each_in_the_papers_profile() -> (
+    None
+):
+    text = (ROOT / "docs/training.md").read_text()
+    number = r"\D{1,2}(\d+)"
+    documented = {int(n) for n in re.findall(r"GPT1_NPROC=(\d+) gpt1 run", text)}
+    for nodes, each in (("--nnodes", "--nproc-per-node"), ("--nodes", "--ntasks-per-node")):
+        found = re.findall(f"{nodes}{number}.*?{each}{number}", text, re.DOTALL)
+        assert found
+        documented |= {int(n) * int(m) for n, m in found}
+    models = YAML(typ="safe").load(ROOT / "profiles/paper.yaml")["models"]
+    for name, model in models.items():
+        micro_batches = model["batch"] // model["micro_batch"]
+        assert max(documented) <= micro_batches, f"{name}: {micro_batches} micro-batches"
+    assert {8, 16} <= documented
+
+
 def test_more_processes_than_micro_batches_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,5 +302,5 @@ def test_more_processes_than_micro_batches_are_refused(
 
 
 if __name__ == "__main__":
-    distributed.launch("test_distributed")
+    distributed.launch("test_distributed", lambda: saved(Path(sys.argv[1], "state")))
     train(Path(sys.argv[1]), pause=float(sys.argv[2]))

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -15,8 +15,17 @@ from torch import Tensor
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.callback import Callback, Row
-from gpt1.training.loop import RESUME_CODE, fit
+from gpt1.training.loop import fit
+from gpt1.training.stopping import RESUME_CODE
 from tests.gpt1.training.windows import OPTIMIZATION, Windows
+
+
+@pytest.fixture(autouse=True)
+def _sigterm_as_before() -> Iterator[None]:
+    """A training that was stopped ignores SIGTERM until its process ends."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
 
 
 def new_model(dropout: float = 0.1) -> GPT:
@@ -126,6 +135,37 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: 
     with pytest.raises(UserError, match="the loss of update 0 is not finite"):
         train(model, tmp_path / "state")
     assert (tmp_path / "state").exists()
+
+
+class NotFinite(Windows):
+    """Its loss is infinite in one update."""
+
+    def loss(self, windows: Tensor) -> dict[str, Tensor]:
+        loss = super().loss(windows)["loss"]
+        return {"loss": loss * torch.inf if windows[0, 0] == windows[0, 1] == 0 else loss}
+
+
+@pytest.mark.parametrize("bad", [0, 5])
+def test_an_update_whose_loss_is_not_finite_is_left_out_by_order_and_no_other(
+    tmp_path: Path, bad: int
+) -> None:
+    def batch(update: int, bad: Sequence[int]) -> list[Tensor]:
+        return [torch.zeros(8, 9, dtype=torch.int64)] if update in bad else batch_at(update)
+
+    def run(model: GPT, *bad: int, skip: bool) -> pd.DataFrame:
+        objective = NotFinite(model, 9, lambda update: batch(update, bad), batch=8)
+        return fit(objective, OPTIMIZATION, state=tmp_path / "s", title="test", skip=skip)
+
+    with pytest.raises(UserError, match=f"the loss of update {bad} is not finite; the state befo"):
+        run(new_model(), bad, 7, skip=bad != 0)
+    weights = [torch.clone(each) for each in new_model().parameters()]
+    with pytest.raises(UserError, match="the loss of update 7 is not finite"):
+        run(model := new_model(), bad, 7, skip=True)
+    assert not all(map(torch.equal, weights, model.parameters()))
+    curve = run(new_model(), bad, 7, skip=True)
+    assert list(curve.loc[curve["loss"].isna(), "update"]) == [bad + 1, 8]
+    assert curve["gradient_norm"].isna().sum() == 2
+    assert curve["rate"].notna().all()
 
 
 def test_a_precision_that_the_processor_only_emulates_gives_a_line_that_says_how_slow() -> None:

@@ -1,6 +1,7 @@
 """What pretraining feeds the loop, and what comes out of it."""
 
 import re
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
+from gpt1.training.disk import warn_if_short
 from gpt1.training.pretraining import Batches, downsample, pretrain
 
 SHIPPED = YAML(typ="safe").load(Path(__file__).parents[3] / "params.yaml")["models"]["gpt"]
@@ -103,6 +105,34 @@ def test_checkpoints_are_kept_after_the_updates_that_were_asked_for(tmp_path: Pa
     assert [folder.name for folder in kept] == ["0000000", "0000008"]
     last = GPT.load(kept[1])
     assert all(map(torch.equal, model.parameters(), last.parameters()))
+
+
+def test_a_disk_that_will_be_full_is_said_at_the_start_with_what_is_needed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of the paper's network, whose size is published, with no checkpoints and far too many."""
+    size = {"layers": 12, "width": 768, "heads": 12, "context": 512}
+
+    def said(checkpoints: int) -> str:
+        listed = params(checkpoints=list(range(checkpoints)), **size)
+        warn_if_short(listed, 40_478, "test", folder=tmp_path / "s", out=tmp_path / "models/gpt")
+        return capsys.readouterr().err
+
+    if shutil.disk_usage(tmp_path).free > 6e9:
+        assert not said(0)
+    found = re.search(r"needs ([\d,.]+) GB more on the disk of .* has ([\d,.]+) GB", said(10**6))
+    assert found
+    needed, free = (float(each.replace(",", "")) for each in found.groups())
+    assert needed == pytest.approx((2 * 10**6 + 10) * 116_534_784 * 4 / 1e9)
+    assert free == pytest.approx(shutil.disk_usage(tmp_path).free / 1e9, rel=0.1)
+
+
+def test_a_checkpoint_is_whole_or_absent_and_a_full_disk_ends_the_run_in_one_line(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "checkpoints").write_text("no folder can be made here")
+    with pytest.raises(UserError, match=r"cannot save this checkpoint \(.*start again"):
+        run(tmp_path, checkpoints=[0])
 
 
 def test_half_precision_follows_full_precision(tmp_path: Path) -> None:
