@@ -181,7 +181,7 @@ def stopped(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The project after a stop before update 8, with the checkpoints 0 and 5."""
     write_params(folder, epochs=1)
     with monkeypatch.context() as patch, pytest.raises(SystemExit) as ended:
-        patch.setattr(pretrain, "Recorder", lambda run, columns: StopAt(STOPPED))
+        patch.setattr(pretrain, "Recorder", lambda *_, **__: StopAt(STOPPED))
         run(folder)
     assert ended.value.code == RESUME_CODE
     return folder
