@@ -25,6 +25,7 @@ from transformers import OpenAIGPTLMHeadModel
 from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tokens.shards import Document
 
 CONFIG = GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1)
 PROMPT, NEW, WINDOWS, ROUNDS = 128, 128, 4, 2
@@ -72,7 +73,7 @@ def perplexity(model: GPT, theirs: OpenAIGPTLMHeadModel) -> None:
 
     def ours() -> None:
         found["gpt1"] = measure_perplexity(
-            model, [document], ends_word=ends_word, batch=WINDOWS
+            model, [Document("0", document, 1)], ends_word=ends_word, batch=WINDOWS
         ).loss
 
     def other() -> None:

@@ -175,6 +175,9 @@ class Model:
     """CPU threads of each process. Results are bit-identical only for the same number."""
     compile: bool = key()
     """Use torch.compile: faster, but not bit-identical to eager mode."""
+    validate_every: Count = key()
+    """Updates from one measurement of the held-out loss to the next, on the same documents. 0: only
+    at the end, on all."""
     checkpoints: list[Count] = key()
     """Updates after which to keep a copy of the model, for the zero-shot curve and the samples."""
 
@@ -522,7 +525,7 @@ class Params(Experiment):
                         f"models.{name}.books must be {share}, so that both models of a pair in "
                         "shuffling read the same sentences"
                     )
-        equal = {*_keys(Model)} - {"shards", "books", "checkpoints"}
+        equal = {*_keys(Model)} - {"shards", "books", "checkpoints", "validate_every"}
         for pair in zip(shuffling.contiguous, shuffling.shuffled, strict=True):
             self._check_equal(pair, equal, "shuffling")
         self._check_equal(self.scaling.models, {"kind", "shards", "context"}, "scaling")

@@ -27,9 +27,11 @@ Changes = dict[str, dict[str, list[Any]]]
 def split(params: Model) -> tuple[dict[str, Any], dict[str, Any]]:
     """The recipe that a state belongs to, and the conditions that people may change.
 
-    Another recipe begins anew. The list of checkpoints is in neither.
+    Another recipe begins anew. What is looked at on the way, checkpoints and held-out text, is in
+    neither.
     """
-    recipe = {n: v for n, v in vars(params).items() if n not in {*CONDITIONS, "checkpoints"}}
+    free = {*CONDITIONS, "checkpoints", "validate_every"}
+    recipe = {n: v for n, v in vars(params).items() if n not in free}
     conditions = {name: getattr(params, name) for name in CONDITIONS}
     return recipe, conditions | {"code": state.fingerprint({}, *state.TRAINING)}
 

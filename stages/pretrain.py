@@ -1,12 +1,14 @@
 """`pretrain@NAME`: train a language model on the shards."""
 
+import math
 import os
 from pathlib import Path
 
 from gpt1.device import device
 from gpt1.environment import Environment
 from gpt1.files import publish, write_json
-from gpt1.model.perplexity import measure_perplexity
+from gpt1.model.language_model import LanguageModel
+from gpt1.model.perplexity import Perplexity, measure_perplexity
 from gpt1.params import Model
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
@@ -17,6 +19,9 @@ from gpt1.training.stopping import exit_on_sigterm
 from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
 from stages.recorder import Recorder
+
+HELD_OUT_TOKENS = 1 << 16
+"""Of whole documents, of which the loss is measured on the way: the first ones of the shards."""
 
 
 def main(
@@ -44,6 +49,14 @@ def main(
         changes = continuing.changes(folder, f"pretrain@{model}", updates_done(folder), conditions)
         if distributed.rank() == 0:
             disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
+        valid_books, ends_word = ShardReader(shards, "valid"), tokenizer.ends_word()
+
+        def held_out(network: LanguageModel, tokens: float = HELD_OUT_TOKENS) -> Perplexity:
+            documents = valid_books.documents(tokens)
+            return measure_perplexity(
+                network, documents, ends_word=ends_word, batch=params.micro_batch
+            )
+
         trained, rows = pretrain(
             params,
             ShardReader(shards, "train", params.books),
@@ -51,22 +64,20 @@ def main(
             device=place,
             folder=folder,
             title=f"pretrain {model}",
-            callbacks=[Recorder(run, ["loss"], digits=3)],
+            held_out=lambda network: held_out(network).loss,
+            callbacks=[Recorder(run, ["loss", "rate", "gradient_norm"], digits=3)],
             skip=Environment.read().resume == "skip",
         )
         distributed.exit_nonzero_ranks()
-        valid = measure_perplexity(
-            trained,
-            (ids for _, ids in ShardReader(shards, "valid").documents()),
-            ends_word=tokenizer.ends_word(),
-            batch=params.micro_batch,
-        )
+        valid = held_out(trained, math.inf)
         scores = {
             "loss": valid.loss,
             "perplexity": valid.perplexity,
             "perplexity_per_word": valid.perplexity_per_word,
+            "bits_per_byte": valid.bits_per_byte,
             "tokens": valid.tokens,
             "words": valid.words,
+            "bytes": valid.bytes,
         }
         summary = {
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),

@@ -11,6 +11,7 @@ from torch import Tensor
 
 if TYPE_CHECKING:
     from gpt1.model.language_model import LanguageModel
+    from gpt1.tokens.shards import Document
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,8 @@ class Perplexity:
     tokens: int
     words: int
     """Tokens that end a word; the number does not depend on the vocabulary."""
+    bytes: int
+    """Of the documents' text, in UTF-8."""
 
     @property
     def loss(self) -> float:
@@ -37,27 +40,40 @@ class Perplexity:
         """Per word, punctuation marks and line ends included; comparable across vocabularies."""
         return math.exp(self.nats / self.words)
 
+    @property
+    def bits_per_byte(self) -> float:
+        """Comparable across vocabularies and pre-tokenizers."""
+        return self.nats / math.log(2) / self.bytes
+
 
 def measure_perplexity(
-    model: "LanguageModel", documents: Iterable[np.ndarray], *, ends_word: np.ndarray, batch: int
+    model: "LanguageModel", documents: Iterable["Document"], *, ends_word: np.ndarray, batch: int
 ) -> Perplexity:
-    """Score `documents`, token ids (length,) each, `batch` windows at a time.
+    """Score `documents`, `batch` windows at a time.
 
     A document is cut into windows of `context` predictions, and a token is predicted from those
     before it in its window: 256 on average at the paper's size. `ends_word`, bool (V,), tells which
     tokens end a word.
     """
     device = next(model.parameters()).device
-    nats, tokens, words = 0.0, 0, 0
+    nats, tokens, words, size = 0.0, 0, 0, 0
+
+    def ids() -> Iterator[np.ndarray]:
+        nonlocal size
+        for document in documents:
+            size += document.size
+            yield document.ids
+
     model.eval()
     with torch.inference_mode():
-        for windows, weights in _batches(documents, model.config.context, batch):
-            ids = windows.to(device)
+        for windows, weights in _batches(ids(), model.config.context, batch):
+            there = windows.to(device)
+            states = model.states(there[:, :-1])
             # .item() waits for the device, once a batch.
-            nats += model.loss(model.states(ids[:, :-1]), ids[:, 1:], weights.to(device)).item()
+            nats += model.loss(states, there[:, 1:], weights.to(device)).item()
             tokens += int(weights.sum())
             words += int(ends_word[windows[:, 1:][weights > 0]].sum())
-    return Perplexity(nats, tokens, words)
+    return Perplexity(nats, tokens, words, size)
 
 
 def _batches(

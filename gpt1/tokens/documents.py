@@ -27,13 +27,14 @@ def encode_documents(documents: Path, bpe: Path, out: Path, split: str, work: Pa
     Returns the number of tokens. Raises UserError when the Parquet file cannot be read.
     """
     tokens = 0
-    books = (row["book"] for row in iterate_rows(_open(documents), ["book"]))
+    rows = iterate_rows(_open(documents), ["book", "text"])
+    books = ((row["book"], len(row["text"].encode())) for row in rows)
     encode = partial(_encode, bpe=bpe.resolve(), digest=read_vocabulary(bpe).digest)
     with ShardWriter(out, split) as shards:
         files = _map_texts(encode, documents, work / split, split)
-        for book, file in zip(books, files, strict=True):
+        for (book, size), file in zip(books, files, strict=True):
             ids = np.load(file, allow_pickle=False)
-            shards.write(book, ids)
+            shards.write(book, ids, size)
             tokens += len(ids)
     return tokens
 

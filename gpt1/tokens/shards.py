@@ -1,6 +1,7 @@
 """Token shards: Parquet files of token ids by book, and a reader of contiguous windows.
 
-A row is a part of a book: `book`, `position` of its first token in the book, `ids` (uint16).
+A row is a part of a book: `book`, `position` of its first token in the book, `ids` (uint16), and
+`bytes`, those of the whole book's text in UTF-8.
 
     import pandas
     pandas.read_parquet("data/shards/train-00000.parquet")
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -26,7 +27,12 @@ ROW_TOKENS = 1 << 15
 FILE_TOKENS = 1 << 26
 """A book that would exceed this many tokens in a file begins the next file."""
 SCHEMA = pa.schema(
-    [("book", pa.string()), ("position", pa.int64()), ("ids", pa.list_(pa.uint16()))]
+    [
+        ("book", pa.string()),
+        ("position", pa.int64()),
+        ("ids", pa.list_(pa.uint16())),
+        ("bytes", pa.int64()),
+    ]
 )
 
 
@@ -48,11 +54,16 @@ class ShardWriter:
             self._open_next()
         self._close()
 
-    def write(self, book: str, ids: Sequence[int] | np.ndarray) -> None:
-        """Add a whole book as one row group."""
+    def write(self, book: str, ids: Sequence[int] | np.ndarray, size: int) -> None:
+        """Add a whole book, whose text has `size` bytes, as one row group."""
         whole = np.asarray(ids, np.uint16)
         rows = [
-            {"book": book, "position": start, "ids": whole[start : start + ROW_TOKENS]}
+            {
+                "book": book,
+                "position": start,
+                "ids": whole[start : start + ROW_TOKENS],
+                "bytes": size,
+            }
             for start in range(0, len(whole), ROW_TOKENS)
         ]
         if not rows:
@@ -76,6 +87,14 @@ class ShardWriter:
             self._file = None
 
 
+class Document(NamedTuple):
+    book: str
+    ids: np.ndarray
+    """int64 (tokens,)."""
+    size: int
+    """Bytes of the text in UTF-8."""
+
+
 class ShardReader:
     """The tokens of one split (`train` or `valid`) of a shards folder.
 
@@ -88,10 +107,12 @@ class ShardReader:
     def __init__(self, folder: Path | str, split: str, fraction: float = 1.0) -> None:
         self.books: list[str] = []
         lengths: list[int] = []
+        self._sizes: list[int] = []
         with tempfile.TemporaryFile() as file:
-            for book, ids in _read_rows(Path(folder), split, fraction):
+            for book, ids, size in _read_rows(Path(folder), split, fraction):
                 if not self.books or self.books[-1] != book:
                     self.books.append(book)
+                    self._sizes.append(size)
                     lengths.append(0)
                 lengths[-1] += len(ids)
                 file.write(ids.tobytes())
@@ -103,10 +124,13 @@ class ShardReader:
         self._ends = np.cumsum(lengths, dtype=np.int64)
         self._starts = self._ends - np.asarray(lengths, np.int64)
 
-    def documents(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield each book's name and its token ids, int64 (tokens,), in the order of the shards."""
-        for book, start, end in zip(self.books, self._starts, self._ends, strict=True):
-            yield book, self._ids[start:end].astype(np.int64)
+    def documents(self, tokens: float = math.inf) -> Iterator[Document]:
+        """Yield the books in the order of the shards, until they have `tokens` tokens together."""
+        parts = zip(self.books, self._starts, self._ends, self._sizes, strict=True)
+        for book, start, end, size in parts:
+            if start >= tokens:
+                return
+            yield Document(book, self._ids[start:end].astype(np.int64), size)
 
     def windows(self, context: int, seed: int, epoch: int) -> "Windows":
         """All contiguous windows of `context` inputs and their next tokens, in seeded random order.
@@ -177,8 +201,8 @@ def sample_books(books: Iterable[str], fraction: float) -> set[str]:
     return set(by_hash[: math.ceil(fraction * len(by_hash))])
 
 
-def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield the book and the ids, uint16, of each row; memory holds one row group."""
+def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray, int]]:
+    """Yield book, ids (uint16) and bytes of each row; memory holds one row group."""
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
         raise UserError(f"{folder}: no {split} shards; `dvc repro shards` makes them")
@@ -188,9 +212,10 @@ def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str,
         for path in paths:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):  # iter_batches keeps what it has read
-                table = file.read_row_group(group, ["book", "ids"])
-                for book, ids in zip(table["book"].to_pylist(), table["ids"], strict=True):
+                table = file.read_row_group(group, ["book", "ids", "bytes"])
+                columns = table["book"].to_pylist(), table["ids"], table["bytes"].to_pylist()
+                for book, ids, size in zip(*columns, strict=True):
                     if book in chosen:
-                        yield book, ids.values.to_numpy()
+                        yield book, ids.values.to_numpy(), size
     except (pa.ArrowException, KeyError) as error:
         raise UserError(f"{folder}: {error}; run `dvc repro --force shards`") from None

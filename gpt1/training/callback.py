@@ -1,7 +1,7 @@
 """What watches the training loop: records, checkpoints."""
 
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -22,6 +22,24 @@ class Callback:
 
     def on_speed(self, updates: int, speed: dict[str, float]) -> None:
         """Called every ten seconds at most; `speed` is that of `Progress.speed`."""
+
+
+class HeldOut(Callback):
+    """Puts the held-out loss of `model` into the row of every `every`th update, as valid_loss.
+
+    The other processes wait meanwhile. Dropout has a seed for each micro-batch, so that the
+    training is that without.
+    """
+
+    def __init__(
+        self, model: LanguageModel, every: int, loss: Callable[[LanguageModel], float]
+    ) -> None:
+        self._model, self._every, self._loss = model, every, loss
+
+    def on_update(self, updates: int, row: Row) -> None:
+        if self._every and updates % self._every == 0:
+            row["valid_loss"] = self._loss(self._model)
+            self._model.train()
 
 
 class Checkpoints(Callback):

@@ -52,12 +52,14 @@ def fit(
     state: Path,
     title: str,
     callbacks: Sequence[Callback] = (),
+    observed: Sequence[str] = (),
     save_seconds: float = SAVE_SECONDS,
     skip: bool = False,
 ) -> pd.DataFrame:
     """Train the model of `objective` in place; return its curve, one row an update.
 
-    The columns are the update (from 1), the losses of the objective, rate and gradient_norm.
+    The columns are the update (from 1), the losses of the objective, rate and gradient_norm, and
+    those of `observed`, which callbacks put into a row; NaN where they do not.
     state: a folder for the states, one every `save_seconds`. Training resumes from the last whole
     one and ends in the same bits as a run that was never stopped.
     title: names the run in the progress bar and in messages.
@@ -74,7 +76,7 @@ def fit(
     warn_if_emulated(_device(model), optimization.precision)
     model.train()
     optimizer = adamw(model, weight_decay=optimization.weight_decay)
-    columns = ["update", *objective.losses, "rate", "gradient_norm"]
+    columns = ["update", *objective.losses, "rate", "gradient_norm", *observed]
     curve = np.zeros((objective.updates, len(columns)))
     done = restore(state, model, optimizer, curve)
     distributed.require_equal(done, f"{state} is not on a disk that all machines share")
@@ -97,13 +99,14 @@ def fit(
             norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
             # .tolist() and .item() wait for the device, once an update.
             rate = optimization.learning_rate(update)
-            values = [update + 1, *losses.tolist(), rate, norm.item()]
+            values = [update + 1, *losses.tolist(), rate, norm.item(), *[math.nan] * len(observed)]
             row: Row = dict(zip(columns, values, strict=True))
             if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
                 fault = f"{title}: the loss of update {update} is not finite"
                 if skip and update == done:
                     optimizer.zero_grad(set_to_none=True)
-                    curve[update] = [update + 1, *[math.nan] * len(losses), rate, math.nan]
+                    curve[update] = math.nan
+                    curve[update, [0, columns.index("rate")]] = update + 1, rate
                     if is_rank_0:
                         print(f"warning: {fault}; it is left out", file=sys.stderr)
                     continue
@@ -120,8 +123,8 @@ def fit(
                 continue
             for callback in callbacks:
                 callback.on_update(update + 1, row)
-            curve[update] = values
-            bar.advance(row["loss"])
+            curve[update] = [*row.values()]
+            bar.advance(row)
             now = time.monotonic()
             if now - measured > SPEED_SECONDS:
                 for callback in callbacks:

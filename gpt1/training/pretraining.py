@@ -1,7 +1,7 @@
 """Unsupervised pretraining: section 3.1 of the paper, with the settings of section 4.1."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
@@ -18,7 +18,7 @@ from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Model
 from gpt1.training import distributed, schedule
-from gpt1.training.callback import Callback, Checkpoints
+from gpt1.training.callback import Callback, Checkpoints, HeldOut
 from gpt1.training.compilation import compile_blocks
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.loop import Optimization, fit
@@ -40,12 +40,14 @@ def pretrain(
     device: torch.device,
     folder: Path,
     title: str,
+    held_out: Callable[[LanguageModel], float],
     callbacks: Sequence[Callback] = (),
     skip: bool = False,
 ) -> tuple[LanguageModel, pd.DataFrame]:
     """Train a new model on the books of `reader`; return it and its curve, one row an update.
 
     folder: for the state to resume from, and for the checkpoints.
+    held_out: the loss of the model on text that it is not trained on.
     title, callbacks, skip: as in `fit`.
     Raises UserError when memory is too small, with the micro-batch that fits.
     """
@@ -77,7 +79,12 @@ def pretrain(
             optimization,
             state=folder / STATE,
             title=title,
-            callbacks=[checkpoints, *callbacks],
+            callbacks=[
+                checkpoints,
+                HeldOut(model, params.validate_every, held_out),
+                *callbacks,
+            ],
+            observed=["valid_loss"],
             skip=skip,
         )
     except RuntimeError as error:

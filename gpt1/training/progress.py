@@ -1,9 +1,11 @@
 """The progress bar of a training run: the loss, its speed, and the time left."""
 
+import math
 from typing import Any
 
 from tqdm import tqdm
 
+from gpt1.training.callback import Row
 from gpt1.training.objective import UpdateCost
 
 
@@ -15,6 +17,7 @@ class Progress:
     ) -> None:
         self._cost = cost
         self._updates = updates
+        self._valid = ""
         self._bar: tqdm[Any] = tqdm(
             desc=title,
             initial=done,
@@ -30,10 +33,12 @@ class Progress:
     def __exit__(self, *_: object) -> None:
         self._bar.close()
 
-    def advance(self, loss: float) -> None:
-        """Count one more update, with its loss."""
+    def advance(self, row: Row) -> None:
+        """Count one more update, with its row of the curve."""
         self._bar.update()
-        shown = {"loss": f"{loss:.3f}"}
+        if math.isfinite(valid := row.get("valid_loss", math.nan)):
+            self._valid = f"{valid:.3f}"
+        shown = {"loss": f"{row['loss']:.3f}"} | ({"held out": self._valid} if self._valid else {})
         if speed := self.speed():
             shown["tokens/s"] = f"{speed['tokens_per_second']:,.0f}"
             shown["of the peak"] = f"{speed['utilisation']:.0%}"

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with ShardWriter(tmp_path / "data/shards", split) as writer:
             for book in range(books):
                 random = np.random.default_rng([books, book])
-                writer.write(f"{split}-{book}", random.integers(1, 6, 500).tolist())
+                writer.write(f"{split}-{book}", random.integers(1, 6, 500).tolist(), 2000)
     write_params(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -63,6 +63,7 @@ def write_params(folder: Path, **changes: Any) -> None:
     shipped = YAML(typ="safe").load(ROOT / "params.yaml")
     tiny = {"layers": 1, "width": 16, "heads": 2, "context": 16, "epochs": 3, "batch": 4}
     tiny |= {"micro_batch": 2, "warmup": 2, "threads": 1, "checkpoints": [0, 5]}
+    tiny |= {"validate_every": 1}
     shipped["models"]["gpt"] |= tiny | changes
     YAML(typ="safe").dump(shipped, folder / "params.yaml")
 
@@ -131,6 +132,11 @@ def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(
     assert metrics["parameters"] == sum(p.numel() for p in theirs.parameters())
     assert metrics["valid"]["tokens"] == 2 * 499
     assert metrics["valid"]["perplexity"] == pytest.approx(math.exp(metrics["valid"]["loss"]))
+    assert metrics["valid"]["bytes"] == 2 * 2000
+    bits = metrics["valid"]["loss"] * 2 * 499 / math.log(2)
+    assert metrics["valid"]["bits_per_byte"] == pytest.approx(bits / (2 * 2000))
+    watched = [row["valid_loss"] for row in rows if row["valid_loss"]]
+    assert float(watched[-1]) == metrics["valid"]["loss"], "all held-out text is in the sample"
     assert metrics["valid"]["perplexity_per_word"] > metrics["valid"]["perplexity"]
     assert not list((folder / ".work").rglob("*.safetensors"))
 

@@ -1,4 +1,5 @@
 import dataclasses
+import math
 import os
 import shutil
 import socket
@@ -148,6 +149,14 @@ def test_of_a_curve_mlflow_gets_90_updates_in_each_power_of_ten():
     assert steps[:100] == list(range(1, 101))
     assert steps[100:102] == [110, 120]
     assert len(steps) == 99 + 90 + 90 + 1
+
+
+def test_every_held_out_loss_is_sent():
+    sent = Steps()
+    recorder = Recorder(sent, ["loss"])
+    for update in (1001, 1002):
+        recorder.on_update(update, {"loss": 1.0, "valid_loss": math.nan if update == 1001 else 2.0})
+    assert sent == [(1002, {"valid_loss": 2.0})]
 
 
 def test_the_speed_comes_with_the_next_of_these_updates():

@@ -15,11 +15,15 @@ STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
 
 
 def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
-    """Training loss over updates for each model."""
-    figure, [axes] = canvas("update", "training loss (nats a token)")
+    """Training loss over updates for each model; dashed, the held-out loss where it is there."""
+    figure, [axes] = canvas("update", "loss (nats a token)")
     for index, (name, curve) in enumerate(curves.items()):
         stroke = STROKES[index % len(STROKES)]
-        axes.plot(curve["update"], curve["loss"], stroke, linewidth=1.2, label=name)
+        [line] = axes.plot(curve["update"], curve["loss"], stroke, linewidth=1.2, label=name)
+        measured = curve.dropna(subset="valid_loss") if "valid_loss" in curve else curve[:0]
+        if len(measured):
+            color = line.get_color()
+            axes.plot(measured["update"], measured["valid_loss"], "--.", color=color, linewidth=1)
     return _with_legend(figure, axes)
 
 

@@ -19,7 +19,7 @@ def section(results: Results, names: Sequence[str]) -> Section:
             f"nats a token over {curve['update'].iloc[-1]:.0f} updates"
             for name, curve in trained.items()
         )
-        caption = "Training loss over updates."
+        caption = "Loss over updates; dashed: on held-out documents, the same each time."
         blocks.append(Figure("loss", figures.loss_curves(trained), caption, alternative))
     rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:
@@ -33,6 +33,7 @@ def section(results: Results, names: Sequence[str]) -> Section:
                 f"{summary.valid.loss:.3f}",
                 f"{summary.valid.perplexity:.1f}",
                 f"{summary.valid.perplexity_per_word:.1f}",
+                f"{summary.valid.bits_per_byte:.3f}",
                 f"{operations:.2e}",
                 f"{operations / published:.1e}",
             ]
@@ -40,9 +41,10 @@ def section(results: Results, names: Sequence[str]) -> Section:
     caption = (
         f"On the held-out books. The paper: {paper.PARAMETERS:,} parameters, token perplexity "
         f"{paper.PERPLEXITY} on a split that it does not state, "
-        f"{published:.1e} operations. Perplexities per token compare within one vocabulary."
+        f"{published:.1e} operations. Losses and perplexities per token compare within one "
+        "vocabulary, those per word and bits per byte of text across them."
     )
-    columns = ["model", "parameters", "updates", "loss", "perplexity", "per word"]
+    columns = ["model", "parameters", "updates", "loss", "perplexity", "per word", "bits per byte"]
     columns += ["operations", "share of the paper's"]
     return Section("Pretraining", [*blocks, Table(caption, columns, rows)])
 

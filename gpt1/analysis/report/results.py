@@ -94,6 +94,7 @@ class HeldOut(BaseModel):
     loss: float
     perplexity: float
     perplexity_per_word: float
+    bits_per_byte: float
 
 
 class Pretraining(BaseModel):

@@ -8,6 +8,7 @@ import torch
 
 from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.transformer import GPT, GPTConfig
+from gpt1.tokens.shards import Document
 
 
 def test_held_out_loss_is_that_of_each_token_after_those_of_its_stretch() -> None:
@@ -25,8 +26,11 @@ def test_held_out_loss_is_that_of_each_token_after_those_of_its_stretch() -> Non
             with torch.no_grad():
                 nats -= model.eval()(seen)[0, -1].log_softmax(-1)[int(ids[i])].item()
             words += bool(ends_word[ids[i]])
-    found = measure_perplexity(model, documents, ends_word=ends_word, batch=3)
+    whole = [Document(str(n), ids, 100) for n, ids in enumerate(documents)]
+    found = measure_perplexity(model, whole, ends_word=ends_word, batch=3)
     assert found.tokens == 12 + 0 + 5 + 10
     assert found.words == words
     assert found.nats == pytest.approx(nats, rel=1e-5)
+    assert found.bytes == 400
+    assert found.bits_per_byte == pytest.approx(math.log2(math.exp(nats)) / 400, rel=1e-4)
     assert found.perplexity_per_word == pytest.approx(math.exp(nats / words), rel=1e-4)

@@ -17,7 +17,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with ShardWriter(folder, "train") as shards:
         first = 0
         for book, length in BOOKS.items():
-            shards.write(book, range(first, first + length))
+            shards.write(book, range(first, first + length), 10 * length)
             first += length
     return folder
 
@@ -32,10 +32,12 @@ def test_pandas_reads_book_position_and_ids(folder: Path) -> None:
 
 def test_documents_come_back_in_order(folder: Path) -> None:
     documents = list(ShardReader(folder, "train").documents())
-    assert [(book, len(ids)) for book, ids in documents] == [
-        (book, length) for book, length in BOOKS.items() if length
+    assert [(d.book, len(d.ids), d.size) for d in documents] == [
+        (book, length, 10 * length) for book, length in BOOKS.items() if length
     ]
-    assert documents[0][1][-1] == 40_000 - 1
+    assert documents[0].ids[-1] == 40_000 - 1
+    first = [d.book for d in ShardReader(folder, "train").documents(40_001)]
+    assert first == ["long", "short"], "whole documents, until they have that many tokens"
 
 
 def test_windows_are_contiguous_disjoint_and_never_cross_books(folder: Path) -> None:

@@ -15,6 +15,7 @@ import torch
 from ruamel.yaml import YAML
 
 from gpt1.errors import UserError
+from gpt1.model.language_model import LanguageModel
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
 from gpt1.training.disk import warn_if_short
@@ -65,7 +66,26 @@ def run(folder: Path, reader: Any = None, **changes: Any) -> tuple[GPT, pd.DataF
         device=torch.device("cpu"),
         folder=folder,
         title="test",
+        held_out=held_out,
     )
+
+
+def held_out(model: LanguageModel) -> float:
+    """The loss on numbers that count down."""
+    windows = torch.arange(48, 39, -1)[None]
+    with torch.inference_mode():
+        return float(model.eval().loss(model.states(windows[:, :-1]), windows[:, 1:]))
+
+
+def test_the_held_out_loss_is_in_the_curve_and_changes_nothing_else(tmp_path: Path) -> None:
+    plain, rows = run(tmp_path / "plain", validate_every=0)
+    model, watched = run(tmp_path / "watched", validate_every=4)
+    assert rows["valid_loss"].isna().all()
+    assert list(watched.loc[watched["valid_loss"].notna(), "update"]) == [4, 8]
+    assert watched["valid_loss"].iloc[-1] == held_out(model)
+    pd.testing.assert_frame_equal(watched.drop(columns="valid_loss"), rows.iloc[:, :-1])
+    for name, tensor in plain.state_dict().items():
+        assert torch.equal(tensor, model.state_dict()[name]), name
 
 
 def test_updates_are_the_whole_batches_of_each_epoch() -> None:
