@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections import defaultdict
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -135,7 +136,8 @@ def family(process):
 def kill(process):
     if process.poll() is None:
         for each in family(process):
-            each.kill()
+            with suppress(psutil.NoSuchProcess):  # it ended with its parent
+                each.kill()
     process.wait()
 
 
