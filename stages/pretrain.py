@@ -69,16 +69,7 @@ def main(
             skip=Environment.read().resume == "skip",
         )
         distributed.exit_nonzero_ranks()
-        valid = held_out(trained, math.inf)
-        scores = {
-            "loss": valid.loss,
-            "perplexity": valid.perplexity,
-            "perplexity_per_word": valid.perplexity_per_word,
-            "bits_per_byte": valid.bits_per_byte,
-            "tokens": valid.tokens,
-            "words": valid.words,
-            "bytes": valid.bytes,
-        }
+        scores = held_out(trained, math.inf).summary()
         summary = {
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "updates": len(rows),

@@ -45,6 +45,11 @@ class Perplexity:
         """Comparable across vocabularies and pre-tokenizers."""
         return self.nats / math.log(2) / self.bytes
 
+    def summary(self) -> dict[str, float]:
+        """By name, for a metrics file."""
+        names = ("loss", "perplexity", "perplexity_per_word", "bits_per_byte")
+        return {name: getattr(self, name) for name in (*names, "tokens", "words", "bytes")}
+
 
 def measure_perplexity(
     model: "LanguageModel", documents: Iterable["Document"], *, ends_word: np.ndarray, batch: int

@@ -147,7 +147,7 @@ def test_no_epochs_give_an_untrained_model_and_a_curve_without_rows(folder: Path
     metrics = json.loads((folder / "models/gpt-metrics.json").read_text())
     assert metrics["train"] == {}
     assert (folder / "models/gpt-curve.csv").read_text().splitlines() == [
-        "update,loss,rate,gradient_norm"
+        "update,loss,rate,gradient_norm,valid_loss"
     ]
 
 
@@ -197,6 +197,7 @@ def test_sigterm_while_held_out_text_is_scored_asks_to_be_started_again(
     stopped: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also a second one while the process ends; and the state is still there."""
+    write_params(stopped, epochs=1, validate_every=0)
 
     def score(*_: object, **__: object) -> None:
         try:
