@@ -178,7 +178,7 @@ PAPER = params.parse(
     Model,
     params.paper(Model)
     | {"seed": 1, "micro_batch": 4, "precision": "fp32", "threads": 2, "compile": False}
-    | {"checkpoints": []},
+    | {"validate_every": 0, "checkpoints": []},
     "models.gpt",
 )
 """The paper's model: stands for weights that are not imported yet."""
