@@ -295,7 +295,7 @@ class Compare:
     """Fine-tuning seeds: order of the examples, dropout, classifier."""
     kept_weights: Distinct[Seed] = key()
     """Those of the seeds whose fine-tuned models are kept, 466 MB each at the paper's size. Of the
-    others the predictions and the curve are. docs/tasks.md."""
+    other seeds only predictions and curves are kept. docs/tasks.md."""
 
 
 @section

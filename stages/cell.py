@@ -14,6 +14,7 @@ from gpt1.tasks import metrics, mistakes, table
 from gpt1.tasks.finetuning import FineTuning, finetune
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
+from gpt1.tasks.table import Task
 from gpt1.tasks.tokenized import read_tokens
 from gpt1.tokens.bpe import BPETokenizer
 from stages import comparison, state, tracking
@@ -33,10 +34,10 @@ def run(
     model: Path,
     predictions: Path,
     curve: Path,
-) -> None:
+) -> Task:
     """Fine-tune the network that `load` returns for `model`; predictions record it as `name`.
 
-    The model is saved in `out` if that is given.
+    The model is saved in `out` if that is given. Returns the task.
     """
     cell = f"{task.stem}-{name}-{seed}"
     torch.set_num_threads(recipe.threads)
@@ -94,3 +95,4 @@ def run(
                 beside.mkdir()
                 tuned.save(beside)
             record.model(out)
+    return described

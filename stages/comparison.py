@@ -40,7 +40,7 @@ def summary(scores: dict[str, Any]) -> tuple[dict[str, str], dict[str, float]]:
     Metrics of each split are `SPLIT/NAME`. The main metric of the reported split is also `main`,
     whatever the task, so that one column compares all tasks. `evaluate@TASK` adds intervals.
     """
-    from gpt1.tasks.metrics import reported_split  # costs a second, and `gpt1 up` does without
+    from gpt1.tasks.metrics import reported_split  # with pyarrow, which many stages do without
 
     numbers = {
         f"{split}/{name}": value

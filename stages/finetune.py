@@ -5,7 +5,6 @@ from pathlib import Path
 from gpt1.files import publish, read_json
 from gpt1.model.loading import load_model
 from gpt1.params import Finetune
-from gpt1.tasks import table
 from gpt1.tasks.model import save_task
 from stages import cell, entry
 
@@ -27,18 +26,22 @@ def main(
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     is_kept = read_json(kept)
-    paths = {
-        "task": task,
-        "tokens": tokens,
-        "model": model,
-        "predictions": predictions,
-        "curve": curve,
-    }
-    cell.run(recipe, model.name, seed, load_model, out if is_kept else None, **paths)
+    described = cell.run(
+        recipe,
+        model.name,
+        seed,
+        load_model,
+        out if is_kept else None,
+        task=task,
+        tokens=tokens,
+        model=model,
+        predictions=predictions,
+        curve=curve,
+    )
     if not is_kept:
         with publish(out) as beside:
             beside.mkdir()
-            save_task(table.read_task(task)[0], beside)
+            save_task(described, beside)
 
 
 if __name__ == "__main__":

@@ -14,14 +14,17 @@ def main(
     """Run `finetune` with the auxiliary weight of its recipe set to 0."""
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
     without = dataclasses.replace(recipe, auxiliary=0.0)  # type: ignore[type-var]
-    paths = {
-        "task": task,
-        "tokens": tokens,
-        "model": model,
-        "predictions": predictions,
-        "curve": curve,
-    }
-    cell.run(without, "no_auxiliary", seed, load_model, **paths)
+    cell.run(
+        without,
+        "no_auxiliary",
+        seed,
+        load_model,
+        task=task,
+        tokens=tokens,
+        model=model,
+        predictions=predictions,
+        curve=curve,
+    )
 
 
 if __name__ == "__main__":

@@ -16,18 +16,21 @@ def main(
     The other blocks are reinitialized from the seed.
     """
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
-    paths = {
-        "task": task,
-        "tokens": tokens,
-        "model": model,
-        "predictions": predictions,
-        "curve": curve,
-    }
 
     def load(directory: Path) -> GPT:
         return first_layers(GPT.load(directory), layers)
 
-    cell.run(recipe, f"transfer_{layers}", seed, load, **paths)
+    cell.run(
+        recipe,
+        f"transfer_{layers}",
+        seed,
+        load,
+        task=task,
+        tokens=tokens,
+        model=model,
+        predictions=predictions,
+        curve=curve,
+    )
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import fcntl
 import importlib
 import logging
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 EXPERIMENT = "gpt1"
 FOLDER = ".mlflow"
 FLUSH_SECONDS = 10
+REFUSED = re.compile(r"[^\w./ :-]")
+"""Characters that MLflow refuses in the name of a metric; groups of a task may have them."""
 LIBRARIES = ("torch", "numpy", "tokenizers", "spacy", "ftfy", "pyarrow", "pandas")
 
 
@@ -91,7 +94,9 @@ class Run:
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
         """Record numbers by name, with `step` where they form a curve."""
         now = time.time_ns() // 1_000_000
-        self._metrics += [(name, float(value), now, step or 0) for name, value in values.items()]
+        self._metrics += [
+            (REFUSED.sub("_", name), float(value), now, step or 0) for name, value in values.items()
+        ]
         self._flush_when_due()
 
     def artifact(self, path: Path | str) -> None:

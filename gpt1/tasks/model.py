@@ -98,7 +98,7 @@ class TaskModel(nn.Module):
         return self.arrange(examples, tokenize(as_table(examples), encode))
 
     def arrange(self, examples: Sequence[Example], tokens: pa.Table) -> Inputs:
-        """The same from the ids of the examples' texts, a row for each."""
+        """Arrange the ids of the examples' texts, a row for each, as `encode` does."""
         specials = SpecialTokens.after(len(self.tokenizer))
         return arrange(self.task, examples, tokens, specials, self.network.config.context)
 

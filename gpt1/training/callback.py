@@ -27,8 +27,8 @@ class Callback:
 class HeldOut(Callback):
     """Puts the held-out loss of `model` into the row of every `every`th update, as valid_loss.
 
-    The other processes wait meanwhile. Dropout has a seed for each micro-batch, so that the
-    training is that without.
+    The other processes wait meanwhile. The training is not changed by it: dropout has a seed for
+    each micro-batch.
     """
 
     def __init__(

@@ -57,7 +57,8 @@ def record(client: "MlflowClient", experiment: str, parent: str = "") -> None:
     What is recorded already is not recorded again. A task is left out until all its scores exist.
     """
     rows = list(_rows())
-    if not rows:
+    if not rows:  # no score of earlier params stays in view
+        client.set_experiment_tag(experiment, comparison.TAG, comparison.view("none yet"))
         return
     digest = hashlib.sha256(json.dumps(rows).encode()).hexdigest()
     same = f"tags.scores = '{digest}' and attributes.status = 'FINISHED'"
@@ -68,7 +69,7 @@ def record(client: "MlflowClient", experiment: str, parent: str = "") -> None:
 
 def _rows() -> Iterator[dict[str, Any]]:
     """For each task and model its `tags`, `params` and `metrics`, and `scores` by seed."""
-    from gpt1.analysis.report.results import Results
+    from gpt1.analysis.report.results import Results, check_same_table
 
     results = Results(Path("metrics"), Path("curves"))
     sections = (
@@ -79,6 +80,7 @@ def _rows() -> Iterator[dict[str, Any]]:
     for task in sections[0].tasks:
         with suppress(UserError):
             cells = [results.cell(task, *each) for each in fine_tuned(task, *sections).items()]
+            check_same_table(cells)
             for cell in cells:
                 numbers = {"mean": cell.mean.mean, "baseline": cell.baseline}
                 if (width := cell.mean.half_width) is not None:

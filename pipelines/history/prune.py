@@ -50,7 +50,7 @@ def find_prunable(repo: "Repo") -> Prunable:
     needed = [out for stage in stages.values() for out in stage.outs]
     files = [root / out for out in outs if not any(_overlap(out, other) for other in needed)]
     launched = [stages[name] for name in plan.to_launch()]
-    unfinished = {Path(out).name for stage in launched for out in stage.outs}
+    unfinished = {Path(out).stem for stage in launched for out in stage.outs}
     states = {path.parent for path in (root / ".work").glob(f"*/{FINGERPRINT}")}
     files += [path for path in sorted(states) if path.name.rpartition("@")[2] not in unfinished]
     cached = [] if shares_cache(repo) else [Path(path) for path in _gc(repo, dry=True)]

@@ -164,3 +164,18 @@ def test_each_seed_is_a_point_of_its_row(compared):
     first = shown(client, experiment)[0]
     points = client.get_metric_history(first.info.run_id, "score")
     assert [(point.step, point.value) for point in points] == [(1, 40.0), (2, 45.0), (3, 47.0)]
+
+
+def test_where_the_params_of_now_have_no_scores_nothing_is_shown(compared):
+    record(compared)
+    for file in (compared.root / "metrics/evaluate").iterdir():
+        file.unlink()
+    assert record(compared) == []
+
+
+def test_a_task_whose_models_were_scored_on_different_tables_is_left_out(compared):
+    file = compared.root / "metrics/evaluate/cola.json"
+    cells = json.loads(file.read_text())
+    cells["scratch-1"]["sha256"] = "another"
+    file.write_text(json.dumps(cells))
+    assert record(compared) == FIRST[2:]

@@ -2,6 +2,8 @@
 
 import pytest
 
+from pipelines.graph import graph
+from pipelines.history.prune import find_prunable
 from pipelines.history.records import Records
 
 
@@ -18,6 +20,16 @@ def cells(project, names, a):
 def commit(project, message):
     project.run("git", "add", "-A")
     project.run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", message)
+
+
+def test_the_state_of_a_stage_that_is_yet_to_end_is_kept_whatever_its_outputs(project):
+    cell = "rte-no_auxiliary-1"
+    outs = ["predictions/rte/no_auxiliary-1.parquet", f"curves/finetune/{cell}.csv"]
+    project.write({"s": {"cmd": "true", "outs": outs}})
+    for name in (cell, "gone"):
+        (project.root / f".work/finetune@{name}/0123456789abcdef").mkdir(parents=True)
+    found = find_prunable(graph.open_project())
+    assert found.files == [project.root / ".work/finetune@gone"]
 
 
 @pytest.mark.slow

@@ -151,6 +151,17 @@ def test_of_a_curve_mlflow_gets_90_updates_in_each_power_of_ten():
     assert len(steps) == 99 + 90 + 90 + 1
 
 
+def test_a_name_that_mlflow_refuses_loses_nothing_else(tmp_path, databases, monkeypatch):
+    shutil.copytree(databases, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    with tracking.run() as run:
+        run.params({"a": 1})
+        run.metrics({"score_Yes/No?": 1.0, "score_a,b": 2.0})
+    found = tracking.connect(tmp_path)[0].get_run(run.id).data
+    assert found.metrics == {"score_Yes/No_": 1.0, "score_a_b": 2.0}
+    assert found.params == {"a": "1"}
+
+
 def test_every_held_out_loss_is_sent():
     sent = Steps()
     recorder = Recorder(sent, ["loss"])

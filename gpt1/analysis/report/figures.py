@@ -15,7 +15,7 @@ STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
 
 
 def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
-    """Training loss over updates for each model; dashed, the held-out loss where it is there."""
+    """Training loss over updates for each model; dots: the held-out loss where it was measured."""
     figure, [axes] = canvas("update", "loss (nats a token)")
     for index, (name, curve) in enumerate(curves.items()):
         stroke = STROKES[index % len(STROKES)]
@@ -23,7 +23,7 @@ def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
         measured = curve.dropna(subset="valid_loss") if "valid_loss" in curve else curve[:0]
         if len(measured):
             color = line.get_color()
-            axes.plot(measured["update"], measured["valid_loss"], "--.", color=color, linewidth=1)
+            axes.plot(measured["update"], measured["valid_loss"], ".", color=color, markersize=5)
     return _with_legend(figure, axes)
 
 

@@ -19,7 +19,7 @@ def section(results: Results, names: Sequence[str]) -> Section:
             f"nats a token over {curve['update'].iloc[-1]:.0f} updates"
             for name, curve in trained.items()
         )
-        caption = "Loss over updates; dashed: on held-out documents, the same each time."
+        caption = "Loss over updates; dots: on held-out documents, the same each time."
         blocks.append(Figure("loss", figures.loss_curves(trained), caption, alternative))
     rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:

@@ -30,7 +30,7 @@ def minimal_pairs(root: Path, collector: ExampleCollector) -> None:
         raise UserError(f"{collector.show(root)}: no .jsonl here")
     for path in paths:
         collector.add_rows("test", path, _rows(path), COLUMNS, labelled=True)
-    collector.files["test"] = ", ".join(path.name for path in paths)
+    collector.files["test"] = "*.jsonl"
 
 
 def _rows(path: Path) -> Iterator[Row]:
