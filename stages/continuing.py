@@ -40,31 +40,31 @@ def changes(folder: Path, stage: str, done: int, conditions: dict[str, Any]) -> 
     """What changed of `conditions` while the state in `folder` came to its `done` updates.
 
     Keeps them in the folder, beside the state. Raises UserError where some differ from those that
-    the state was saved under, unless GPT1_RESUME says to continue.
+    the state was saved under, unless GPT1_RESUME says to continue, or said so at the last start.
     """
     file = folder / "conditions.json"
     known = read_json(file) if done and file.is_file() else {}
-    before, history = known.get("conditions", conditions), known.get("changes", {})
+    last, history = known.get("conditions", conditions), known.get("changes", {})
+    before = dict(last)  # those of the state: no later start brought a new one
+    for update in sorted(history, key=int, reverse=True):
+        if int(update) >= done:
+            before |= {name: old for name, (old, _) in history.pop(update).items()}
     changed = {n: [before.get(n), v] for n, v in conditions.items() if before.get(n) != v}
     if changed:
         told = [n if n == "code" else f"{n}: {old} -> {v}" for n, (old, v) in changed.items()]
         what = f"{stage}: {', '.join(told)} changed since the state of {done} updates was saved"
-        if not Environment.read().resume:
+        if conditions != last and not Environment.read().resume:
             raise UserError(
                 f"{what}; put it back, set GPT1_RESUME=changed to continue knowingly, or remove "
                 f"{folder} to begin anew (docs/training.md)"
             )
         if distributed.rank() == 0:
             print(f"warning: {what}; it continues, and its metrics say so", file=sys.stderr)
-        here = history.setdefault(str(done), {})  # there already: changed twice since that state
-        for name, (old, new) in changed.items():
-            here[name] = [here.get(name, [old])[0], new]
-            if here[name][0] == new:
-                del here[name]
+        history[str(done)] = changed
     if distributed.rank() == 0:
         with publish(file, durable=True) as beside:
             beside.write_text(json.dumps({"conditions": conditions, "changes": history}))
-    return {update: pairs for update, pairs in history.items() if pairs}
+    return dict(history)
 
 
 def concluded(changes: Changes, rows: pd.DataFrame) -> Changes:

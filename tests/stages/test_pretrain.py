@@ -288,6 +288,25 @@ def test_two_changes_since_the_same_state_count_as_one_and_there_and_back_as_non
     assert now(9, 3) == {"7": {"threads": [5, 3]}}
 
 
+def test_conditions_are_those_of_the_state_not_of_a_start_that_saved_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what people allowed at that start needs no second word."""
+
+    def now(done: int, threads: int) -> continuing.Changes:
+        return continuing.changes(tmp_path, "s", done, {"threads": threads})
+
+    assert now(0, 2) == {}
+    with monkeypatch.context() as patch:
+        patch.setenv("GPT1_RESUME", "changed")
+        assert now(7, 4) == {"7": {"threads": [2, 4]}}
+    assert now(7, 4) == {"7": {"threads": [2, 4]}}
+    with pytest.raises(UserError, match="threads: 2 -> 3 changed since the state of 7 updates"):
+        now(7, 3)
+    assert now(7, 2) == {}
+    assert now(9, 2) == {}
+
+
 def test_of_code_only_what_runs_counts(tmp_path: Path) -> None:
     code = tmp_path / "room/code.py"
     code.parent.mkdir()
