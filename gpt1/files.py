@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,11 +47,12 @@ def publish(out: Path, *, durable: bool = False) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    opened = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)
+    with suppress(*[OSError] if path.is_dir() else []):  # some file systems refuse it for folders
+        opened = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(opened)
+        finally:
+            os.close(opened)
 
 
 def iterate_rows(file: "pq.ParquetFile", columns: Sequence[str]) -> Iterator[dict[str, Any]]:

@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,20 @@ def test_a_block_that_raises_leaves_the_old_output_and_nothing_beside_it(tmp_pat
         raise RuntimeError
     assert out.read_text() == "old"
     assert list(tmp_path.iterdir()) == [out]
+
+
+def test_a_file_system_that_refuses_fsync_of_a_folder_costs_no_output(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse_folders(opened: int) -> None:
+        if stat.S_ISDIR(os.fstat(opened).st_mode):
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr(os, "fsync", refuse_folders)
+    with publish(tmp_path / "out", durable=True) as beside:
+        beside.mkdir()
+        (beside / "file").touch()
+    assert (tmp_path / "out/file").exists()
 
 
 def test_a_folder_replaces_a_folder_that_is_not_empty(tmp_path: Path) -> None:
