@@ -14,7 +14,8 @@ from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import disk, distributed
 from gpt1.training.cost import training_operations
-from gpt1.training.pretraining import downsample, pretrain, updates_done
+from gpt1.training.pretraining import STATE, downsample, pretrain
+from gpt1.training.state import updates_done
 from gpt1.training.stopping import exit_on_sigterm
 from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
@@ -35,7 +36,7 @@ def main(
     metrics: Path,
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
-    distributed.launch("stages.pretrain", lambda: state.saved(f"pretrain@{model}"))
+    distributed.launch("stages.pretrain", lambda: continuing.states(f"pretrain@{model}"))
     exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()
@@ -46,9 +47,9 @@ def main(
         state.folder(f"pretrain@{model}", recipe, shards, bpe) as folder,
     ):
         run.params(params)
-        changes = continuing.changes(folder, f"pretrain@{model}", updates_done(folder), conditions)
         if distributed.rank() == 0:
             disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
+        changes = continuing.changes(folder, updates_done(folder / STATE), conditions)
         valid_books, ends_word = ShardReader(shards, "valid"), tokenizer.ends_word()
 
         def held_out(network: LanguageModel, tokens: float = HELD_OUT_TOKENS) -> Perplexity:
@@ -80,9 +81,8 @@ def main(
             "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
-        if continued := continuing.concluded(changes, rows):
-            summary["changes"] = continued
         listed = [update for update in params.checkpoints if update < len(rows)]
+        summary |= continuing.concluded(changes, rows, listed, folder / "checkpoints")
         with publish(out) as beside:
             trained.save(beside)
             tokenizer.save(beside)

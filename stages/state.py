@@ -7,6 +7,7 @@ import ast
 import dataclasses
 import hashlib
 import json
+import os
 import shutil
 import sys
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
     (`fingerprint`). Otherwise it prints that it starts again, in a new folder.
     """
     path = FOLDER / stage / fingerprint(params, *data)
+    for part in path.parent.glob(f".*{files.PARTIAL}"):
+        shutil.rmtree(part, ignore_errors=True)
     if not path.exists() and any(path.parent.glob("*")):
         print(
             f"{stage}: params, data or code changed since the state in {path.parent} was saved; "
@@ -42,12 +45,9 @@ def folder(stage: str, params: Any, *data: Path) -> Iterator[Path]:
         )
     path.mkdir(parents=True, exist_ok=True)
     yield path
-    shutil.rmtree(path)
-
-
-def saved(stage: str) -> list[Path]:
-    """The files of a training's states: others after each progress."""
-    return sorted((FOLDER / stage).rglob("[0-9]*.safetensors"))
+    # Its files go one by one: a stage that is killed meanwhile must not resume from some of them.
+    gone = path.replace(path.with_name(f".{path.name}.{os.getpid()}{files.PARTIAL}"))
+    shutil.rmtree(gone)
 
 
 def fingerprint(params: Any, *data: Path) -> str:
@@ -67,7 +67,20 @@ def fingerprint(params: Any, *data: Path) -> str:
 
 
 def _code(file: Path) -> str:
-    return ast.dump(_WithoutDocstrings().visit(ast.parse(file.read_bytes())))
+    try:
+        return repr(_tree(_WithoutDocstrings().visit(ast.parse(file.read_bytes()))))
+    except (SyntaxError, ValueError):  # nothing imports it
+        return files.sha256(file)
+
+
+def _tree(node: Any) -> Any:
+    """The syntax tree `node` without empty fields: those differ between versions of Python."""
+    if isinstance(node, list):
+        return [_tree(each) for each in node]
+    if not isinstance(node, ast.AST):
+        return node
+    fields = ((name, _tree(value)) for name, value in ast.iter_fields(node))
+    return type(node).__name__, [(name, value) for name, value in fields if value not in (None, [])]
 
 
 class _WithoutDocstrings(ast.NodeTransformer):

@@ -82,7 +82,8 @@ def fit(
     distributed.require_equal(done, f"{state} is not on a disk that all machines share")
 
     def save_state(updates: int) -> str:
-        return _save(state, updates, model, optimizer, curve) if is_rank_0 else ""
+        """Returns why not. No state of 0 updates: it would outlive a change of the code."""
+        return _save(state, updates, model, optimizer, curve) if updates and is_rank_0 else ""
 
     saved_at = measured = time.monotonic()
     with (
@@ -101,23 +102,15 @@ def fit(
             rate = optimization.learning_rate(update)
             values = [update + 1, *losses.tolist(), rate, norm.item(), *[math.nan] * len(observed)]
             row: Row = dict(zip(columns, values, strict=True))
-            if not (math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"])):
-                fault = f"{title}: the loss of update {update} is not finite"
-                if skip and update == done:
-                    optimizer.zero_grad(set_to_none=True)
-                    curve[update] = math.nan
-                    curve[update, [0, columns.index("rate")]] = update + 1, rate
-                    if is_rank_0:
-                        print(f"warning: {fault}; it is left out", file=sys.stderr)
-                    continue
-                save_state(update)
-                raise UserError(
-                    f"{fault}; the state before it is kept in {state}. Try precision: fp32, a "
-                    "lower learning_rate or more warmup (docs/training.md: Stop and resume)"
-                )
-            for group in optimizer.param_groups:
-                group["lr"] = rate
-            optimizer.step()
+            if math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"]):
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+                optimizer.step()
+            elif skip and update == done:
+                row |= dict.fromkeys([*objective.losses, "gradient_norm"], math.nan)
+                _say_not_finite(title, update)
+            else:
+                _end_not_finite(title, update, state, save_state(update))
             optimizer.zero_grad(set_to_none=True)
             if not is_rank_0:
                 continue
@@ -164,6 +157,20 @@ def _stop(title: str, update: int, fault: str) -> NoReturn:
         print(message, file=sys.stderr)
     distributed.barrier()  # a launcher ends the others after the first that exits
     sys.exit(RESUME_CODE)
+
+
+def _say_not_finite(title: str, update: int) -> None:
+    if distributed.rank() == 0:
+        message = f"warning: {title}: the loss of update {update} is not finite; it is left out"
+        print(message, file=sys.stderr)
+
+
+def _end_not_finite(title: str, update: int, state: Path, fault: str) -> NoReturn:
+    kept = f"the state before it is kept in {state}" if update else "it is the first"
+    raise UserError(
+        f"{title}: the loss of update {update} is not finite; {fault or kept}. Try "
+        "precision: fp32, a lower learning_rate or more warmup (docs/training.md: Stop and resume)"
+    )
 
 
 def _shared(micro_batches: Sequence[MicroBatch], title: str) -> Sequence[MicroBatch]:

@@ -24,7 +24,7 @@ from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.loop import Optimization, fit
 from gpt1.training.memory import is_out_of_memory, suggest_micro_batch
 from gpt1.training.objective import Objective, UpdateCost
-from gpt1.training.state import saved
+from gpt1.training.state import updates_done
 
 if TYPE_CHECKING:
     from gpt1.tokens.shards import ShardReader
@@ -59,7 +59,7 @@ def pretrain(
     checkpoints = Checkpoints(model, params.checkpoints, folder / "checkpoints")
     if distributed.rank() == 0:
         checkpoints.save(0)
-        checkpoints.warn_of_passed(updates_done(folder), title)
+        checkpoints.warn_of_passed(updates_done(folder / STATE), title)
     objective = Pretraining(model, batches, params)
     optimization = Optimization(
         learning_rate=partial(
@@ -100,11 +100,6 @@ def pretrain(
     raise UserError(
         f"{title}: micro_batch: {params.micro_batch} is too much for the memory; {fits}"
     )
-
-
-def updates_done(folder: Path) -> int:
-    """The updates of the last state in the `folder` of `pretrain`; 0 where there is none."""
-    return max((int(file.stem) for file in saved(folder / STATE)), default=0)
 
 
 def new_model(params: Model, vocab: int) -> LanguageModel:

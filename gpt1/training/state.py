@@ -54,7 +54,7 @@ def save(
             save_file(tensors, beside, metadata={DIGEST: _digest(tensors)})
     except SafetensorError as error:
         raise OSError(one_line(error)) from None
-    kept = [other for other in saved(folder) if other.name <= file.name][-KEPT:]
+    kept = [other for other in saved(folder) if int(other.stem) <= updates][-KEPT:]
     for other in {*saved(folder)} - {*kept}:  # a later one was damaged when training resumed
         remove(other)
 
@@ -65,42 +65,65 @@ def restore(
     """Load the last whole state into the model, the optimizer and `curve`; return its updates.
 
     Prints a line when a later one is damaged. Returns 0, and loads nothing, when there is none.
-    Raises UserError when there are some and none is whole: that is for people to decide.
+    Raises UserError when there are some and none is whole, or it is that of other code: that is for
+    people to decide.
     """
+    file, tensors, faults = _last_whole(folder)
+    if file is None:
+        return 0
+    if faults and distributed.rank() == 0:
+        print(
+            f"warning: {folder}: a state is damaged ({'; '.join(faults)}); "
+            f"training resumes from {file.name}",
+            file=sys.stderr,
+        )
+    rows = tensors["curve"].numpy()
+    if len(rows) > len(curve):
+        raise UserError(
+            f"{file}: {len(rows)} updates are done, more than the {len(curve)} that are asked "
+            "for; raise epochs"
+        )
+    try:
+        curve[: len(rows)] = rows
+        model.load_state_dict(_under("model.", tensors))
+    except (ValueError, RuntimeError) as error:  # other columns; other parameters
+        raise UserError(
+            f"{file}: the state does not fit this code; put the code back, or remove {folder} to "
+            f"begin anew ({one_line(error)})"
+        ) from None
+    _restore_moments(optimizer, _under("optimizer.", tensors))
+    return len(rows)
+
+
+def updates_done(folder: Path) -> int:
+    """The updates of the state that `restore` would load; 0 where there is none.
+
+    Reads it, and raises UserError when none is whole.
+    """
+    file, _, _ = _last_whole(folder)
+    return int(file.stem) if file else 0
+
+
+def saved(folder: Path) -> list[Path]:
+    """The files of the states in `folder`, whole or not, in the order of their updates."""
+    files = [file for file in folder.glob("*.safetensors") if file.stem.isdecimal()]
+    return sorted(files, key=lambda file: int(file.stem))
+
+
+def _last_whole(folder: Path) -> tuple[Path | None, dict[str, Tensor], list[str]]:
+    """The last whole state and its tensors, and what is wrong with those after it."""
     faults: list[str] = []
     for file in reversed(saved(folder)):
         try:
-            tensors = _read(file)
+            return file, _read(file), faults
         except (SafetensorError, OSError) as error:
             faults.append(f"{file.name}: {one_line(error)}")
-            continue
-        if faults and distributed.rank() == 0:
-            print(
-                f"warning: {folder}: a state is damaged ({'; '.join(faults)}); "
-                f"training resumes from {file.name}",
-                file=sys.stderr,
-            )
-        rows = tensors["curve"].numpy()
-        if len(rows) > len(curve):
-            raise UserError(
-                f"{file}: {len(rows)} updates are done, more than the {len(curve)} that are asked "
-                "for; raise epochs"
-            )
-        model.load_state_dict(_under("model.", tensors))
-        _restore_moments(optimizer, _under("optimizer.", tensors))
-        curve[: len(rows)] = rows
-        return len(rows)
     if faults:
         raise UserError(
             f"{folder}: no state is whole ({'; '.join(faults)}); copy one back from a backup, or "
             "remove that folder to begin anew"
         )
-    return 0
-
-
-def saved(folder: Path) -> list[Path]:
-    """The files of the states in `folder`, whole or not, in the order of their updates."""
-    return sorted(folder.glob("[0-9]*.safetensors"))
+    return None, {}, faults
 
 
 def _read(file: Path) -> dict[str, Tensor]:

@@ -45,9 +45,9 @@ def exclusive_lock(repo: "Repo") -> Iterator[Path]:
 
 
 def remove_partial_outputs(graph: "Graph", root: Path) -> None:
-    """Remove what `gpt1.files.publish` left beside the outputs when it was killed."""
+    """Remove what `gpt1.files.publish` left beside the outputs, and `stages.state`, when killed."""
     outs = [out for stage in graph.stages.values() for out in stage.outs]
-    for folder in {root, *((root / out).parent for out in outs)}:
+    for folder in {root, *((root / out).parent for out in outs), *(root / ".work").glob("*")}:
         for path in folder.glob(f".*{files.PARTIAL}"):
             writer = path.name.split(".")[-2]
             if not (writer.isdecimal() and psutil.pid_exists(int(writer))):

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from gpt1.training.callback import Callback, Row
 from gpt1.training.stopping import RESUME_CODE
 from stages import continuing, pretrain
 from stages.state import fingerprint
+from stages.state import folder as folder_of
 
 ROOT = Path(__file__).parents[2]
 STOPPED = 8
@@ -216,10 +218,13 @@ def test_sigterm_while_held_out_text_is_scored_asks_to_be_started_again(
 
 
 def test_other_checkpoints_continue_to_the_bytes_of_a_run_that_had_them_from_the_start(
-    stopped: Path, capfd: pytest.CaptureFixture[str]
+    stopped: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
+    """But where one is passed, the result is not what the params make, and is marked."""
     write_params(stopped, epochs=1, checkpoints=[0, 3, 10])
+    monkeypatch.setenv("GPT1_CONTINUED", str(stopped / "continued"))
     run(stopped)
+    (stopped / "continued").unlink()
     assert "checkpoints: training is past 3 and makes only those ahead" in capfd.readouterr().err
     run(stopped, "whole")
     whole, found = files(stopped / "whole-checkpoints"), files(stopped / "models/gpt-checkpoints")
@@ -227,9 +232,68 @@ def test_other_checkpoints_continue_to_the_bytes_of_a_run_that_had_them_from_the
     assert json.loads(whole.pop("updates.json")) == [0, 3, 10]
     assert found == {name: content for name, content in whole.items() if "0000003" not in name}
     assert files(stopped / "models/gpt") == files(stopped / "whole")
-    metrics = (stopped / "models/gpt-metrics.json").read_text()
-    assert metrics == (stopped / "whole-metrics.json").read_text()
-    assert "changes" not in metrics
+    metrics = json.loads((stopped / "models/gpt-metrics.json").read_text())
+    assert metrics.pop("changes") == {"3": {"no_checkpoint": [False, True]}}
+    assert metrics == json.loads((stopped / "whole-metrics.json").read_text())
+
+
+def test_other_checkpoints_of_which_none_is_passed_leave_no_mark(
+    stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_params(stopped, epochs=1, checkpoints=[0, 10])
+    monkeypatch.setenv("GPT1_CONTINUED", str(stopped / "continued"))
+    run(stopped)
+    run(stopped, "whole")
+    assert files(stopped / "models/gpt-checkpoints") == files(stopped / "whole-checkpoints")
+    assert Path("models/gpt-metrics.json").read_bytes() == Path("whole-metrics.json").read_bytes()
+    assert not (stopped / "continued").exists()
+
+
+def test_another_interval_of_held_out_losses_is_recorded_unasked(tmp_path: Path) -> None:
+    def now(done: int, every: int) -> continuing.Changes:
+        return continuing.changes(tmp_path, done, {"validate_every": every, "threads": 1})
+
+    assert now(0, 100) == {}
+    assert now(500, 50) == {"500": {"validate_every": [100, 50]}}
+    assert now(700, 50) == {"500": {"validate_every": [100, 50]}}
+
+
+def test_a_change_since_a_state_that_was_lost_counts_from_the_one_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def now(done: int, threads: int) -> continuing.Changes:
+        return continuing.changes(tmp_path, done, {"threads": threads})
+
+    assert now(0, 1) == {}
+    with monkeypatch.context() as patch:
+        patch.setenv("GPT1_RESUME", "changed")
+        assert now(9, 2) == {"9": {"threads": [1, 2]}}
+    assert now(7, 2) == {"7": {"threads": [1, 2]}}
+
+
+def test_conditions_that_cannot_be_written_are_an_error_of_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match=r"file/conditions\.json: cannot be written .* free space"):
+        continuing.changes(tmp_path / "file", 0, {"threads": 1})
+
+
+def test_a_stage_that_is_killed_while_its_state_goes_finds_none_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def killed(path: Path, **_: object) -> None:
+        (path / "first").unlink()
+        raise InterruptedError
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError):
+        patch.setattr(shutil, "rmtree", killed)
+        with folder_of("s", {}) as work:
+            (work / "first").touch()
+            (work / "second").touch()
+    with folder_of("s", {}) as work:
+        assert [*work.parent.iterdir()] == [work]
+        assert not [*work.iterdir()]
+    assert not capfd.readouterr().err
 
 
 OTHER = {"epochs": 2, "learning_rate": 1e-4, "micro_batch": 4, "threads": 2, "precision": "bf16"}
@@ -277,7 +341,7 @@ def test_two_changes_since_the_same_state_count_as_one_and_there_and_back_as_non
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def now(done: int, threads: int) -> continuing.Changes:
-        return continuing.changes(tmp_path, "s", done, {"threads": threads, "code": "a"})
+        return continuing.changes(tmp_path, done, {"threads": threads, "code": "a"})
 
     monkeypatch.setenv("GPT1_RESUME", "changed")
     assert now(0, 1) == {}
@@ -294,7 +358,7 @@ def test_conditions_are_those_of_the_state_not_of_a_start_that_saved_none(
     """And what people allowed at that start needs no second word."""
 
     def now(done: int, threads: int) -> continuing.Changes:
-        return continuing.changes(tmp_path, "s", done, {"threads": threads})
+        return continuing.changes(tmp_path, done, {"threads": threads})
 
     assert now(0, 2) == {}
     with monkeypatch.context() as patch:
@@ -316,6 +380,14 @@ def test_of_code_only_what_runs_counts(tmp_path: Path) -> None:
     assert fingerprint({}, code.parent) == before
     code.write_text("x = 2\n")
     assert fingerprint({}, code.parent) != before
+    code.write_text("x = \n")
+    assert fingerprint({}, code.parent) != before, "nothing may import it"
+
+
+def test_the_digest_of_code_is_that_of_every_version_of_python(tmp_path: Path) -> None:
+    """3.12 added empty fields to a function, 3.13 leaves empty ones out."""
+    (tmp_path / "code.py").write_text("def f(x, *, y=None):\n    return None, [x], f'{y}'\n")
+    assert fingerprint({}, tmp_path) == "d88317641cf4376b"
 
 
 def test_another_network_recipe_or_other_data_never_resume_a_state(stopped: Path) -> None:

@@ -238,7 +238,9 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
     said, code = signalled(signal.SIGTERM)
     assert code == RESUME_CODE
     [stopped] = re.findall(r"stopped before update (\d+)", said)
-    assert len(list((tmp_path / "stopped/.work").rglob("state/*.safetensors"))) == 1
+    assert len(list((tmp_path / "stopped/.work").rglob("state/*.safetensors"))) == min(
+        1, int(stopped)
+    )
     assert not (tmp_path / "stopped/finetuned").exists()
     assert signalled(signal.SIGKILL)[1] == -signal.SIGKILL
     last = start(tmp_path / "stopped")

@@ -16,6 +16,7 @@ from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training.callback import Callback, Row
 from gpt1.training.loop import fit
+from gpt1.training.state import saved
 from gpt1.training.stopping import RESUME_CODE
 from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
@@ -77,6 +78,7 @@ def test_sigterm_loses_nothing_and_the_resumed_run_ends_in_the_same_bits(
     with pytest.raises(SystemExit) as stopped:
         train(new_model(), tmp_path / "state", batch_at=stop_at(update))
     assert stopped.value.code == RESUME_CODE
+    assert len(saved(tmp_path / "state")) == min(1, update), "that of no update is not saved"
     assert train(resumed, tmp_path / "state").equals(expected)
     assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
 
@@ -134,7 +136,7 @@ def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: 
     torch.nn.init.constant_(model.tokens.weight, float("nan"))
     with pytest.raises(UserError, match="the loss of update 0 is not finite"):
         train(model, tmp_path / "state")
-    assert (tmp_path / "state").exists()
+    assert not saved(tmp_path / "state")
 
 
 class NotFinite(Windows):
@@ -154,9 +156,12 @@ def test_an_update_whose_loss_is_not_finite_is_left_out_by_order_and_no_other(
 
     def run(model: GPT, *bad: int, skip: bool) -> pd.DataFrame:
         objective = NotFinite(model, 9, lambda update: batch(update, bad), batch=8)
-        return fit(objective, OPTIMIZATION, state=tmp_path / "s", title="test", skip=skip)
+        state = tmp_path / "s"
+        return fit(objective, OPTIMIZATION, state=state, title="test", callbacks=[seen], skip=skip)
 
-    with pytest.raises(UserError, match=f"the loss of update {bad} is not finite; the state befo"):
+    seen = Seen()
+    kept = "the state before it is kept in" if bad else "it is the first"
+    with pytest.raises(UserError, match=f"the loss of update {bad} is not finite; {kept}"):
         run(new_model(), bad, 7, skip=bad != 0)
     weights = [torch.clone(each) for each in new_model().parameters()]
     with pytest.raises(UserError, match="the loss of update 7 is not finite"):
@@ -165,6 +170,7 @@ def test_an_update_whose_loss_is_not_finite_is_left_out_by_order_and_no_other(
     curve = run(new_model(), bad, 7, skip=True)
     assert list(curve.loc[curve["loss"].isna(), "update"]) == [bad + 1, 8]
     assert curve["gradient_norm"].isna().sum() == 2
+    assert pd.DataFrame(seen.rows).astype({"update": int}).equals(curve), "also those left out"
     assert curve["rate"].notna().all()
 
 

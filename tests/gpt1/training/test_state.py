@@ -1,5 +1,6 @@
 """Damaged states and full disks: nothing begins anew in silence, no byte of a result changes."""
 
+import dataclasses
 import multiprocessing
 import os
 import resource
@@ -9,14 +10,16 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.training.loop import fit
-from gpt1.training.state import saved
+from gpt1.training.loop import Optimization, fit
+from gpt1.training.optimizer import adamw
+from gpt1.training.state import restore, saved, updates_done
 from gpt1.training.stopping import RESUME_CODE
 from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
@@ -24,17 +27,23 @@ UPDATES, STOPPED = 12, 7
 Hook = Callable[[int], None]
 
 
-def train(folder: Path, before: Hook = lambda update: None) -> bytes:
-    """A run that saves after every update; returns the bytes of its weights and its curve."""
+def new_model(width: int = 16) -> GPT:
     torch.manual_seed(0)
-    model = GPT(GPTConfig(vocab=50, layers=1, width=16, heads=2, context=8, dropout=0.1))
+    return GPT(GPTConfig(vocab=50, layers=1, width=width, heads=2, context=8, dropout=0.1))
+
+
+def train(
+    folder: Path, before: Hook = lambda update: None, optimization: Optimization = OPTIMIZATION
+) -> bytes:
+    """A run that saves after every update; returns the bytes of its weights and its curve."""
+    model = new_model()
 
     def batch_at(update: int) -> list[Tensor]:
         before(update)
         return list(torch.arange(72).view(8, 9).add(update).remainder(50).split(4))
 
     objective = Windows(model, UPDATES, batch_at, batch=8)
-    curve = fit(objective, OPTIMIZATION, state=folder, title="test", save_seconds=0.0)
+    curve = fit(objective, optimization, state=folder, title="test", save_seconds=0.0)
     weights = [parameter.detach().numpy().tobytes() for parameter in model.parameters()]
     return b"".join(weights) + curve.to_json().encode()
 
@@ -84,12 +93,28 @@ def test_the_last_two_states_are_kept_and_named_after_their_updates(stopped: Pat
     assert [file.stem for file in saved(stopped)] == ["0000006", "0000007"]
 
 
+def test_a_file_that_people_put_there_is_no_state_and_the_order_is_that_of_numbers(
+    tmp_path: Path,
+) -> None:
+    for name in ("10000000", "9999999", "0001200 (copy)", "0001200-old", ".0001300"):
+        (tmp_path / f"{name}.safetensors").touch()
+    assert [file.stem for file in saved(tmp_path)] == ["9999999", "10000000"]
+
+
+def test_a_state_of_other_code_is_refused_in_a_line(state: Path) -> None:
+    for model, columns in ((new_model(width=32), 4), (new_model(), 5)):
+        optimizer = adamw(model, weight_decay=0.0)
+        with pytest.raises(UserError, match=r"7.safetensors: the state does not fit this code; pu"):
+            restore(state, model, optimizer, np.zeros((UPDATES, columns)))
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_training_resumes_from_the_older_state_where_the_last_is_damaged_and_says_so(
     state: Path, whole: bytes, damage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     older, last = saved(state)
     last.write_bytes(DAMAGE[damage](last.read_bytes()))
+    assert updates_done(state) == STOPPED - 1
     resumed_at: list[int] = []
     assert train(state, resumed_at.append) == whole
     assert resumed_at[0] == STOPPED - 1
@@ -170,6 +195,21 @@ def test_a_disk_that_is_full_for_a_while_costs_lines_and_no_state(
     assert all("File too large" in line and "that of update 3 in" in line for line in lines)
     assert [file.stem for file in saved(tmp_path)] == ["0000011", "0000012"]
     assert sorted(tmp_path.iterdir()) == saved(tmp_path)
+
+
+def test_a_loss_that_is_not_finite_on_a_full_disk_says_which_state_is_kept(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    diverging = dataclasses.replace(OPTIMIZATION, learning_rate=lambda n: 1e40 if n == 3 else 0.01)
+
+    def before(update: int) -> None:
+        if update == 3:
+            limit_files(10_000)
+
+    assert run(lambda: train(tmp_path, before, diverging)) == 3
+    last = capfd.readouterr().err.splitlines()[-1]
+    assert "the loss of update 4 is not finite; cannot save the state" in last
+    assert "the last one is that of update 3 in" in last
 
 
 def test_a_stop_on_a_full_disk_says_what_is_kept_and_is_no_request_to_resume(
