@@ -114,10 +114,13 @@ def test_what_a_killed_writer_left_beside_an_output_is_removed_and_nothing_else(
     dead.wait()
     left = project.root / f"metrics/.s.json.{dead.pid}.part"
     (left / "below").mkdir(parents=True)
+    state = project.root / f".work/s/.0123456789abcdef.{dead.pid}.part"
+    state.mkdir(parents=True)
     at_work = project.root / f".dvc.lock.{os.getpid()}.part"
     at_work.touch()
     workspace.remove_partial_outputs(graph.load(graph.open_project()), project.root)
     assert not left.exists()
+    assert not state.exists()
     assert at_work.exists()
 
 
