@@ -1,10 +1,11 @@
 """Where the seconds of a stage go that has next to nothing to do.
 
-    python benchmarks/startup.py
+    python benchmarks/startup.py [alone]
 
 The stages are those of the demo on a few examples, one update a fine-tuning. Imports are counted by
 the library that the stage's module asked for them first (`python -X importtime`, self times), the
-rest of the command is the stage's own work with its requests to MLflow. DVC's part is what
+rest of the command is the stage's own work. This process records the stages in MLflow, as
+`gpt1 run` does; with `alone` they record themselves, as with `dvc repro`. DVC's part is what
 `gpt1 run` adds to the command: in the first stage of a process that reproduces stages, and in the
 next ones. The best of three.
 """
@@ -17,12 +18,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import ExitStack
 from pathlib import Path
 
 from orchestration import ENVIRONMENT, ROOT, seconds, write
 from ruamel.yaml import YAML
 
 from pipelines.execution.local import LocalExecutor
+from pipelines.extension import recorder
 from pipelines.graph import graph
 
 STAGES = (
@@ -46,12 +49,14 @@ REPEATS = 3
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         root = Path(folder) / "clone"
         project(root)
         os.chdir(root)
         os.environ |= ENVIRONMENT
         repo = graph.open_project()
+        if "alone" not in sys.argv:
+            os.environ |= running.enter_context(recorder())
         stages = graph.load(repo).stages
         columns = ("command", "Python", *dict.fromkeys(LIBRARIES.values()), "others", "work",
                    "DVC first", "DVC next")  # fmt: skip

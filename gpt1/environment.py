@@ -28,6 +28,9 @@ class Environment:
     """GPT1_TRACKING: address of an MLflow server. Empty: a database inside the project."""
     parent_run: str = ""
     """GPT1_PARENT_RUN: ID of the MLflow run of the whole pipeline; the flow sets it."""
+    recorder: str = ""
+    """GPT1_RECORDER: the socket of the driver that records its stages in MLflow; the flow sets it.
+    Empty: a stage records itself."""
     resume: str = ""
     """GPT1_RESUME: `changed` lets a pretraining continue from a state of other conditions: code,
     threads, learning rate and others. `skip` does so, too, and leaves out the update it resumes at,

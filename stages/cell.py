@@ -17,8 +17,9 @@ from gpt1.tasks.predictions import majority_answer, read_predictions, write_pred
 from gpt1.tasks.table import Task
 from gpt1.tasks.tokenized import read_tokens
 from gpt1.tokens.bpe import BPETokenizer
-from stages import comparison, state, tracking
-from stages.recorder import Recorder
+from stages import state, tracking
+from stages.tracking import comparison
+from stages.tracking.curve import Recorder
 
 
 def run(

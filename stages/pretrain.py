@@ -19,7 +19,7 @@ from gpt1.training.state import updates_done
 from gpt1.training.stopping import exit_on_sigterm
 from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
-from stages.recorder import Recorder
+from stages.tracking.curve import Recorder
 
 HELD_OUT_TOKENS = 1 << 16
 """Of whole documents, of which the loss is measured on the way: the first ones of the shards."""

@@ -17,6 +17,7 @@ from selenium import webdriver
 
 from pipelines.flow import servers
 from stages import tracking
+from stages.tracking import mlflow_run
 
 ROOT = Path(__file__).parents[1]
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait spin, and this costs the others
@@ -134,8 +135,8 @@ def databases(tmp_path_factory):
             servers.start(root, "prefect")
             servers.stop(root, "prefect")
             shutil.rmtree(root / ".work")
-            (root / tracking.FOLDER).mkdir()
-            MlflowClient(tracking.database(root))  # no experiment: it would name this folder
+            (root / mlflow_run.FOLDER).mkdir()
+            MlflowClient(mlflow_run.database(root))  # no experiment: it would name this folder
             root.rename(made)
     return made
 

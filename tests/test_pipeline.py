@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stages import tracking
+from stages.tracking import mlflow_run
 
 pytestmark = pytest.mark.slow
 TASK = "next_sentence"
@@ -51,7 +51,7 @@ def test_two_clean_builds_and_the_flow_write_the_same_lock_and_a_change_reruns_w
     assert workspace.lock == first
     assert re.search(rf"^ *{TASK} +\d+\.\d", done.stdout, re.MULTILINE), "the results"
     assert re.search(r"^report +report/index.html", done.stdout, re.MULTILINE)
-    client, experiment = tracking.connect(workspace.root)
+    client, experiment = mlflow_run.connect(workspace.root)
     [row] = client.search_runs([experiment], f"tags.task = '{TASK}' and tags.comparison LIKE '_%'")
     comparison = client.get_run(row.data.tags["mlflow.parentRunId"])
     assert client.get_run(comparison.data.tags["mlflow.parentRunId"]).info.run_name == "pipeline"

@@ -86,8 +86,14 @@ class LocalExecutor:
             self._process(stage) as process,
             _time_limit(process, stage) as overdue,
         ):
-            request = {"stage": stage.name, "force": self._force, "grace": stage.needs.grace}
-            ended = process.reproduce(request | {"environment": dict(lent)}, output)
+            request = {
+                "stage": stage.name,
+                "entry": self._entry(stage),
+                "force": self._force,
+                "environment": dict(lent),
+                "grace": stage.needs.grace,
+            }
+            ended = process.reproduce(request, output)
         if overdue.is_set():
             output.tail.append(f"stopped after its time limit of {stage.needs.timeout:g} s")
         entry = YAML(typ="safe").load(ended["entry"]) if ended.get("entry") else None
@@ -97,6 +103,13 @@ class LocalExecutor:
         if status == "failed" and self.cancelled:
             status = "cancelled"
         return Outcome(status, time.monotonic() - start, log, list(output.tail), entry)
+
+    def _entry(self, stage: Stage) -> str | None:
+        """What `dvc.lock` has of `stage`, as YAML."""
+        from dvc.utils.serialize import dumps_yaml
+
+        entry = self._lock_files.get(stage.name)
+        return dumps_yaml(entry) if entry else None
 
     @contextmanager
     def _process(self, stage: Stage) -> Iterator[ReproduceProcess]:

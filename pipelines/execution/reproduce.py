@@ -4,10 +4,11 @@
 
 Standard input brings a request in each line, as JSON:
 
-    {"stage": "finetune@rte-gpt-1", "force": false, "environment": {}, "grace": 60}
+    {"stage": "finetune@rte-gpt-1", "entry": TEXT, "force": false, "environment": {}, "grace": 60}
 
 and standard output tells what comes of it: `{"output": TEXT}` for what the stage and DVC print,
-then `{"status": ..., "entry": ...}`, with the entry as YAML that the driver writes to `dvc.lock`.
+then `{"status": ..., "entry": TEXT}`. The first entry is what `dvc.lock` has of the stage, the
+second what the driver writes there; both are YAML, and null where there is none.
 
 `dvc repro` is not enough: it tells its outcome among the output of the stage, writes `dvc.lock` in
 place, hashes what a stage read when the stage has *ended*, and outlives its driver.
@@ -34,7 +35,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TextIO
 
-from pipelines.execution import processes
+from ruamel.yaml import YAML
+
+from pipelines.execution import lockfile, processes
 from pipelines.execution.executor import Status
 from pipelines.graph import graph
 
@@ -85,7 +88,8 @@ def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
     from dvc.exceptions import DvcException
 
     try:
-        return reproduce(repo, request["stage"], request["force"], request["environment"])
+        entry = YAML(typ="safe").load(request["entry"] or "")
+        return reproduce(repo, request["stage"], entry, request["force"], request["environment"])
     except (DvcException, OSError, EndedError) as error:
         print(f"ERROR: {error}")
     except Exception:  # of ours or DVC's: the driver must be told an end
@@ -99,14 +103,19 @@ def _serve(repo: "Repo", request: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reproduce(
-    repo: "Repo", name: str, force: bool = False, environment: Mapping[str, str] | None = None
+    repo: "Repo",
+    name: str,
+    entry: lockfile.Entry | None,
+    force: bool = False,
+    environment: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
-    """Do what `dvc repro --single-item NAME` does, but for the writing of `dvc.lock`.
+    """Do what `dvc repro --single-item NAME` does, but for reading and writing `dvc.lock`.
 
-    Returns `status` and `entry`. The params in the entry are those that the stage started with: it
-    reads them from a copy (`GPT1_PARAMS`). Where a file or folder of its deps was written while it
-    ran, nobody knows what its outputs come from: there is no entry, and the next run makes them
-    again. Raises DvcException when the stage fails, and EndedError.
+    `entry` is what it has of the stage. Returns `status` and the new `entry`. The params in it are
+    those that the stage started with: it reads them from a copy (`GPT1_PARAMS`). Where a file or
+    folder of its deps was written while it ran, nobody knows what its outputs come from: there is
+    no entry, and the next run makes them again. Raises DvcException when the stage fails, and
+    EndedError.
     """
     from dvc.stage.decorators import rwlocked
     from dvc.stage.serialize import to_single_stage_lockfile
@@ -114,11 +123,11 @@ def reproduce(
 
     with repo.lock, repo.scm_context(quiet=True):
         repo._reset()
-        [stage] = repo.stage.collect(name)
+        stage = lockfile.load_stage(repo, name, entry)
         locked = rwlocked(read=["deps"], write=["outs"])(_reproduce)  # against other DVCs
         status, recorded = locked(stage, force, environment or {})
-        entry = to_single_stage_lockfile(stage) if recorded and stage.cmd else None
-    return {"status": status, "entry": entry and dumps_yaml(entry)}
+        made = dumps_yaml(to_single_stage_lockfile(stage)) if recorded and stage.cmd else None
+    return {"status": status, "entry": made}
 
 
 def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> tuple[Status, bool]:

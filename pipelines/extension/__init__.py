@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt1.errors import UserError
-from stages.tracking import FOLDER as MLFLOW_FOLDER
-from stages.tracking import Run as MLflowRun
-from stages.tracking import connect as connect_mlflow
-from stages.tracking import database as mlflow_database
+from stages.tracking.driver import recorder
+from stages.tracking.mlflow_run import FOLDER as MLFLOW_FOLDER
+from stages.tracking.mlflow_run import MLflowRun
+from stages.tracking.mlflow_run import connect as connect_mlflow
+from stages.tracking.mlflow_run import database as mlflow_database
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from gpt1.document import Table
     from pipelines.graph.graph import Graph
 
-__all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database"]
+__all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database", "recorder"]
 
 
 def present() -> bool:
@@ -49,7 +50,7 @@ def is_code(path: str) -> bool:
 
 def comparison_page(root: Path, address: str) -> str:
     """The page of the MLflow server at `address` with tasks and models side by side."""
-    from stages import comparison
+    from stages.tracking import comparison
 
     client, experiment = connect_mlflow(root, address)
     with suppress(UserError):  # a mistake in params keeps nobody from the servers

@@ -15,7 +15,8 @@ from rich.table import Table
 
 from gpt1.errors import UserError
 from gpt1.params import Compare, NoAuxiliary, Transfer, fine_tuned
-from stages import comparison, entry
+from stages import entry
+from stages.tracking import comparison
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

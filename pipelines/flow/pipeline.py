@@ -9,6 +9,7 @@ from prefect.runtime import flow_run
 from prefect.states import State
 
 from gpt1.errors import UserError
+from pipelines import extension
 from pipelines.execution.executor import Executor, Outcome
 from pipelines.execution.interrupts import handle_interrupts
 from pipelines.execution.local import LocalExecutor
@@ -67,10 +68,11 @@ def run_plan(repo: "Repo", plan: Plan, options: RunOptions) -> State:
     Raises UserError before any stage starts.
     """
     root = Path(repo.root_dir)
-    with Terminal() as terminal:
+    with Terminal() as terminal, extension.recorder() as recorder:
         remove_partial_outputs(plan.graph, root)
         reporter = Reporter(root, terminal)
-        executor = make_executor(options, repo, plan, reporter)
+        variables = recorder | {"GPT1_PARENT_RUN": reporter.run_id}
+        executor = make_executor(options, repo, plan, reporter, variables)
         if options.on_workers:
             capacity = Capacity.of_workers()
         else:
@@ -97,11 +99,15 @@ def run_plan(repo: "Repo", plan: Plan, options: RunOptions) -> State:
         return reporter.finish(outcomes, executor.cancelled)
 
 
-def make_executor(options: RunOptions, repo: "Repo", plan: Plan, reporter: Reporter) -> Executor:
-    """Where the stages run. Raises UserError where workers would miss uncommitted changes."""
+def make_executor(
+    options: RunOptions, repo: "Repo", plan: Plan, reporter: Reporter, variables: dict[str, str]
+) -> Executor:
+    """Where the stages run; `variables` are for those of this machine.
+
+    Raises UserError where workers would miss uncommitted changes.
+    """
     if not options.on_workers:
-        environment = {"GPT1_PARENT_RUN": reporter.run_id}
-        return LocalExecutor(repo, environment, options.force)
+        return LocalExecutor(repo, variables, options.force)
     from pipelines.flow.pools import WorkerExecutor
 
     parent = reporter.run_id if reporter.records.address else ""

@@ -186,14 +186,12 @@ class WorkerExecutor:
 
 def check_entry(repo: "Repo", name: str, entry: lockfile.Entry) -> None:
     """Raise UserError when the stage that ran on a worker differs from the one here."""
-    from dvc.stage.loader import StageLoader
     from dvc.stage.serialize import to_single_stage_lockfile
     from dvc.utils.serialize import dumps_yaml, loads_yaml
 
     with repo.lock:
         repo._reset()
-        [stage] = repo.stage.collect(name)
-        StageLoader.fill_from_lock(stage, entry)
+        stage = lockfile.load_stage(repo, name, entry)
     if loads_yaml(dumps_yaml(to_single_stage_lockfile(stage))) != entry:
         raise UserError(f"{name} is not the same on its worker as here: is all committed?")
 

@@ -29,6 +29,7 @@ from prefect.workers.process import ProcessWorker
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
+from pipelines import extension
 from pipelines.execution import clone, commands, lockfile
 from pipelines.execution.executor import Outcome
 from pipelines.execution.interrupts import endings, handle_interrupts
@@ -136,9 +137,9 @@ def _run(
     repo = graph.open_project(root)
     with exclusive_lock(repo), Terminal() as terminal, _heartbeat() as results:
         known = _prepare(root, commit, entries)
-        executor = LocalExecutor(repo, {"GPT1_PARENT_RUN": parent} if parent else {}, force)
         with (
-            closing(executor),
+            extension.recorder() as recorder,
+            closing(LocalExecutor(repo, recorder | {"GPT1_PARENT_RUN": parent}, force)) as executor,
             handle_interrupts(executor),
             supervise(executor, root, flow_run.id),
         ):

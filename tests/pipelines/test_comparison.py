@@ -9,7 +9,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 from pipelines import extension
 from pipelines.flow import servers
-from stages import tracking
+from stages.tracking import mlflow_run
 from tests.conftest import ROOT
 
 SEEDS = [1, 2, 3]
@@ -68,7 +68,7 @@ def shown(client, experiment):
 
 def record(project):
     """Record the comparison; (task, model, mean) of each row of the saved view."""
-    client, experiment = tracking.connect(project.root)
+    client, experiment = mlflow_run.connect(project.root)
     extension.record_comparison(client, experiment)
     runs = shown(client, experiment)
     return [(*(r.data.tags[k] for k in ("task", "model")), r.data.metrics["mean"]) for r in runs]
@@ -121,7 +121,7 @@ def test_scores_of_an_earlier_run_are_not_among_those_of_now(compared):
 
 def test_scores_that_come_back_from_the_cache_are_shown_and_not_recorded_again(compared):
     record(compared)
-    client, experiment = tracking.connect(compared.root)
+    client, experiment = mlflow_run.connect(compared.root)
     score(compared, "rte", gpt=[0.8, 0.8, 0.8], scratch=[0.1, 0.1, 0.1])
     record(compared)
     before = len(client.search_runs([experiment]))
@@ -136,7 +136,7 @@ def test_a_task_is_left_out_until_all_its_scores_are_there(compared):
 
 
 def test_a_comparison_that_was_killed_half_way_is_not_shown(compared, monkeypatch):
-    client, _ = tracking.connect(compared.root)
+    client, _ = mlflow_run.connect(compared.root)
     with monkeypatch.context() as killed:
         killed.setattr(type(client), "set_terminated", lambda *_, **__: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -154,13 +154,13 @@ def test_ablations_are_rows_as_well(compared):
 def test_seeds_that_agree_have_an_interval_of_no_width(compared):
     score(compared, "rte", gpt=[0.7] * 3, scratch=[0.5] * 3)
     record(compared)
-    last = shown(*tracking.connect(compared.root))[-1].data.metrics
+    last = shown(*mlflow_run.connect(compared.root))[-1].data.metrics
     assert (last["low"], last["mean"], last["high"]) == (50.0, 50.0, 50.0)
 
 
 def test_each_seed_is_a_point_of_its_row(compared):
     record(compared)
-    client, experiment = tracking.connect(compared.root)
+    client, experiment = mlflow_run.connect(compared.root)
     first = shown(client, experiment)[0]
     points = client.get_metric_history(first.info.run_id, "score")
     assert [(point.step, point.value) for point in points] == [(1, 40.0), (2, 45.0), (3, 47.0)]

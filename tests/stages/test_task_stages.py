@@ -30,7 +30,7 @@ from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.training.stopping import RESUME_CODE
-from stages import tracking
+from stages.tracking import mlflow_run
 
 ROOT = Path(__file__).parents[2]
 TASKS = ["book", "continuation", "same_book", "next_sentence"]
@@ -272,7 +272,7 @@ def recorded(project: Path) -> tuple[MlflowClient, Run]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DVC_STAGE", "finetune@book-gpt-1")
         finetuned(project, "book")
-    client, experiment = tracking.connect(project)
+    client, experiment = mlflow_run.connect(project)
     [run] = client.search_runs([experiment], "tags.stage = 'finetune@book-gpt-1'")
     return client, run
 
@@ -311,7 +311,7 @@ def test_mlflow_answers_raw_text_from_the_model_directory_itself(
     assert {path.suffix for path in files} == {"", ".py", ".txt", ".yaml"}
     assert sum(path.stat().st_size for path in files) < 10_000
     ours = TaskModel.load(project / "finetuned/book-gpt-1").predict(["the old king"])
-    mlflow.set_tracking_uri(tracking.database(project))
+    mlflow.set_tracking_uri(mlflow_run.database(project))
     model = mlflow.pyfunc.load_model(f"runs:/{run.info.run_id}/book-gpt-1")
     for asked in ("the old king", ["the old king"], [{"text": "the old king"}],
                   pd.DataFrame({"text": ["the old king"], "text_pair": [None]})):  # fmt: skip
@@ -324,7 +324,7 @@ def test_mlflow_answers_raw_text_from_the_model_directory_itself(
         [sys.executable, "-m", "mlflow", "models", "predict", "--env-manager", "local",
          "-m", f"models:/{output.model_id}", "-t", "json"],
         input='{"inputs": [{"text": "the old king"}]}',
-        env=os.environ | {"MLFLOW_TRACKING_URI": tracking.database(project)},
+        env=os.environ | {"MLFLOW_TRACKING_URI": mlflow_run.database(project)},
         capture_output=True, check=True, text=True,
     )  # fmt: skip
     assert json.loads(done.stdout.splitlines()[-1])["predictions"] == ours
@@ -334,7 +334,7 @@ def test_mlflow_refuses_to_answer_with_another_model_than_the_runs_own(
     recorded: tuple[MlflowClient, Run], project: Path
 ) -> None:
     _, run = recorded
-    mlflow.set_tracking_uri(tracking.database(project))
+    mlflow.set_tracking_uri(mlflow_run.database(project))
     head = project / "finetuned/book-gpt-1/head.safetensors"
     own = head.read_bytes()
     head.write_bytes(own[:-1] + bytes([own[-1] ^ 1]))

@@ -12,7 +12,8 @@ import pytest
 
 from pipelines.flow import servers
 from stages import tracking
-from stages.recorder import Recorder
+from stages.tracking import driver, mlflow_run
+from stages.tracking.curve import Recorder
 
 
 @dataclasses.dataclass
@@ -32,16 +33,30 @@ def project(folder, request, monkeypatch):
     monkeypatch.setenv("DVC_STAGE", request.node.name)
     monkeypatch.delenv("GPT1_PARENT_RUN", raising=False)
     monkeypatch.delenv("GPT1_TRACKING", raising=False)
+    monkeypatch.delenv("GPT1_RECORDER", raising=False)
     return folder
+
+
+@pytest.fixture(params=["itself", "driver"])
+def recorded_by(request, monkeypatch):
+    """Whether a stage records itself, or the driver in whose run it is."""
+    if request.param == "itself":
+        yield request.param
+        return
+    with driver.recorder() as variables:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        yield request.param
 
 
 def recorded(project):
     """The runs of the stage that this test plays."""
-    client, experiment = tracking.connect(project)
+    client, experiment = mlflow_run.connect(project)
     runs = client.search_runs([experiment])
     return client, [r for r in runs if r.info.run_name == os.environ["DVC_STAGE"]]
 
 
+@pytest.mark.usefixtures("recorded_by")
 def test_a_run_has_the_name_of_its_stage_its_params_metrics_and_artifacts(project):
     (project / "table.md").write_text("a table")
     with tracking.run() as run:
@@ -62,6 +77,7 @@ def test_a_run_has_the_name_of_its_stage_its_params_metrics_and_artifacts(projec
     assert not (project / "mlruns").exists()
 
 
+@pytest.mark.usefixtures("recorded_by")
 @pytest.mark.parametrize(
     ("raised", "status"), [(ValueError, "FAILED"), (SystemExit, "KILLED"), (None, "FINISHED")]
 )
@@ -76,8 +92,9 @@ def test_the_run_ends_as_its_stage_does(project, raised, status):
     assert found.info.status == status
 
 
+@pytest.mark.usefixtures("recorded_by")
 def test_a_run_is_a_child_of_the_pipeline_run(project, monkeypatch):
-    parent = tracking.Run("pipeline")
+    parent = mlflow_run.MLflowRun("pipeline")
     monkeypatch.setenv("GPT1_PARENT_RUN", parent.id)
     with tracking.run():
         pass
@@ -85,6 +102,7 @@ def test_a_run_is_a_child_of_the_pipeline_run(project, monkeypatch):
     assert child.data.tags["mlflow.parentRunId"] == parent.id
 
 
+@pytest.mark.usefixtures("recorded_by")
 def test_a_stage_goes_on_when_mlflow_cannot_be_reached(project, monkeypatch, capsys):
     monkeypatch.setenv("GPT1_TRACKING", "http://127.0.0.1:9")
     with tracking.run() as run:
@@ -94,6 +112,54 @@ def test_a_stage_goes_on_when_mlflow_cannot_be_reached(project, monkeypatch, cap
     warning = capsys.readouterr().err
     assert warning.startswith("warning: MLflow does not record this stage")
     assert len(warning.splitlines()) == 1
+
+
+def test_a_stage_that_its_driver_records_imports_no_mlflow(project, monkeypatch):
+    script = (
+        "import sys; from stages import tracking\n"
+        "with tracking.run() as run: run.metrics({'loss': 1.0})\n"
+        "sys.exit('mlflow' in sys.modules)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    with driver.recorder() as variables:
+        subprocess.run([sys.executable, "-c", script], env=environment | variables, check=True)
+    _, [found] = recorded(project)
+    assert (found.data.metrics, found.info.status) == ({"loss": 1.0}, "FINISHED")
+
+
+def test_the_run_of_a_stage_that_is_killed_is_killed(project, monkeypatch):
+    script = (
+        "import os, signal; from stages import tracking\n"
+        "with tracking.run() as run: os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(tracking.__file__).parents[1])}
+    with driver.recorder() as variables:
+        subprocess.run([sys.executable, "-c", script], env=environment | variables, check=False)
+        for _ in range(100):
+            if recorded(project)[1][0].info.status != "RUNNING":
+                break
+            time.sleep(0.1)
+    assert recorded(project)[1][0].info.status == "KILLED"
+
+
+def test_a_stage_goes_on_when_its_driver_is_gone(project, monkeypatch, capsys):
+    with driver.recorder() as variables:
+        monkeypatch.setenv("GPT1_RECORDER", variables["GPT1_RECORDER"])
+    with tracking.run() as run:
+        run.params(Params())
+        run.metrics({"loss": 1.0})
+    assert capsys.readouterr().err.count("the driver does not record this stage") == 1
+
+
+def test_of_several_processes_the_driver_records_rank_0(project, monkeypatch):
+    with driver.recorder() as variables:
+        for rank in ("1", "0"):
+            monkeypatch.setenv("RANK", rank)
+            monkeypatch.setenv("GPT1_RECORDER", variables["GPT1_RECORDER"])
+            with tracking.run() as run:
+                run.metrics({"rank": float(rank)})
+    _, [found] = recorded(project)
+    assert found.data.metrics == {"rank": 0.0}
 
 
 def test_values_that_could_not_be_sent_are_sent_later(project, monkeypatch):
@@ -157,7 +223,7 @@ def test_a_name_that_mlflow_refuses_loses_nothing_else(tmp_path, databases, monk
     with tracking.run() as run:
         run.params({"a": 1})
         run.metrics({"score_Yes/No?": 1.0, "score_a,b": 2.0})
-    found = tracking.connect(tmp_path)[0].get_run(run.id).data
+    found = mlflow_run.connect(tmp_path)[0].get_run(run.id).data
     assert found.metrics == {"score_Yes/No_": 1.0, "score_a_b": 2.0}
     assert found.params == {"a": "1"}
 

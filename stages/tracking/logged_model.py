@@ -1,4 +1,4 @@
-"""The code that MLflow runs to serve a fine-tuned model; `tracking.Run.model` logs this file.
+"""The code that MLflow runs to serve a fine-tuned model; `MLflowRun.model` logs this file.
 
 The model stays in its folder below `finetuned/`. The logged configuration holds the path and a
 digest of the head, which no two fine-tunings share.

@@ -1,13 +1,4 @@
-"""Record a stage as an MLflow run. Only `logged_model`, which MLflow runs, imports it as well.
-
-    with tracking.run() as run:
-        run.params(params)
-        run.metrics({"valid/loss": 3.2}, step=100)
-        run.artifact(path)
-
-A stage never fails because of MLflow: when it cannot be reached, the stage prints one warning and
-goes on without it.
-"""
+"""An MLflow run, and the connection to MLflow."""
 
 import dataclasses
 import fcntl
@@ -15,20 +6,18 @@ import importlib
 import logging
 import os
 import re
-import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from gpt1 import loopback
 from gpt1.environment import Environment
-from stages import comparison
+from stages.tracking import comparison
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -38,41 +27,26 @@ FOLDER = ".mlflow"
 FLUSH_SECONDS = 10
 REFUSED = re.compile(r"[^\w./ :-]")
 """Characters that MLflow refuses in the name of a metric; groups of a task may have them."""
-LIBRARIES = ("torch", "numpy", "tokenizers", "spacy", "ftfy", "pyarrow", "pandas")
+_MODELS = threading.Lock()
+"""MLflow runs the code of a model in global variables when it saves it."""
 
 
-@contextmanager
-def run() -> Iterator["Run"]:
-    """Record this stage as an MLflow run of the stage's name, below GPT1_PARENT_RUN if set.
+class MLflowRun:
+    """A `tracking.Run` that this process records.
 
-    The run's status is FINISHED, FAILED when the block raises, or KILLED on an interrupt or exit.
-    """
-    stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
-    tags = {"stage": stage, "mlflow.source.name": stage} | _git_tags()
-    if parent := Environment.read().parent_run:
-        tags["mlflow.parentRunId"] = parent
-    record = Run(stage, tags)
-    status = "FAILED"
-    try:
-        yield record
-        status = "FINISHED"
-    except (KeyboardInterrupt, SystemExit):
-        status = "KILLED"
-        raise
-    finally:
-        record.end(status)
-
-
-class Run:
-    """One MLflow run. Values are buffered and sent together: a request costs milliseconds.
-
-    What could not be sent is sent later, in the same order. MLflow's own asynchronous logging drops
-    what failed, and at the end of a process waits for each request that fails (docs/log.md).
+    Values are buffered and sent together: a request costs milliseconds. What could not be sent is
+    sent later, in the same order. MLflow's own asynchronous logging drops what failed, and at the
+    end of a process waits for each request that fails (docs/log.md).
     """
 
-    def __init__(self, name: str, tags: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        tags: dict[str, str] | None = None,
+        warn: Callable[[str], None] = lambda text: print(text, file=sys.stderr),
+    ) -> None:
         self._name, self._started = name, time.time_ns() // 1_000_000
-        self._tags = dict(tags or {})
+        self._tags, self._warn = dict(tags or {}), warn
         self._params: dict[str, str] = {}
         self._metrics: list[tuple[str, float, int, int]] = []
         self._wait = FLUSH_SECONDS
@@ -82,17 +56,14 @@ class Run:
         self._flush_when_due()
 
     def params(self, values: Any) -> None:
-        """Record a dataclass or a dict; nested values get dotted names."""
         self._params |= _flatten(values)
         self._flush_when_due()
 
     def tags(self, values: dict[str, Any]) -> None:
-        """Record tags, by which runs are found and grouped."""
         self._tags |= {name: str(value) for name, value in values.items()}
         self._flush_when_due()
 
     def metrics(self, values: dict[str, float], step: int | None = None) -> None:
-        """Record numbers by name, with `step` where they form a curve."""
         now = time.time_ns() // 1_000_000
         self._metrics += [
             (REFUSED.sub("_", name), float(value), now, step or 0) for name, value in values.items()
@@ -100,7 +71,6 @@ class Run:
         self._flush_when_due()
 
     def artifact(self, path: Path | str) -> None:
-        """Copy a small file or folder to the run."""
         if not self.id:
             return
         path = Path(path)
@@ -108,17 +78,16 @@ class Run:
         folder = path.name if path.is_dir() else None
         self._try(lambda: getattr(self._client, log)(self.id, str(path), folder))
 
-    def model(self, directory: Path) -> None:
-        """Log the fine-tuned model in `directory` as code that loads it from there; no copy."""
+    def model(self, directory: Path | str) -> None:
         if self.id:
-            self._try(lambda: self._log_model(directory.resolve()))
+            self._try(lambda: self._log_model(Path(directory).resolve()))
 
     def _log_model(self, directory: Path) -> None:
         from mlflow import pyfunc
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
-        from stages import logged_model
+        from stages.tracking import logged_model
 
         config = {
             "directory": str(directory),
@@ -130,7 +99,7 @@ class Run:
         )
         # MLflow warns of a missing signature. Without one, texts, rows and tables are accepted.
         logging.getLogger("mlflow.pyfunc").setLevel(logging.ERROR)
-        with tempfile.TemporaryDirectory() as folder:
+        with _MODELS, tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "model")
             pyfunc.save_model(
                 str(path),
@@ -149,10 +118,8 @@ class Run:
         self._client.log_outputs(self.id, [LoggedModelOutput(logged.model_id, 0)])
 
     def end(self, status: str) -> None:
-        """Send what is buffered and set the status: FINISHED, FAILED or KILLED."""
         if not self.id:
             return
-        self._try(lambda: self._tags.update(_environment_tags()))
         self._try(self._flush)
         self._try(lambda: self._client.set_terminated(self.id, status))
 
@@ -182,15 +149,14 @@ class Run:
     def _try(self, send: Callable[[], None]) -> None:
         """Call `send`. If it fails, values stay buffered and are retried with exponential back-off.
 
-        Only the first failure prints a warning.
+        Only the first failure warns.
         """
         try:
             send()
         except Exception as error:  # MLflow, its database and the network raise many kinds
             if self._wait == FLUSH_SECONDS:
                 reason = str(error).strip().splitlines() or [type(error).__name__]
-                warning = f"warning: MLflow does not record this stage for now: {reason[0]}"
-                print(warning, file=sys.stderr)
+                self._warn(f"warning: MLflow does not record this stage for now: {reason[0]}")
             self._wait *= 2
             self._due = time.monotonic() + self._wait
 
@@ -225,34 +191,6 @@ def _experiment(client: "MlflowClient", artifacts: str | None = None) -> str:
         return str(experiment.experiment_id)
     view = {comparison.TAG: comparison.view("none yet")}
     return str(client.create_experiment(EXPERIMENT, artifacts, view))
-
-
-def _git_tags() -> dict[str, str]:
-    """The git commit, and whether tracked files other than dvc.lock differ; {} without git."""
-    try:
-        commit, changes = (
-            subprocess.run(
-                ["git", *command], capture_output=True, check=True, text=True
-            ).stdout.strip()
-            for command in (
-                ["rev-parse", "HEAD"],
-                ["status", "--porcelain", "--untracked-files=no"],
-            )
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return {}
-    changed = [line for line in changes.splitlines() if not line.endswith("dvc.lock")]
-    return {"mlflow.source.git.commit": commit, "git.dirty": str(bool(changed)).lower()}
-
-
-def _environment_tags() -> dict[str, str]:
-    """The device, and the versions of the libraries that the stage imported."""
-    tags = {f"version.{name}": version(name) for name in LIBRARIES if name in sys.modules}
-    if "gpt1.device" in sys.modules:  # a stage that does not use it must not initialize a GPU
-        from gpt1.device import device
-
-        tags["device"] = str(device())
-    return tags
 
 
 def database(root: Path) -> str:
