@@ -39,7 +39,9 @@ def _compare(millions: int) -> None:
         random = np.random.default_rng(1)
         with ShardWriter(Path(folder), "train") as shards:
             for book in range(millions * 1_000_000 // BOOK):
-                shards.write(f"b{book:06d}", random.integers(40_000, size=BOOK, dtype=np.uint16), 0)
+                shards.write(
+                    f"b{book:06d}", random.integers(40_000, size=BOOK, dtype=np.uint16), 0, 0
+                )
         start = time.perf_counter()
         reader = ShardReader(folder, "train")
         opened = time.perf_counter() - start

@@ -1,10 +1,13 @@
-"""Addresses of data sets on the Hugging Face hub (`hf://datasets/...`)."""
+"""Files at addresses that fsspec opens, such as those of the Hugging Face hub (`hf://...`)."""
 
 import re
+import shutil
+from pathlib import Path
 
 from gpt1.errors import UserError
 
-UNPINNED = re.compile(r"hf://datasets/[^/@]+/[^/@]+(/|$)")
+UNPINNED = re.compile(r"hf://(datasets/|(?!datasets/))[^/@]+/[^/@]+(@REVISION)?(/|$)")
+"""An address on the hub without a revision, or with the word that stands for one."""
 
 
 def check_pinned(address: str, where: str) -> None:
@@ -12,7 +15,18 @@ def check_pinned(address: str, where: str) -> None:
 
     where: the file or key that holds the address, for the message.
     """
-    if UNPINNED.search(address):
-        raise UserError(
-            f"{where} names no revision; pin one: hf://datasets/OWNER/NAME@REVISION/..."
-        )
+    if found := UNPINNED.match(address):
+        place = f"hf://{found[1]}OWNER/NAME@REVISION/..."
+        raise UserError(f"{where} names no revision; pin one: {place}")
+
+
+def download(address: str, path: Path) -> None:
+    """Copy what is at `address` to the file `path`. Raises UserError."""
+    import fsspec
+
+    try:
+        with fsspec.open(address, "rb") as remote, path.open("wb") as local:
+            shutil.copyfileobj(remote, local, 1 << 20)
+    except Exception as error:  # each protocol raises its own exceptions
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError(f"{address}: cannot be read ({reason})") from None

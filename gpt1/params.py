@@ -25,6 +25,7 @@ from pydantic import (
     Tag,
     TypeAdapter,
     ValidationError,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.dataclasses import dataclass
@@ -62,6 +63,22 @@ Count = Annotated[int, Field(ge=0, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Distinct = Annotated[
     list[T], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+WORDS = "^[1-9][0-9]*M words$"
+
+
+def _updates_or_words(value: Any) -> Any:
+    if (type(value) is int and value >= 0) or (isinstance(value, str) and re.match(WORDS, value)):
+        return value
+    raise ValueError("give a number of updates, or millions of words such as 10M words")
+
+
+Checkpoint = Annotated[
+    Any,
+    AfterValidator(_updates_or_words),
+    WithJsonSchema(
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": WORDS}]}
+    ),
 ]
 Named = Annotated[
     dict[Annotated[str, Field(pattern="^[A-Za-z0-9_]+$")], T],
@@ -178,8 +195,9 @@ class Model:
     validate_every: Count = key()
     """Updates from one measurement of the held-out loss to the next, on the same documents. 0: only
     at the end, on all."""
-    checkpoints: list[Count] = key()
-    """Updates after which to keep a copy of the model, for the zero-shot curve and the samples."""
+    checkpoints: list[Checkpoint] = key()
+    """Updates after which to keep a copy of the model, for the zero-shot curve and the samples; or
+    millions of words read, such as `10M words`."""
 
     def __post_init__(self) -> None:
         if self.kind == "transformer" and self.width % self.heads:
@@ -199,7 +217,8 @@ class Imported:
     """A model that others trained, used by its name like one of `models`."""
 
     path: PathName = key(min_length=1)
-    """A directory of `transformers`, or the folder with the weights released with the paper."""
+    """A directory of `transformers`, the folder with the weights released with the paper, or a
+    source file (`.yaml`) that names addresses, such as `hub/openai-gpt.yaml`."""
 
 
 @section

@@ -5,6 +5,7 @@ from pathlib import Path
 from gpt1.files import publish, write_json
 from gpt1.model.importing import import_model
 from gpt1.model.loading import load_model
+from gpt1.model.source_file import model_files
 from gpt1.params import Imported
 from gpt1.tokens.bpe import BPETokenizer
 from stages import entry, tracking
@@ -21,7 +22,8 @@ def main(
     params = entry.section(Imported, f"imported.{model}")
     with tracking.run() as run:
         run.params(params)
-        import_model(source, out)
+        with model_files(source) as folder:
+            import_model(folder, out)
         with publish(vocabulary) as beside:  # what needs it alone does not depend on the weights
             beside.mkdir()
             BPETokenizer.load(out).save(beside)

@@ -14,7 +14,7 @@ from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import disk, distributed
 from gpt1.training.cost import training_operations
-from gpt1.training.pretraining import STATE, downsample, pretrain
+from gpt1.training.pretraining import STATE, checkpoint_updates, downsample, pretrain
 from gpt1.training.state import updates_done
 from gpt1.training.stopping import exit_on_sigterm
 from stages import continuing, entry, state, tracking
@@ -50,17 +50,16 @@ def main(
         if distributed.rank() == 0:
             disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
         changes = continuing.changes(folder, updates_done(folder / STATE), conditions)
-        valid_books, ends_word = ShardReader(shards, "valid"), tokenizer.ends_word()
+        train, valid = ShardReader(shards, "train", params.books), ShardReader(shards, "valid")
+        ends_word = tokenizer.ends_word()
 
         def held_out(network: LanguageModel, tokens: float = HELD_OUT_TOKENS) -> Perplexity:
-            documents = valid_books.documents(tokens)
-            return measure_perplexity(
-                network, documents, ends_word=ends_word, batch=params.micro_batch
-            )
+            texts, batch = valid.documents(tokens), params.micro_batch
+            return measure_perplexity(network, texts, ends_word=ends_word, batch=batch)
 
         trained, rows = pretrain(
             params,
-            ShardReader(shards, "train", params.books),
+            train,
             vocab=len(tokenizer),
             device=place,
             folder=folder,
@@ -81,7 +80,7 @@ def main(
             "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }
-        listed = [update for update in params.checkpoints if update < len(rows)]
+        listed = [each for each in checkpoint_updates(params, train) if each < len(rows)]
         summary |= continuing.concluded(changes, rows, listed, folder / "checkpoints")
         with publish(out) as beside:
             trained.save(beside)

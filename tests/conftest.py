@@ -39,6 +39,7 @@ class Project:
 
     def __init__(self, root):
         self.root = root
+        self.variables = {}
         self.run("git", "init", "-q")
         (root / ".dvc").mkdir()  # all that `dvc init` does
         for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
@@ -68,6 +69,7 @@ class Project:
             "PATH": os.pathsep.join([bin, os.environ["PATH"]]),
             "HOME": str(home),
             "DVC_NO_ANALYTICS": "1",
+            **self.variables,
         }
 
     def run(self, *command, check=True):

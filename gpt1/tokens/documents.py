@@ -28,13 +28,13 @@ def encode_documents(documents: Path, bpe: Path, out: Path, split: str, work: Pa
     """
     tokens = 0
     rows = iterate_rows(_open(documents), ["book", "text"])
-    books = ((row["book"], len(row["text"].encode())) for row in rows)
+    books = ((row["book"], len(row["text"].encode()), len(row["text"].split())) for row in rows)
     encode = partial(_encode, bpe=bpe.resolve(), digest=read_vocabulary(bpe).digest)
     with ShardWriter(out, split) as shards:
         files = _map_texts(encode, documents, work / split, split)
-        for (book, size), file in zip(books, files, strict=True):
+        for (book, size, words), file in zip(books, files, strict=True):
             ids = np.load(file, allow_pickle=False)
-            shards.write(book, ids, size)
+            shards.write(book, ids, size, words)
             tokens += len(ids)
     return tokens
 

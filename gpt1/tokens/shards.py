@@ -1,7 +1,7 @@
 """Token shards: Parquet files of token ids by book, and a reader of contiguous windows.
 
-A row is a part of a book: `book`, `position` of its first token in the book, `ids` (uint16), and
-`bytes`, those of the whole book's text in UTF-8.
+A row is a part of a book: `book`, `position` of its first token in the book, `ids` (uint16), and of
+the whole book's text `bytes`, in UTF-8, and `words`, between white space.
 
     import pandas
     pandas.read_parquet("data/shards/train-00000.parquet")
@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("position", pa.int64()),
         ("ids", pa.list_(pa.uint16())),
         ("bytes", pa.int64()),
+        ("words", pa.int64()),
     ]
 )
 
@@ -54,8 +55,8 @@ class ShardWriter:
             self._open_next()
         self._close()
 
-    def write(self, book: str, ids: Sequence[int] | np.ndarray, size: int) -> None:
-        """Add a whole book, whose text has `size` bytes, as one row group."""
+    def write(self, book: str, ids: Sequence[int] | np.ndarray, size: int, words: int) -> None:
+        """Add a whole book, whose text has `size` bytes and so many `words`, as one row group."""
         whole = np.asarray(ids, np.uint16)
         rows = [
             {
@@ -63,6 +64,7 @@ class ShardWriter:
                 "position": start,
                 "ids": whole[start : start + ROW_TOKENS],
                 "bytes": size,
+                "words": words,
             }
             for start in range(0, len(whole), ROW_TOKENS)
         ]
@@ -109,10 +111,12 @@ class ShardReader:
         lengths: list[int] = []
         self._sizes: list[int] = []
         with tempfile.TemporaryFile() as file:
-            for book, ids, size in _read_rows(Path(folder), split, fraction):
+            self.words = 0
+            for book, ids, size, words in _read_rows(Path(folder), split, fraction):
                 if not self.books or self.books[-1] != book:
                     self.books.append(book)
                     self._sizes.append(size)
+                    self.words += words
                     lengths.append(0)
                 lengths[-1] += len(ids)
                 file.write(ids.tobytes())
@@ -201,8 +205,10 @@ def sample_books(books: Iterable[str], fraction: float) -> set[str]:
     return set(by_hash[: math.ceil(fraction * len(by_hash))])
 
 
-def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str, np.ndarray, int]]:
-    """Yield book, ids (uint16) and bytes of each row; memory holds one row group."""
+def _read_rows(
+    folder: Path, split: str, fraction: float
+) -> Iterator[tuple[str, np.ndarray, int, int]]:
+    """Yield book, ids (uint16), bytes and words of each row; memory holds one row group."""
     paths = sorted(folder.glob(f"{split}-*.parquet"))
     if not paths:
         raise UserError(f"{folder}: no {split} shards; `dvc repro shards` makes them")
@@ -212,10 +218,10 @@ def _read_rows(folder: Path, split: str, fraction: float) -> Iterator[tuple[str,
         for path in paths:
             file = pq.ParquetFile(path)
             for group in range(file.num_row_groups):  # iter_batches keeps what it has read
-                table = file.read_row_group(group, ["book", "ids", "bytes"])
-                columns = table["book"].to_pylist(), table["ids"], table["bytes"].to_pylist()
-                for book, ids, size in zip(*columns, strict=True):
+                table = file.read_row_group(group, ["book", "ids", "bytes", "words"])
+                texts = (table[name].to_pylist() for name in ("book", "bytes", "words"))
+                for ids, book, size, words in zip(table["ids"], *texts, strict=True):
                     if book in chosen:
-                        yield book, ids.values.to_numpy(), size
+                        yield book, ids.values.to_numpy(), size, words
     except (pa.ArrowException, KeyError) as error:
         raise UserError(f"{folder}: {error}; run `dvc repro --force shards`") from None

@@ -56,7 +56,7 @@ def pretrain(
     batches = Batches(reader, params)
     if params.compile:
         compile_blocks(model)
-    checkpoints = Checkpoints(model, params.checkpoints, folder / "checkpoints")
+    checkpoints = Checkpoints(model, checkpoint_updates(params, reader), folder / "checkpoints")
     if distributed.rank() == 0:
         checkpoints.save(0)
         checkpoints.warn_of_passed(updates_done(folder / STATE), title)
@@ -137,6 +137,20 @@ class Pretraining(Objective[Tensor]):
         windows = windows.to(self._device)
         mean = self.model.loss(self.model.states(windows[:, :-1]), windows[:, 1:])
         return {"loss": mean * len(windows) / self._batch}
+
+
+def checkpoint_updates(params: Model, reader: "ShardReader") -> list[int]:
+    """The updates of `params.checkpoints`: for millions of words, the one that is nearest.
+
+    An update reads as many words as its tokens have in the average book. The few tokens that an
+    epoch leaves out are not read.
+    """
+    words = params.batch * params.context * reader.words / max(1, reader.tokens)
+    updates = [
+        each if isinstance(each, int) else round(int(each.partition("M")[0]) * 1e6 / max(1, words))
+        for each in params.checkpoints
+    ]
+    return sorted({*updates})
 
 
 class Batches:

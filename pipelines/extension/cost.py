@@ -162,8 +162,12 @@ def token_ids(graph: Graph) -> tuple[float, float]:
 
 
 def kept(model: Model, tokens: float) -> int:
-    """How many checkpoints a pretraining on `tokens` tokens writes, the final model included."""
-    return 1 + sum(update <= tokens / (model.batch * model.context) for update in model.checkpoints)
+    """The checkpoints that a pretraining on `tokens` tokens writes at most, and the final model.
+
+    Those by words are all counted.
+    """
+    updates = tokens / (model.batch * model.context)
+    return 1 + sum(isinstance(each, str) or each <= updates for each in model.checkpoints)
 
 
 def imported(name: str) -> Model | None:

@@ -1,4 +1,4 @@
-"""The part of the Hugging Face hub by which its client reads a data set, as a loopback server."""
+"""What the client of the Hugging Face hub reads of data sets and models, from a loopback server."""
 
 import http.server
 import json
@@ -7,22 +7,25 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 from urllib.parse import unquote, urlsplit
 
-ADDRESS = re.compile(r"(/api)?/datasets/([^/]+/[^/]+)/(revision|tree|resolve)/([^/]+)/?(.*)")
+import pyarrow as pa
+
+from gpt1.tasks import registry
+from gpt1.tasks.formats.mapped import read_source_file
+
+ADDRESS = re.compile(
+    r"(/api)?/(?:datasets/|models/)?([^/]+/[^/]+)/(revision|tree|resolve)/([^/]+)/?(.*)"
+)
 
 
 def python(script: str, *arguments: str, files: dict[str, bytes], home: Path) -> str:
-    """Run `script` in a process whose hub has `files` (OWNER/NAME@REVISION/PATH); return stdout.
-
-    A separate process, because the hub's client reads the address when it is imported.
-    """
-    _Hub.files = files
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as hub:
-        threading.Thread(target=hub.serve_forever, daemon=True).start()
-        place = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(home)}
+    """Run `script` in a process whose hub has `files`; return stdout."""
+    with serving(files, home) as place:
         done = subprocess.run(
             [sys.executable, "-c", script, *arguments],
             env=os.environ | place,
@@ -31,13 +34,47 @@ def python(script: str, *arguments: str, files: dict[str, bytes], home: Path) ->
             text=True,
             check=False,
         )
-        hub.shutdown()
     assert done.returncode == 0, done.stderr[-2000:]
     return done.stdout
 
 
+@contextmanager
+def serving(files: dict[str, bytes], home: Path) -> Iterator[dict[str, str]]:
+    """Serve `files` (OWNER/NAME@REVISION/PATH); yields variables for processes that read them.
+
+    Other processes, because the hub's client reads the address when it is imported.
+    """
+    _Hub.files = files
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hub) as hub:
+        threading.Thread(target=hub.serve_forever, daemon=True).start()
+        yield {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(home)}
+        hub.shutdown()
+
+
+def task_tables(source: Path, name: str) -> dict[str, pa.Table]:
+    """For each address in the source file of a task of the paper, three rows in its columns."""
+    found, official = read_source_file(source), registry.TASKS[name]
+    spelled = found.labels or official.raw_labels or official.task.labels or [4.5, 0.25]
+    tables = {}
+    for split in found.files:
+        hidden = split == "diagnostic" or (split.startswith("test") and "glue" in found.at)
+        label = -1.0 if official.task.shape == "regression" else -1
+        targets = [label] * 3 if hidden else [*spelled[:2], spelled[-1]]
+        for address in found.addresses(split).values():
+            columns: dict[str, list[Any]] = {
+                column: ["A.", "B.", "C."] for column in found.columns.values()
+            }
+            columns[found.columns["target"]] = [
+                int(each) if str(each).isdigit() else each for each in targets
+            ]
+            if "choices" in found.columns:
+                columns[found.columns["choices"]] = [["a", "b", "c", "d"]] * 3
+            tables[address] = pa.table(columns)
+    return tables
+
+
 class _Hub(http.server.BaseHTTPRequestHandler):
-    """Lists a data set's files, and serves byte ranges of them."""
+    """Lists the files of a data set or model, and serves byte ranges of them."""
 
     files: ClassVar[dict[str, bytes]] = {}
 

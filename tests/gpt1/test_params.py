@@ -99,6 +99,10 @@ PAIR = {"seeds": [1], "books": 1.0, "contiguous": ["gpt"], "shuffled": ["gpt"]}
         ),
         ({"shuffling": PAIR | {"books": 0.5}}, "models.gpt.books must be 0.5"),
         ({"finetun": {}}, "finetun is no section; did you mean finetune"),
+        *(
+            ({"models": {"gpt": GPT | {"checkpoints": [wrong]}}}, r"checkpoints\.0 = .* 10M words")
+            for wrong in ("10 M words", "0M words", -1, 1.5, True)
+        ),
         ({"compare": None}, "compare must be a section"),
         ({"samples": SHIPPED["samples"] | {"models": ["gtp"]}}, "samples.models names gtp"),
         ({"scaling": {"models": ["gtp"]}}, "scaling.models names gtp"),

@@ -45,7 +45,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         with ShardWriter(tmp_path / "data/shards", split) as writer:
             for book in range(books):
                 random = np.random.default_rng([books, book])
-                writer.write(f"{split}-{book}", random.integers(1, 6, 500).tolist(), 2000)
+                writer.write(f"{split}-{book}", random.integers(1, 6, 500).tolist(), 2000, 400)
     write_params(tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
@@ -104,6 +104,17 @@ def files(folder: Path) -> dict[str, bytes]:
         for path in folder.rglob("*")
         if path.is_file()
     }
+
+
+def test_checkpoints_are_made_after_millions_of_words(folder: Path) -> None:
+    """An update reads 4 windows of 16 tokens, and a book of 500 tokens has 25 million words."""
+    with ShardWriter(folder / "data/shards", "train") as writer:
+        for book in range(4):
+            writer.write(f"book-{book}", [1, 2, 3, 4, 5] * 100, 2000, 25_000_000)
+    write_params(folder, checkpoints=["16M words", 5, "32M words", "900M words"])
+    run(folder)
+    updates = json.loads((folder / "models/gpt-checkpoints/updates.json").read_text())
+    assert updates == [5, 10], "3.2 million words an update; three epochs are 300 million at most"
 
 
 def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(

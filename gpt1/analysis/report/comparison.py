@@ -1,5 +1,7 @@
 """Scores of every model on every task, beside the paper's."""
 
+from collections.abc import Container, Iterator
+
 from gpt1.analysis.report import paper
 from gpt1.analysis.report.results import Results, check_same_table
 from gpt1.document import Section, Table
@@ -8,8 +10,12 @@ from gpt1.params import Compare
 NONE = "-"
 
 
-def section(results: Results, compare: Compare) -> Section | None:
-    """None where no task was fine-tuned."""
+CALIBRATION = "story_cloze"
+"""The task on which the released code reports a score of the released weights."""
+
+
+def section(results: Results, compare: Compare, pretrained: Container[str]) -> Section | None:
+    """None where no task was fine-tuned. Models that are not `pretrained` here are imported."""
     if not compare.tasks or not compare.models or not compare.seeds:
         return None
     note = (
@@ -21,10 +27,23 @@ def section(results: Results, compare: Compare) -> Section | None:
         [
             score_table(results, compare),
             note,
+            *calibrations(results, compare, pretrained),
             seed_table(results, compare),
             hash_table(results, compare),
         ],
     )
+
+
+def calibrations(results: Results, compare: Compare, pretrained: Container[str]) -> Iterator[str]:
+    """A line for each imported model: is it as good as the released weights are known to be?"""
+    for model in compare.models if CALIBRATION in compare.tasks else []:
+        if model not in pretrained:
+            score = results.cell(CALIBRATION, model, compare.seeds).mean
+            yield (
+                "Calibration: from the released weights, the code released with the paper has a "
+                f"median of {paper.RELEASED_STORY_CLOZE} on Story Cloze over 10 runs. The imported "
+                f"{model} has {score:.1f}, {score.mean - paper.RELEASED_STORY_CLOZE:+.1f} points."
+            )
 
 
 def score_table(results: Results, compare: Compare) -> Table:

@@ -46,7 +46,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         scaling.section(results, experiment.scaling, experiment.models),
     ]
     analysed = [section for section, _ in analyses]
-    compared = comparison.section(results, experiment.compare)
+    compared = comparison.section(results, experiment.compare, experiment.models)
     answered = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
     trained = pretraining.section(results, names)

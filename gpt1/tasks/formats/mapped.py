@@ -11,7 +11,6 @@ A source file (`.yaml`, as in `hub/`) gives `files`, paths or fsspec addresses, 
 """
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,9 +18,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from gpt1 import hub
 from gpt1.errors import UserError, refuse_unknown
 from gpt1.files import read_yaml
-from gpt1.hub import check_pinned
 from gpt1.tasks.formats.collector import ColumnMapping, ExampleCollector
 from gpt1.tasks.formats.rows import table_rows
 
@@ -64,7 +63,7 @@ def read_source_file(path: Path) -> MappedFiles:
     mapped = MappedFiles(**values)
     for split in mapped.files:
         for address in mapped.addresses(split).values():
-            check_pinned(address, f"{path}: files.{split}")
+            hub.check_pinned(address, f"{path}: files.{split}")
     return mapped
 
 
@@ -147,14 +146,7 @@ def _local(address: str, root: Path, collector: ExampleCollector) -> Iterator[Pa
             raise UserError(f"{collector.show(path)}: no such file; check files in params.yaml")
         yield path
         return
-    import fsspec
-
     with tempfile.TemporaryDirectory(prefix="gpt1-task-") as folder:
         path = Path(folder) / address.rsplit("/", 1)[-1].split("?", maxsplit=1)[0]
-        try:
-            with fsspec.open(address, "rb") as remote, path.open("wb") as local:
-                shutil.copyfileobj(remote, local)
-        except Exception as error:  # each protocol raises its own exceptions
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UserError(f"{address}: cannot be read ({reason})") from None
+        hub.download(address, path)
         yield path

@@ -17,7 +17,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with ShardWriter(folder, "train") as shards:
         first = 0
         for book, length in BOOKS.items():
-            shards.write(book, range(first, first + length), 10 * length)
+            shards.write(book, range(first, first + length), 10 * length, 2 * length)
             first += length
     return folder
 
@@ -28,6 +28,10 @@ def test_pandas_reads_book_position_and_ids(folder: Path) -> None:
     assert list(table.position) == [0, 32_768, 0, 0]
     assert table.ids[2].dtype == np.uint16
     assert sum(map(len, table.ids)) == sum(BOOKS.values())
+
+
+def test_words_count_once_for_each_book(folder: Path) -> None:
+    assert ShardReader(folder, "train").words == 2 * sum(BOOKS.values())
 
 
 def test_documents_come_back_in_order(folder: Path) -> None:
