@@ -84,9 +84,7 @@ def run(
             sha256=sha256(task),
         )
         answered = read_predictions(predictions)
-        summary_params, summary_metrics = comparison.summary(
-            metrics.evaluate(answered, intervals=False)
-        )
+        summary_params, summary_metrics = comparison.summary(metrics.evaluate(answered))
         record.params(summary_params)
         record.metrics(summary_metrics)
         for path in mistakes.write_tables(answered, rest, folder):

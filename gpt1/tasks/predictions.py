@@ -1,6 +1,7 @@
 """The answers of a fine-tuned model on the splits that are reported, in one Parquet schema."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +18,12 @@ SCHEMA = pa.schema(
         ("split", pa.string()),
         ("id", pa.string()),
         ("group", pa.string()),
+        ("cluster", pa.int32()),
         ("target", pa.float64()),
         ("scores", pa.list_(pa.float32())),  # a probability for each label or choice; or the score
     ]
 )
+LARGEST_CLUSTER = 50
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,8 @@ class Predictions:
     id: np.ndarray
     group: np.ndarray
     """None where the task has no groups."""
+    cluster: np.ndarray
+    """int: examples of a split that share their first text have one number, see `clusters`."""
     target: np.ndarray
     """float64, NaN where unknown."""
     scores: list[np.ndarray]
@@ -56,6 +61,18 @@ def majority_answer(task: Task, examples: Sequence[Example]) -> float:
     return float(np.bincount(targets.astype(int)).argmax())
 
 
+def clusters(examples: Sequence[Example]) -> list[int]:
+    """Number the first texts of each split, which several examples may share: RACE's articles, the
+    premises of SNLI and MNLI. What chance made of such a text is in the answers of all of them.
+
+    A text of more than `LARGEST_CLUSTER` examples is taken for a prompt; those count alone.
+    """
+    texts = [(example.split, example.text) for example in examples]
+    sizes, numbers = Counter(texts), dict[object, int]()
+    keys = [text if sizes[text] <= LARGEST_CLUSTER else place for place, text in enumerate(texts)]
+    return [numbers.setdefault(key, len(numbers)) for key in keys]
+
+
 def write_predictions(
     path: Path,
     task: Task,
@@ -72,6 +89,7 @@ def write_predictions(
         name: [getattr(example, name) for example in examples]
         for name in ("split", "id", "group", "target")
     }
+    columns["cluster"] = clusters(examples)
     made_by = {"model": model, "seed": seed, "usual": majority_answer, "sha256": sha256}
     metadata = {"task": task.to_json(), "made_by": json.dumps(made_by)}
     table = pa.table(columns | {"scores": list(scores)}, schema=SCHEMA)

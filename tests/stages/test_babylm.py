@@ -13,6 +13,7 @@ from tests.conftest import ROOT
 from tests.gpt1 import hub
 
 FILES = ("bnc_spoken", "childes", "gutenberg", "open_subtitles", "simple_wiki", "switchboard")
+WORDS = ("sang", "spoke", "read", "wrote", "walked", "slept", "laughed")
 TASKS = {
     "boolq": ("question", "passage"),
     "mnli": ("premise", "hypothesis"),
@@ -35,7 +36,8 @@ def profile(workspace):
 def corpus(owner_and_name, suffix, lines=40):
     return {
         f"{owner_and_name}/{name}{suffix}": "".join(
-            f"the {name} line {line} has some words .\n" for line in range(lines)
+            f"the {name} {WORDS[line % 7]} and {WORDS[line % 5]} {'very ' * (line % 13)}well .\n"
+            for line in range(lines)
         ).encode()
         for name in FILES
     }
@@ -86,7 +88,7 @@ def test_the_profile_trains_ten_passes_and_asks_for_blimp_and_glue(profile):
 @pytest.mark.nightly
 def test_the_profile_leads_from_the_hub_to_the_report(workspace, profile, databases):
     workspace.lay_out(databases)
-    profile["bpe"]["merges"] = 100
+    profile["bpe"]["merges"] = 50
     small = {"layers": 1, "width": 16, "heads": 2, "context": 32, "batch": 8, "micro_batch": 8}
     small |= {"precision": "fp32", "threads": 1, "compile": False, "warmup": 2}
     profile["models"]["gpt"] |= small

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import get_type_hints
 
 import mlflow
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,12 +99,21 @@ def finetuned(project: Path, task: str, where: str = ".", kept: bool = True) -> 
     )
 
 
+def evaluated(project: Path, task: str, out: Path | str) -> None:
+    resampled = f"metrics/resampled/{task}.parquet"
+    predictions = f"predictions/{task}"
+    run(project, "evaluate", task=task, predictions=predictions, out=out, resampled=resampled)
+
+
 @pytest.mark.parametrize("task", ["same_book", "next_sentence"])
 def test_a_derived_task_goes_all_the_way_to_its_scores(project: Path, task: str) -> None:
     finetuned(project, task)
     out = project / f"metrics/evaluate/{task}.json"
-    run(project, "evaluate", task=task, predictions=f"predictions/{task}", out=out)
+    evaluated(project, task, out)
     scores = json.loads(out.read_text())
+    samples = pd.read_parquet(project / f"metrics/resampled/{task}.parquet")["gpt-1"]
+    low, high = np.percentile(samples, [2.5, 97.5])
+    assert scores["gpt-1"]["splits"]["test"]["interval"] == [low, high]
     assert list(scores) == ["gpt-1"]
     found = scores["gpt-1"]
     assert (found["task"], found["model"], found["seed"]) == (task, "gpt", 1)
@@ -127,11 +137,11 @@ def test_an_evaluation_reads_the_cells_that_params_name_and_no_others(
     finetuned(project, "book")
     predictions = project / "predictions/book/gpt-1.parquet"
     shutil.copy(predictions, predictions.with_name("gone-1.parquet"))
-    run(project, "evaluate", task="book", predictions="predictions/book", out=tmp_path / "a.json")
+    evaluated(project, "book", tmp_path / "a.json")
     assert list(json.loads((tmp_path / "a.json").read_text())) == ["gpt-1"]
     predictions.rename(tmp_path / "gpt-1.parquet")
     with pytest.raises(UserError, match=r"^predictions/book/gpt-1\.parquet is missing"):
-        run(project, "evaluate", task="book", predictions="predictions/book", out="b.json")
+        evaluated(project, "book", "b.json")
     shutil.move(tmp_path / "gpt-1.parquet", predictions)
 
 
@@ -284,7 +294,7 @@ def test_a_fine_tune_is_a_run_with_all_that_compares_it(
     assert found.info.run_name == "finetune@book-gpt-1"
     tags = {name: found.data.tags[name] for name in ("task", "model", "seed")}
     assert tags == {"task": "book", "model": "gpt", "seed": "1"}
-    run(project, "evaluate", task="book", predictions="predictions/book", out="scores.json")
+    evaluated(project, "book", "scores.json")
     scores = json.loads((project / "scores.json").read_text())["gpt-1"]["splits"]
     measured = found.data.metrics
     assert (found.data.params["metric"], found.data.params["split"]) == ("accuracy", "test")

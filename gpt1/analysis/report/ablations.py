@@ -4,8 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from gpt1.analysis.report import paper
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Cell, Results, check_same_table
-from gpt1.analysis.report.statistics import difference, mean_estimate
+from gpt1.analysis.report.results import Cell, Results, check_same_table, gain
 from gpt1.document import Section, Table
 from gpt1.params import Compare, NoAuxiliary
 
@@ -69,11 +68,10 @@ def difference_table(grid: Grid) -> Table:
     for model, cells in grid.items():
         if model != FULL:
             each = [
-                f"{difference(grid[FULL][t].values, cells[t].values):+.1f}" if t in cells else "-"
-                for t in tasks
+                f"{gain([(grid[FULL][t], cells[t])]):+.1f}" if t in cells else "-" for t in tasks
             ]
             rows.append([f"{FULL} - {model}", f"{answer(grid, model).effect:+.1f}", *each])
-    caption = "Differences, paired by seed, with their 95 % intervals over seeds."
+    caption = "Differences, paired by seed and example, with 95 % intervals over both."
     return Table(caption, ["difference", "average", *tasks], rows)
 
 
@@ -97,18 +95,15 @@ def answer(grid: Grid, model: str) -> Answer:
     """The gain of the full model over `model`: averaged over the shared tasks, paired by seed."""
     full, other = grid[FULL], grid[model]
     tasks = list(other)
-    seeds = other[tasks[0]].values
-    gains = [
-        sum(full[task].values[seed] - other[task].values[seed] for task in tasks) / len(tasks)
-        for seed in seeds
-    ]
+    seeds = other[tasks[0]].values.keys() & full[tasks[0]].values.keys()
     expected, of = paper.ablation_gain(model, tasks)
     return Answer(
         QUESTIONS[model],
-        mean_estimate(gains),
-        f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(gains)})",
+        gain([(full[task], other[task]) for task in tasks]),
+        f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(seeds)})",
         expected,
         f"the paper, GLUE's test, tasks: {of}",
+        noise=paper.noise(of),
     )
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gpt1.analysis.report.statistics import Estimate, verdict
+from gpt1.analysis.report.statistics import DIRECTION, Estimate, significant, verdict
 from gpt1.document import Table
 
 
@@ -14,35 +14,42 @@ class Answer:
     what: str
     """The effect in words, with its unit and what its interval is over."""
     expected: float
-    """The claimed effect; +1 or -1 where only a direction is claimed."""
+    """The claimed effect; `DIRECTION` or minus that where only a direction is claimed."""
     source: str = "the paper"
     """Who claims it, and over what."""
     style: str = "+.1f"
+    noise: float = 0.0
+    """The largest difference that chance alone gives where the claim comes from."""
 
 
 def table(answers: Sequence[Answer]) -> Table:
+    differ = significant([answer.effect for answer in answers])
     return Table(
         caption=(
-            "What was measured for each question, with its 95 % interval, and whether its "
-            "direction agrees with the claim. Only an interval that leaves zero out decides. It is "
-            "over what the last column counts: the chance in what all of them share, such as one "
-            "pretrained model, one shuffled corpus and the examples scored, is not in it."
+            "What was measured for each question, with its 95 % interval, and what that says of "
+            "the claim; docs/analyses.md has the rule. An interval is over what the last column "
+            "counts, and over examples where scores are compared: the chance in what all of them "
+            "share, such as one pretrained model or one shuffled corpus, is not in it. Verdicts "
+            f"of a direction allow for the number of questions ({len(answers)}), the intervals do "
+            "not: one may leave out zero and decide nothing."
         ),
         columns=["question", "effect", "verdict", "expected", "measured as"],
         rows=[
             [
                 a.question,
                 f"{a.effect:{a.style}}",
-                verdict(a.effect, a.expected),
+                verdict(a.effect, a.expected, a.noise, differs),
                 _expected(a),
                 a.what,
             ]
-            for a in answers
+            for a, differs in zip(answers, differ, strict=True)
         ],
     )
 
 
 def _expected(answer: Answer) -> str:
-    direction = "above 0" if answer.expected > 0 else "below 0"
-    value = direction if abs(answer.expected) == 1 else f"{answer.expected:+.1f}"
-    return f"{value} ({answer.source})"
+    if abs(answer.expected) == DIRECTION:
+        return f"{'above' if answer.expected > 0 else 'below'} 0 ({answer.source})"
+    noise = f", within its noise of {answer.noise:.1f}"
+    within = noise if abs(answer.expected) <= answer.noise else ""
+    return f"{answer.expected:+.1f} ({answer.source}{within})"

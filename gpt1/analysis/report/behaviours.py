@@ -3,7 +3,7 @@
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Results
-from gpt1.analysis.report.statistics import mean_estimate
+from gpt1.analysis.report.statistics import DIRECTION, mean_estimate
 from gpt1.document import Figure, Section, Table
 from gpt1.params import ZeroShot
 
@@ -73,7 +73,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
                     f"Does {model} learn tasks while it learns language?",
                     mean_estimate(gains),
                     f"normalised zero-shot score, last checkpoint minus first (tasks: {len(own)})",
-                    1,
+                    DIRECTION,
                     style="+.2f",
                 )
             )
@@ -84,7 +84,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
                 "Does the Transformer learn more of them than the LSTM?",
                 mean_estimate(gains),
                 f"normalised zero-shot score of gpt minus lstm, at the end (tasks: {len(gains)})",
-                1,
+                DIRECTION,
                 style="+.2f",
             )
         )

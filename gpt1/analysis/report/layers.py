@@ -2,8 +2,8 @@
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Results, check_same_table
-from gpt1.analysis.report.statistics import mean_estimate
+from gpt1.analysis.report.results import Results, check_same_table, gain
+from gpt1.analysis.report.statistics import DIRECTION
 from gpt1.document import Figure, Section, Table
 from gpt1.params import Transfer
 
@@ -19,10 +19,6 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
     }
     for row in cells.values():
         check_same_table(row)
-    gains = [
-        sum(row[-1].values[seed] - row[0].values[seed] for row in cells.values()) / len(cells)
-        for seed in transfer.seeds
-    ]
     means = {task: [cell.mean for cell in row] for task, row in cells.items()}
     table = Table(
         "Scores in per cent by the number of layers transferred (0: the embeddings alone). Each "
@@ -40,13 +36,13 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
     figure = Figure(
         "layers",
         figures.layers(layers, means),
-        "Score over the number of transferred layers, with 95 % intervals over seeds.",
+        "Score over the number of transferred layers, with 95 % intervals over seeds and examples.",
         f"Score in per cent by layers transferred. {alternative}.",
     )
     effect = Answer(
         "Do the transferred layers help?",
-        mean_estimate(gains),
-        f"average score with {layers[-1]} layers minus {layers[0]} (seeds: {len(gains)})",
-        1,
+        gain([(row[-1], row[0]) for row in cells.values()]),
+        f"average score with {layers[-1]} layers minus {layers[0]} (seeds: {len(transfer.seeds)})",
+        DIRECTION,
     )
     return Section("Layers transferred", [figure, table]), [effect]

@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError, model_validator
 
 from gpt1.analysis.report.statistics import Estimate, mean_estimate
@@ -33,12 +35,16 @@ class Cell:
     """By seed."""
     intervals: dict[int, tuple[float, float]]
     """By seed: 95 % by bootstrap over the examples."""
+    samples: dict[int, np.ndarray]
+    """By seed: the metric over resampled examples, float64 (resamples,). The n-th sample of a task
+    has the same examples whatever the model and seed."""
     sha256: str
     """Of the task's table."""
 
     @property
     def mean(self) -> Estimate:
-        return mean_estimate(list(self.values.values()))
+        """Over seeds and examples."""
+        return mean_estimate([*self.values.values()], np.mean([*self.samples.values()], axis=0))
 
     @property
     def deviation(self) -> float | None:
@@ -174,6 +180,7 @@ class Results:
                 for seed, each in contents.items()
                 for low, high in [each.splits[split].interval]
             },
+            {seed: 100 * self._samples(task, model, seed) for seed in seeds},
             first.sha256,
         )
 
@@ -207,6 +214,11 @@ class Results:
         curve = _read(path, stage, _csv("update", "score", "normalised"))
         return ZeroShotCurve(task, model, **dict(about), curve=curve)
 
+    def _samples(self, task: str, model: str, seed: int) -> np.ndarray:
+        path = self.metrics / "resampled" / f"{task}.parquet"
+        name = f"{model}-{seed}"
+        return _read(path, f"evaluate@{task}", _column(name))
+
     def _evaluation(self, task: str, model: str, seed: int) -> Evaluation:
         path, stage = self.metrics / "evaluate" / f"{task}.json", f"evaluate@{task}"
         if task not in self._evaluations:
@@ -215,6 +227,20 @@ class Results:
             return self._evaluations[task][f"{model}-{seed}"]
         except KeyError:
             raise UserError(f"{path} has no {model}-{seed}; `dvc repro {stage}`") from None
+
+
+def gain(pairs: Sequence[tuple[Cell, Cell]]) -> Estimate:
+    """The mean of the first minus the second score over all `pairs`, such as one for each task.
+
+    Paired by seed, of those that all of them have, and by example: the chance in both counts.
+    """
+    seeds = sorted(set.intersection(*({*one.values} & {*other.values} for one, other in pairs)))
+    by_seed = [
+        float(np.mean([one.values[seed] - other.values[seed] for one, other in pairs]))
+        for seed in seeds
+    ]
+    resampled = [one.samples[seed] - other.samples[seed] for one, other in pairs for seed in seeds]
+    return mean_estimate(by_seed, np.mean(resampled, axis=0))
 
 
 def check_same_table(cells: Sequence[Cell]) -> Cell:
@@ -250,6 +276,18 @@ def _json(shape: type[T]) -> Callable[[Path], T]:
             first = error.errors()[0]
             where = ".".join(map(str, first["loc"]))
             raise ValueError(f"{where}: {first['msg']}".removeprefix(": ")) from None
+
+    return parse
+
+
+def _column(name: str) -> Callable[[Path], np.ndarray]:
+    def parse(path: Path) -> np.ndarray:
+        try:
+            return pd.read_parquet(path, columns=[name])[name].to_numpy(np.float64)
+        except FileNotFoundError:
+            raise
+        except (pa.ArrowException, KeyError, OSError):
+            raise ValueError(f"no column {name}, or no Parquet") from None
 
     return parse
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Results
-from gpt1.analysis.report.statistics import power_law
+from gpt1.analysis.report.statistics import DIRECTION, power_law
 from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Model, Scaling
 
@@ -56,7 +56,9 @@ def section(
             drawn[axis] = (x, y, [factor * each**exponent.mean for each in x])
             what = f"exponent of held-out loss in the {axis} (models: {len(x)})"
             question = f"Does the loss fall with the {axis}?"
-            answers.append(Answer(question, exponent, what, -1, "Kaplan et al. 2020", "+.3f"))
+            answers.append(
+                Answer(question, exponent, what, -DIRECTION, "Kaplan et al. 2020", "+.3f")
+            )
     if drawn:
         alternative = "Held-out loss, nats a token. " + "; ".join(
             f"over the {axis}: "

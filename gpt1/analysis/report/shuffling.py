@@ -3,7 +3,7 @@
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Results
-from gpt1.analysis.report.statistics import mean_estimate
+from gpt1.analysis.report.statistics import DIRECTION, mean_estimate
 from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Shuffling, ZeroShot
 
@@ -44,7 +44,7 @@ def section(
         "Does long-range structure matter?",
         mean_estimate([other - own for own, other in losses]),
         f"held-out loss of shuffled minus contiguous, nats a token (pairs: {len(pairs)})",
-        1,
+        DIRECTION,
         "the paper's argument",
         "+.3f",
     )

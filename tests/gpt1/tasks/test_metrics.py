@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gpt1.errors import UserError
 from gpt1.tasks import metrics
-from gpt1.tasks.predictions import read_predictions, write_predictions
+from gpt1.tasks.predictions import clusters, read_predictions, write_predictions
 from gpt1.tasks.table import Example, Task
 
 YES_NO = Task("t", "similarity", ("f1", "accuracy"), ("no", "yes"))
@@ -23,7 +23,8 @@ def evaluated(
     arrays = [np.array(each, np.float32) for each in scores]
     made_by = {"model": "gpt", "seed": 3, "majority_answer": majority_answer, "sha256": "abc"}
     write_predictions(path, task, rows, arrays, **made_by)
-    return metrics.evaluate(read_predictions(path))
+    predictions = read_predictions(path)
+    return metrics.evaluate(predictions, metrics.resample(predictions))
 
 
 def measure(name: str, targets: list[float], answers: list[float]) -> float:
@@ -58,12 +59,32 @@ def test_metrics_of_labels_are_those_of_scikit_learn(pairs: list[tuple[int, int]
 def test_a_resample_is_the_metric_of_examples_drawn_with_replacement(name: str) -> None:
     random = np.random.default_rng(3)
     targets, answers = random.integers(2, size=(2, 50)).astype(float)
-    found = list(metrics.METRICS[name].resampled(targets, answers, np.random.default_rng(5)))
+    alone, random = np.arange(50), np.random.default_rng(5)
+    found = list(metrics.METRICS[name].resampled(targets, answers, alone, random))
     draws, oracle = np.random.default_rng(5), []
     for _ in range(metrics.RESAMPLES):
         rows = draws.integers(50, size=50)
         oracle.append(metrics.METRICS[name](targets[rows], answers[rows]))
-    assert found == oracle
+    np.testing.assert_allclose(found, oracle, atol=1e-12)
+
+
+def test_examples_that_share_their_first_text_are_drawn_together() -> None:
+    """Ten articles with twenty questions each, all right or all wrong: ten answers in truth."""
+    targets = np.ones(200)
+    answers, articles = np.repeat([1.0, 0.0] * 5, 20), np.repeat(np.arange(10), 20)
+    accuracy = metrics.METRICS["accuracy"]
+    spread = [
+        np.std([*accuracy.resampled(targets, answers, clusters, np.random.default_rng(1))])
+        for clusters in (articles, np.arange(200))
+    ]
+    assert spread[0] == pytest.approx(math.sqrt(0.25 / 10), rel=0.1)
+    assert spread[1] == pytest.approx(math.sqrt(0.25 / 200), rel=0.1)
+
+
+def test_a_text_of_very_many_examples_is_a_prompt_that_clusters_nothing() -> None:
+    rows = [Example("dev", str(n), "a" if n < 3 else "prompt", target=0.0) for n in range(60)]
+    assert clusters(rows) == [0, 0, 0, *range(1, 58)]
+    assert clusters([Example(split, "0", "a", target=0.0) for split in ("dev", "test")]) == [0, 1]
 
 
 def test_matthews_is_the_correlation_of_two_yes_or_no_columns() -> None:
