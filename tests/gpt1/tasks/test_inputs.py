@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 from functools import partial
-from itertools import chain
+from itertools import chain, combinations
 
 import numpy as np
 import pytest
@@ -159,11 +159,17 @@ def epoch(batches: LengthBatches, number: int) -> list[Sequence[int]]:
     return [batches(start + place).tolist() for place in range(batches.in_epoch)]
 
 
-def test_every_example_comes_once_an_epoch_and_epochs_differ() -> None:
+def test_every_example_of_a_whole_batch_comes_once_an_epoch_and_epochs_differ() -> None:
     batches = LengthBatches(np.arange(1000) % 50, batch=32, seed=1)
     first, second = epoch(batches, 0), epoch(batches, 1)
-    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(1000))
+    assert {len(batch) for batch in [*first, *second]} == {32}
+    assert len({*chain(*first)}) == len({*chain(*second)}) == 31 * 32
+    assert {*chain(*first)} != {*chain(*second)}, "others are left out"
     assert first != second
+
+
+def test_fewer_examples_than_a_batch_are_one() -> None:
+    assert sorted(LengthBatches(np.arange(5), batch=32, seed=1)(0)) == [0, 1, 2, 3, 4]
 
 
 def test_batches_are_the_same_whichever_update_is_asked_first() -> None:
@@ -177,4 +183,16 @@ def test_examples_of_a_batch_are_of_like_length() -> None:
     lengths = np.random.default_rng(0).integers(3, 60, 2048)
     batches = LengthBatches(lengths, batch=32, seed=1)
     longest = [lengths[batch].max() for batch in epoch(batches, 0)]
-    assert sum(longest) * 32 < 1.1 * lengths.sum()
+    assert sum(longest) * 32 < 1.3 * lengths.sum()
+    plain = np.random.default_rng(1).permutation(lengths).reshape(-1, 32).max(axis=1)
+    assert sum(plain) * 32 > 1.7 * lengths.sum()
+
+
+def test_few_examples_of_a_batch_meet_again_under_another_seed() -> None:
+    lengths = np.random.default_rng(0).integers(3, 200, 2048)
+    one, other = (
+        {frozenset(pair) for batch in epoch(LengthBatches(lengths, 32, seed), 0)
+         for pair in combinations(batch, 2)}
+        for seed in (1, 2)
+    )  # fmt: skip
+    assert len(one & other) < 0.06 * len(one)
