@@ -48,7 +48,8 @@ class GPT1Model(TemplateLM):
         max_gen_toks: int = 256,
     ) -> None:
         super().__init__()
-        self._device = torch.device(device) if device else default_device()
+        any_device = device in (None, "cuda", "cuda:0")  # what the command passes when not asked
+        self._device = default_device() if any_device else torch.device(device)
         self.network = load_model(Path(pretrained)).to(self._device)
         self.bpe = BPETokenizer.load(tokenizer or pretrained)
         self.batch_size = batch_size if isinstance(batch_size, int) else max_batch_size or 16

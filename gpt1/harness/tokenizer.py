@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from difflib import SequenceMatcher
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,8 @@ from transformers import BatchEncoding, PreTrainedTokenizer
 
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.detokenize import detokenize
+from gpt1.tokens.fix_text import fix_text
+from gpt1.tokens.pre_tokenizer import standardise
 from gpt1.tokens.vocabulary import END_OF_WORD, UNKNOWN
 
 WILDCARD = "\0"
@@ -90,9 +93,9 @@ class GPT1Tokenizer(PreTrainedTokenizer):
 def offsets(text: str, symbols: Sequence[str]) -> list[tuple[int, int]]:
     """For each symbol, where it begins and ends in the raw text.
 
-    The pre-tokenizer changes characters: it lowers them, repairs quotes, writes three full stops
-    for an ellipsis. Where the text and the characters of its symbols differ, a symbol gets the
-    place of the characters that it replaces; in the worst case quadratic in the text's length.
+    Each character of the text is changed as the pre-tokenizer changes it alone. Where this and the
+    characters of the symbols still differ (unknown symbols, repaired encodings), a symbol gets the
+    place of what it replaces; in the worst case this takes quadratic time.
     """
     written = [*_characters(text)]
     given = "".join(character for character, _ in written)
@@ -117,8 +120,13 @@ def _characters(text: str) -> Iterator[tuple[str, int]]:
     """Each character as the vocabulary may have it, and its place; of white space, line ends."""
     for place, character in enumerate(text):
         if character == "\n" or not character.isspace():
-            for lower in character.lower():
-                yield lower, place
+            for changed in _changed(character):
+                yield changed, place
+
+
+@cache
+def _changed(character: str) -> str:
+    return character if character == "\n" else standardise(fix_text(character)).lower()
 
 
 def _differences(given: str, ours: str) -> list[tuple[str, int, int, int, int]]:
