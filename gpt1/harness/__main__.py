@@ -3,9 +3,18 @@
 Versions after 0.4.13 find the model by themselves, from the entry point in `pyproject.toml`.
 """
 
-from lm_eval.__main__ import cli_evaluate
+import sys
 
-import gpt1.harness.model  # noqa: F401: registers it
+from gpt1.errors import UserError
 
 if __name__ == "__main__":
-    cli_evaluate()
+    try:
+        from lm_eval.__main__ import cli_evaluate
+
+        import gpt1.harness.model  # noqa: F401: registers it
+    except ModuleNotFoundError as missing:
+        sys.exit(f"error: {missing.name} is not installed; pip install 'gpt1[eval]'")
+    try:
+        cli_evaluate()
+    except UserError as error:
+        sys.exit(f"error: {error}")

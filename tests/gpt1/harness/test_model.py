@@ -190,19 +190,21 @@ def test_greedy_text_is_what_the_harness_generates_with_our_tokenizer(directory)
     from lm_eval.models.huggingface import HFLM
 
     theirs = HFLM(str(directory), device="cpu", trust_remote_code=True, dtype="float32")
+    ours = GPT1Model(str(directory), device="cpu")
     prompts = ["the cat", "who", "the dog", "no dog has moved"]
-    options = {"until": ["Cat", ","], "max_gen_toks": 12}
-    requests = [
-        Instance("generate_until", {}, (prompt, dict(options)), index)
-        for index, prompt in enumerate(prompts)
-    ]
-    found = GPT1Model(str(directory), device="cpu").generate_until(requests)
-    lower = [
-        Instance("generate_until", {}, (prompt, options | {"until": ["cat", ","]}), index)
-        for index, prompt in enumerate(prompts)
-    ]
-    assert found == theirs.generate_until(lower)
-    assert any(found)
+
+    def written(model, *stops):
+        options = {"until": [*stops], "max_gen_toks": 12}
+        asked = [(prompt, dict(options)) for prompt in prompts]
+        return model.generate_until(
+            [Instance("generate_until", {}, each, n) for n, each in enumerate(asked)]
+        )
+
+    whole = written(ours)
+    stop = whole[0][4:7]
+    assert whole == written(theirs)
+    assert written(ours, stop.upper()) == written(theirs, stop)
+    assert written(ours, stop.upper())[0] == whole[0][: whole[0].index(stop)]
 
 
 def test_a_checkpoint_is_scored_with_the_vocabulary_of_its_model(directory, tmp_path):
