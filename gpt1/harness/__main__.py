@@ -4,17 +4,19 @@ Versions after 0.4.13 find the model by themselves, from the entry point in `pyp
 """
 
 import sys
+from importlib import import_module
 
 from gpt1.errors import UserError
 
 if __name__ == "__main__":
     try:
+        import_module("gpt1.harness.model")  # registers it
         from lm_eval.__main__ import cli_evaluate
 
-        import gpt1.harness.model  # noqa: F401: registers it
-    except ModuleNotFoundError as missing:
-        sys.exit(f"error: {missing.name} is not installed; pip install 'gpt1[eval]'")
-    try:
         cli_evaluate()
+    except ModuleNotFoundError as missing:
+        if missing.name != "lm_eval":
+            raise
+        sys.exit("error: lm_eval is not installed; pip install 'gpt1[eval]'")
     except UserError as error:
         sys.exit(f"error: {error}")

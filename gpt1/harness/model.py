@@ -42,14 +42,16 @@ class GPT1Model(TemplateLM):
         self,
         pretrained: str,
         tokenizer: str | None = None,
+        *,
         device: str | None = None,
         batch_size: int | str = 16,
         max_batch_size: int | None = None,
         max_gen_toks: int = 256,
     ) -> None:
         super().__init__()
-        any_device = device in (None, "cuda", "cuda:0")  # what the command passes when not asked
-        self._device = default_device() if any_device else torch.device(device)
+        # `cuda:0` is what the command passes when it is not asked, with a card or without.
+        elsewhere = None if device in {"cuda", "cuda:0"} else device
+        self._device = torch.device(elsewhere) if elsewhere else default_device()
         self.network = load_model(Path(pretrained)).to(self._device)
         self.bpe = BPETokenizer.load(tokenizer or pretrained)
         self.batch_size = batch_size if isinstance(batch_size, int) else max_batch_size or 16
@@ -85,11 +87,14 @@ class GPT1Model(TemplateLM):
         answers = []
         for start in tqdm(range(0, len(requests), AT_ONCE), "Scoring", disable=disable_tqdm):
             part = requests[start : start + AT_ONCE]
-            for texts, _, continuation in part:
+            for texts, _context, continuation in part:
                 if not continuation:
                     raise UserError(f"a continuation has no tokens, so no likelihood: {texts!r}")
-            questions = [Question(context, [continuation]) for _, context, continuation in part]
-            for (texts, *_), [scores] in zip(part, score(self.network, questions), strict=True):
+            questions = [
+                Question(context, [continuation]) for _texts, context, continuation in part
+            ]
+            found = score(self.network, questions)
+            for (texts, _context, _continuation), [scores] in zip(part, found, strict=True):
                 answer = float(scores.log_probabilities.sum()), bool(scores.greedy.all())
                 answers.append(answer)
                 if texts:
@@ -100,19 +105,20 @@ class GPT1Model(TemplateLM):
         self, requests: list[Instance], disable_tqdm: bool = False
     ) -> list[float]:
         """The log-likelihood of whole texts, each in windows that overlap as little as possible."""
-        totals = [0.0] * len(requests)
-        windows = [
-            (index, None, *utils.make_disjoint_window(window))
-            for index, request in enumerate(requests)
+        windows, owners = [], []
+        for index, request in enumerate(requests):
             for window in utils.get_rolling_token_windows(
                 token_list=self.tok_encode(request.args[0]),
                 prefix_token=self.prefix_token_id,
                 max_seq_len=self.max_length,
                 context_len=1,
-            )
-        ]
-        answers = self._loglikelihood_tokens([each for _, *each in windows], disable_tqdm)
-        for (index, *_), (likelihood, _) in zip(windows, answers, strict=True):
+            ):
+                context, continuation = utils.make_disjoint_window(window)
+                windows.append((None, context, continuation))
+                owners.append(index)
+        totals = [0.0] * len(requests)
+        answers = self._loglikelihood_tokens(windows, disable_tqdm)
+        for index, (likelihood, _greedy) in zip(owners, answers, strict=True):
             totals[index] += likelihood
         for request, total in zip(requests, totals, strict=True):
             self.cache_hook.add_partial("loglikelihood_rolling", request.args, total)
@@ -124,7 +130,7 @@ class GPT1Model(TemplateLM):
         Prompts of equal length and options are continued together: there is no padding. The
         vocabulary has no capitals, so stop strings are looked for in lower case.
         """
-        prompts = [self.tok_encode(request.args[0]) or [self.prefix_token_id] for request in requests]
+        prompts = [self.tok_encode(each.args[0]) or [self.prefix_token_id] for each in requests]
         alike: dict[Any, list[int]] = {}
         for index, (prompt, request) in enumerate(zip(prompts, requests, strict=True)):
             alike.setdefault((len(prompt), repr(request.args[1])), []).append(index)
@@ -145,7 +151,8 @@ class GPT1Model(TemplateLM):
         """The text after each of some prompts of equal length."""
         refuse_unknown(options, OPTIONS, "generation_kwargs: {} is no option of gpt1's generation")
         chosen: dict[str, Any] = dict(normalize_gen_kwargs(options, self.max_gen_toks))
-        sampling = {name: chosen[name] for name in ("top_k", "top_p", "seed") if name in chosen}
+        names = {"top_k", "top_p", "seed"} & chosen.keys()
+        sampling: dict[str, Any] = {name: chosen[name] for name in names}
         if chosen["do_sample"]:
             sampling["temperature"] = chosen.get("temperature") or 1.0
         stops = [LINE_END, *(stop.lower() for stop in chosen["until"] if stop)]

@@ -44,7 +44,9 @@ class GPT1Tokenizer(PreTrainedTokenizer):
     def get_vocab(self) -> dict[str, int]:
         return dict(self.ids)
 
-    def tokenize(self, text: str, **_: Any) -> list[str]:
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **_: Any
+    ) -> list[str]:
         """The symbols of raw text."""
         return [self.bpe.symbols[id] for id in self.bpe.encode(text)]
 
@@ -55,7 +57,11 @@ class GPT1Tokenizer(PreTrainedTokenizer):
         return self.bpe.symbols.get(index, UNKNOWN)  # rows added by fine-tuning have no symbol
 
     def _decode(
-        self, token_ids: int | Sequence[int], skip_special_tokens: bool = False, **_: Any
+        self,
+        token_ids: int | list[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **_: Any,
     ) -> str:
         """Readable text. Full stops and line ends are part of it, though they are special."""
         ids = [token_ids] if isinstance(token_ids, int) else token_ids
@@ -78,9 +84,9 @@ class GPT1Tokenizer(PreTrainedTokenizer):
     def _offsets(self, text: str, ids: Sequence[int]) -> list[tuple[int, int]]:
         """For each id, where it begins and ends in the text; (0, 0) for an added first token."""
         symbols = self.tokenize(text)
-        if added := len(ids) - len(symbols):
-            if added != 1 or ids[0] != self.bos_token_id:
-                raise ValueError("offsets are there for whole single texts without padding alone")
+        added = len(ids) - len(symbols)
+        if added not in {0, 1} or (added and ids[0] != self.bos_token_id):
+            raise ValueError("offsets are there for whole single texts without padding alone")
         return [(0, 0)] * added + offsets(text, symbols)
 
     def save_vocabulary(
@@ -129,7 +135,7 @@ def _changed(character: str) -> str:
     return character if character == "\n" else standardise(fix_text(character)).lower()
 
 
-def _differences(given: str, ours: str) -> list[tuple[str, int, int, int, int]]:
+def _differences(given: str, ours: str) -> Sequence[tuple[str, int, int, int, int]]:
     if given == ours:
         return [("equal", 0, len(given), 0, len(ours))]
     return SequenceMatcher(None, given, ours, autojunk=False).get_opcodes()

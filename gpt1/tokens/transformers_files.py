@@ -13,7 +13,7 @@ from pathlib import Path
 from gpt1.tokens.vocabulary import END_OF_WORD, UNKNOWN
 
 MODULE, CLASS = "tokenization_gpt1", "GPT1Tokenizer"
-CODE = f'''"""The tokenizer with the ids of this model's training; the package gpt1 must be installed."""
+CODE = f'''"""The tokenizer that this model was trained with; it needs the package gpt1."""
 
 from gpt1.harness.tokenizer import {CLASS}
 

@@ -174,9 +174,7 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, Scores]:
         assert isinstance(model, GPT)
         visible = _visible(torch.from_numpy(ends).to(device))
         states = model.states(ids, torch.from_numpy(depths).to(device), visible)
-    scores = _token_scores(
-        model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets)
-    )
+    scores = _token_scores(model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets))
     texts = [text for row in batch for text, _ in row.texts]
     ends = np.cumsum([len(text.continuation) for text in texts])[:-1]
     each = map(Scores, *(np.split(found.numpy(), ends) for found in scores))

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from gpt1.analysis.zero_shot.task import ZeroShotTask
 from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
+from gpt1.analysis.zero_shot.task import ZeroShotTask
 from gpt1.errors import UserError
 from gpt1.model.loading import load_model
 from gpt1.model.lstm import LSTM, LSTMConfig
+from gpt1.tasks.model import TaskModel
 from gpt1.tasks.table import Example, Task
 from gpt1.tokens.bpe import BPETokenizer
 
@@ -145,6 +146,25 @@ def test_blimp_has_the_likelihoods_and_the_score_of_the_stage_zero_shot(run, dir
     assert ours.score(load_model(directory))["score"] == pytest.approx(100 * np.mean(correct[:3]))
 
 
+@pytest.mark.parametrize("name", ["gpt1", "hf"])
+def test_a_fine_tuned_directory_has_the_likelihoods_of_its_network(
+    name, tasks, directory, tmp_path
+):
+    task = Task("cats", "classification", ("accuracy",), ("no", "yes"))
+    tokenizer = BPETokenizer.load(directory)
+    tuned = TaskModel.from_pretrained(load_model(directory), task, tokenizer, 0.1)
+    tuned.save(tmp_path)
+    arguments = {"pretrained": str(tmp_path)}
+    if name == "hf":
+        pytest.importorskip("accelerate", reason="accelerate is not installed (gpt1[eval])")
+        arguments |= {"trust_remote_code": True, "dtype": "float32"}
+    _, samples = evaluate(tasks, name, arguments, "local_blimp")
+    full_stop, *sentences = tokenizer.encode_batch([".", *(t for pair in PAIRS[:3] for t in pair)])
+    questions = [Question(full_stop, [sentence]) for sentence in sentences]
+    expected = [each.sum() for [each] in log_probabilities(tuned.network, questions)]
+    np.testing.assert_allclose(np.ravel(likelihoods(samples)[:3]), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("shots", [0, 2])
 def test_a_multiple_choice_has_our_likelihoods_with_and_without_examples(run, directory, shots):
     _, samples = run("local_choice", num_fewshot=shots)
@@ -210,7 +230,7 @@ def test_greedy_text_is_what_the_harness_generates_with_our_tokenizer(directory)
 def test_a_checkpoint_is_scored_with_the_vocabulary_of_its_model(directory, tmp_path):
     load_model(directory).save(tmp_path)
     request = Instance("loglikelihood", {}, ("the cat", " sat"), 0)
-    [found] = GPT1Model(str(tmp_path), str(directory), "cpu").loglikelihood([request])
+    [found] = GPT1Model(str(tmp_path), str(directory), device="cpu").loglikelihood([request])
     assert [found] == GPT1Model(str(directory), device="cpu").loglikelihood([request])
 
 

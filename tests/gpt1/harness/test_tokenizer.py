@@ -118,9 +118,7 @@ def vocabulary(made=[]):  # noqa: B006
 
 def test_offsets_of_padded_or_paired_texts_are_refused(directory):
     with pytest.raises(ValueError, match="whole single texts"):
-        trusted(directory)(
-            ["the", "the old dog"], padding=True, return_offsets_mapping=True
-        )
+        trusted(directory)(["the", "the old dog"], padding=True, return_offsets_mapping=True)
 
 
 def test_babylms_zero_shot_calls_give_the_scores_of_our_own(directory):
