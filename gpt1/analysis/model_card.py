@@ -80,7 +80,7 @@ def _summary(
 ) -> str:
     known = {**config, **{SIZES[key]: config[key] for key in SIZES if key in config}}
     sizes = ", ".join(f"{size} {known[size]}" for size in SIZES.values() if size in known)
-    kind = "An LSTM in the place of the network" if config.get("model_type") == "lstm" else "GPT-1"
+    kind = "An LSTM, the comparison" if recipe and recipe.kind == "lstm" else "GPT-1, the model"
     return (
         f"{kind} of {PAPER}, with {pretraining['parameters']:,} parameters ({sizes}), "
         + (f"pretrained for {pretraining['updates']:,} updates." if recipe else "imported.")

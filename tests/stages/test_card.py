@@ -106,6 +106,8 @@ def test_an_lstm_is_not_said_to_open_in_transformers(project):
     text = written("lstm")
     assert ModelCard(text).data.library_name == "gpt1"
     assert "AutoModel" not in text
+    assert "An LSTM" in text
+    assert "parameters (layers 1, width 8, context 16)" in text
 
 
 def test_an_imported_model_has_no_recipe_and_no_books(project):
