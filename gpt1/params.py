@@ -344,8 +344,8 @@ class Card:
     """The model card of a model, for a hub: docs/evaluate.md."""
 
     licence: str = key(min_length=1)
-    """Licence under which the model is shared, as the hub spells it, such as `mit`, `cc0-1.0` or
-    `other`. It is yours to choose within the licence of the books."""
+    """Licence of the model on the hub, in its spelling (`mit`, `cc0-1.0`, `other`): one that the
+    licence of the books allows."""
 
 
 def fine_tuned(

@@ -1,7 +1,6 @@
 """The model card: what a hub shows of a model, in Markdown below a header in YAML."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,8 @@ from gpt1.files import read_json, sha256
 from gpt1.params import Card, Model, ZeroShot
 
 PAPER = '"Improving Language Understanding by Generative Pre-Training" (Radford et al., 2018)'
+KINDS = {"openai-gpt": "GPT-1, the model", "gpt1-lstm": "An LSTM, the comparison"}
+"""By `model_type` in the config."""
 SIZES = {"n_layer": "layers", "n_embd": "width", "n_head": "heads", "n_positions": "context"}
 HELD_OUT = {
     "loss": "Cross-entropy, nats a token",
@@ -33,21 +34,21 @@ def model_card(
     pretraining = read_json(metrics / f"pretrain/{name}.json")
     asked = zero_shot.tasks if name in zero_shot.models else ()
     answers = {task: read_json(metrics / f"zero_shot/{task}-{name}.json") for task in asked}
-    opens = config.get("model_type") == "openai-gpt"
+    kind, opens = config.get("model_type", ""), "architectures" in config  # in `transformers`
     data = ModelCardData(
         language="en",
         license=card.licence,
         library_name="transformers" if opens else "gpt1",
         pipeline_tag="text-generation",
-        tags=["gpt1", *(["openai-gpt"] if opens else [])],
+        tags=["gpt1", *([kind] if opens else [])],
         model_name=name,
         eval_results=_results(pretraining, answers),
     )
     held_out = pretraining.get("valid", {})
     sections = [
         Section("Use", [_use(opens)]),
-        Section("Data", _data(read_json(metrics / "clean.json"), card)) if recipe else None,
-        Section("Recipe", [_recipe(recipe, pretraining)]) if recipe else None,
+        Section("Data", [_data(read_json(metrics / "clean.json"))]) if recipe else None,
+        Section("Recipe", [_recipe(recipe)]) if recipe else None,
         Section("Results", [_scores(held_out, answers)]) if held_out or answers else None,
         Section("Files", [_files(directory)]),
     ]
@@ -57,22 +58,26 @@ def model_card(
 
 def _results(pretraining: Mapping[str, Any], answers: Mapping[str, Any]) -> list[EvalResult]:
     """The results in the form of the hub's `model-index`."""
-    task = {"task_type": "text-generation"}
     found = [
-        EvalResult(
-            **task,
-            dataset_type=name,
-            dataset_name=f"{name}, {each['split']}, without fine-tuning",
-            metric_type=each["metric"],
-            metric_value=round(each["score"], 2),
+        _result(
+            task, f"{task}, {each['split']}, without fine-tuning", each["metric"], each["score"]
         )
-        for name, each in answers.items()
+        for task, each in answers.items()
     ]
-    held_out = {"dataset_type": "books", "dataset_name": "held-out books"}
-    scores = {n: v for n, v in pretraining.get("valid", {}).items() if n.startswith("perplexity")}
-    for name, value in scores.items():
-        found.append(EvalResult(**task, **held_out, metric_type=name, metric_value=round(value, 2)))
+    for name, value in pretraining.get("valid", {}).items():
+        if name.startswith("perplexity"):
+            found.append(_result("books", "held-out books", name, value))
     return found
+
+
+def _result(data: str, name: str, metric: str, value: float) -> EvalResult:
+    return EvalResult(
+        task_type="text-generation",
+        dataset_type=data,
+        dataset_name=name,
+        metric_type=metric,
+        metric_value=round(value, 2),
+    )
 
 
 def _summary(
@@ -80,10 +85,9 @@ def _summary(
 ) -> str:
     known = {**config, **{SIZES[key]: config[key] for key in SIZES if key in config}}
     sizes = ", ".join(f"{size} {known[size]}" for size in SIZES.values() if size in known)
-    kind = "An LSTM, the comparison" if recipe and recipe.kind == "lstm" else "GPT-1, the model"
-    return (
-        f"{kind} of {PAPER}, with {pretraining['parameters']:,} parameters ({sizes}), "
-        + (f"pretrained for {pretraining['updates']:,} updates." if recipe else "imported.")
+    kind = KINDS.get(config.get("model_type", ""), "A network beside the model")
+    return f"{kind} of {PAPER}, with {pretraining['parameters']:,} parameters ({sizes}), " + (
+        f"pretrained for {pretraining['updates']:,} updates." if recipe else "imported."
     )
 
 
@@ -105,18 +109,18 @@ def _use(opens: bool) -> str:
     return ours + theirs if opens else ours
 
 
-def _data(clean: Mapping[str, Any], card: Card) -> list[Table]:
+def _data(clean: Mapping[str, Any]) -> Table:
     rows = [
         [split, f"{counts['books']:,}", f"{counts['words']:,}", clean["sha256"][split]]
         for split, counts in clean["steps"].items()
         if split in clean["sha256"]
     ]
     columns = ["split", "books", "words", "SHA-256 of the documents"]
-    return [Table(f"Books after cleaning; licence of the model: {card.licence}.", columns, rows)]
+    return Table("The books after cleaning.", columns, rows)
 
 
-def _recipe(recipe: Model, pretraining: Mapping[str, Any]) -> Table:
-    values = {n: v for n, v in asdict(recipe).items() if n not in {"checkpoints", "validate_every"}}
+def _recipe(recipe: Model) -> Table:
+    values = {n: v for n, v in vars(recipe).items() if n not in {"checkpoints", "validate_every"}}
     rows = [[name, str(value)] for name, value in values.items()]
     return Table("Params of the pretraining.", ["key", "value"], rows)
 

@@ -49,7 +49,7 @@ def project(tmp_path, monkeypatch):
         "models": {"gpt": gpt, "lstm": gpt | {"kind": "lstm"}},
         "imported": {"theirs": {"path": "hub/openai-gpt.yaml"}},
         "zero_shot": {"tasks": ["blimp"], "models": ["gpt"], "threads": 1},
-        "cards": dict.fromkeys(models, {"licence": "cc0-1.0"}),
+        "cards": {name: {"licence": "cc0-1.0"} for name in models},
     }
     YAML(typ="safe").dump(params, tmp_path / "params.yaml")
     return tmp_path
