@@ -339,6 +339,15 @@ class Transfer:
     """Fine-tuning seeds."""
 
 
+@section
+class Card:
+    """The model card of a model, for a hub: docs/evaluate.md."""
+
+    licence: str = key(min_length=1)
+    """Licence of the model on the hub, in its spelling (`mit`, `cc0-1.0`, `other`): one that the
+    licence of the books allows."""
+
+
 def fine_tuned(
     task: str, compare: Compare, no_auxiliary: NoAuxiliary, transfer: Transfer
 ) -> dict[str, list[int]]:
@@ -458,6 +467,8 @@ class Params(Experiment):
     clean: Clean = key(default=None)
     imported: Named[Imported]
     """Models that others trained, by name."""
+    cards: Named[Card]
+    """Model cards, by the name of a model or an imported one."""
     derived_tasks: Named[DerivedTask]
     """Tasks made from the validation books: book, continuation, same_book, next_sentence."""
     tasks: Named[Task]
@@ -497,6 +508,8 @@ class Params(Experiment):
         for name in self.imported:
             if name in self.models:
                 raise ValueError(f"imported.{name}: models has that name, too; rename one")
+        for name in {*self.cards} - {*self.models, *self.imported}:
+            raise ValueError(f"cards.{name}: neither models nor imported has that name")
 
     def _check_lists(self) -> None:
         """Every name in a list has a section; a task that is fine-tuned has a recipe, too."""

@@ -60,7 +60,8 @@ def test_two_clean_builds_and_the_flow_write_the_same_lock_and_a_change_reruns_w
     params["finetune"][TASK]["learning_rate"] *= 2
     workspace.dump(params, "params.yaml")
     again = workspace.dvc("repro").stdout
-    assert set(re.findall(r"Running stage '(.+?)'", again)) == CELL | {"report"}
+    ran = {*re.findall(r"Running stage '(.+?)'", again)}
+    assert ran - {"card@gpt"} == CELL | {"report"}  # the card, where a score changed
 
 
 @pytest.mark.nightly

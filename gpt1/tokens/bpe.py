@@ -15,6 +15,7 @@ import numpy as np
 
 from gpt1.errors import UserError
 from gpt1.tokens.pre_tokenizer import PreTokenizer
+from gpt1.tokens.transformers_files import write_transformers_files
 from gpt1.tokens.vocabulary import (
     END_OF_WORD,
     UNKNOWN,
@@ -97,8 +98,9 @@ class BPETokenizer:
         return cls(*read_vocabulary(Path(folder)))
 
     def save(self, folder: Path | str) -> None:
-        """Write the vocabulary into a folder that exists."""
+        """Write the vocabulary, and the files for `transformers`, into a folder that exists."""
         write_vocabulary(Path(folder), self._vocabulary)
+        write_transformers_files(Path(folder), self.vocab)
 
     @property
     def digest(self) -> str:

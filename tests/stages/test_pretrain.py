@@ -136,6 +136,9 @@ def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(
         "config.json",
         "merges.txt",
         "model.safetensors",
+        "special_tokens_map.json",
+        "tokenization_gpt1.py",
+        "tokenizer_config.json",
         "vocab.json",
     ]
     with (folder / "models/gpt-curve.csv").open() as opened:

@@ -9,6 +9,7 @@ each position that predicts a continuation.
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -35,16 +36,31 @@ class Question:
 
     def truncated(self, context: int) -> "Question":
         """Truncate to the context: continuations lose their end, the prefix its beginning."""
-        continuations = [c[: context - 1] for c in self.continuations]
+        continuations = [c[:context] for c in self.continuations]
         room = context + 1 - max(map(len, continuations))  # the last token is predicted, not read
         return Question(self.prefix[-room:], continuations)
 
 
-@torch.inference_mode()
+class Scores(NamedTuple):
+    """Of the tokens of a continuation."""
+
+    log_probabilities: np.ndarray
+    """float32 (tokens,), in nats."""
+    greedy: np.ndarray
+    """bool (tokens,): whether the token is the most probable one."""
+
+
 def log_probabilities(
     model: LanguageModel, questions: Sequence[Question]
 ) -> list[list[np.ndarray]]:
-    """For each question and continuation, float32 (tokens,): log-probabilities in nats.
+    """For each question and continuation, float32 (tokens,): log-probabilities in nats."""
+    scored = score(model, questions)
+    return [[each.log_probabilities for each in continuations] for continuations in scored]
+
+
+@torch.inference_mode()
+def score(model: LanguageModel, questions: Sequence[Question]) -> list[list[Scores]]:
+    """The scores of each question's continuations.
 
     The first token of a continuation is predicted from the last token of the prefix. Questions are
     truncated to the model's context.
@@ -52,7 +68,7 @@ def log_probabilities(
     model.eval()
     truncated = [question.truncated(model.config.context) for question in questions]
     texts = [_Text(tuple(q.prefix), tuple(c)) for q in truncated for c in q.continuations]
-    scored: dict[_Text, np.ndarray] = {}
+    scored: dict[_Text, Scores] = {}
     for batch in _batches(_rows(dict.fromkeys(texts), branching=isinstance(model, GPT))):
         scored |= _score(model, batch)
     scores = iter(scored[text] for text in texts)
@@ -133,8 +149,8 @@ def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarray]:
-    """The log-probabilities of the continuations of each text in the batch."""
+def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, Scores]:
+    """The scores of the continuation of each text in the batch."""
     length = max(len(row.tokens) for row in batch)
     tokens = np.zeros((len(batch), length), np.int64)
     depths = np.zeros((len(batch), length), np.int64)
@@ -158,12 +174,11 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, np.ndarra
         assert isinstance(model, GPT)
         visible = _visible(torch.from_numpy(ends).to(device))
         states = model.states(ids, torch.from_numpy(depths).to(device), visible)
-    scores = _token_log_probabilities(
-        model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets)
-    )
+    scores = _token_scores(model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets))
     texts = [text for row in batch for text, _ in row.texts]
-    sizes = [len(text.continuation) for text in texts]
-    return dict(zip(texts, np.split(scores.numpy(), np.cumsum(sizes)[:-1]), strict=True))
+    ends = np.cumsum([len(text.continuation) for text in texts])[:-1]
+    each = map(Scores, *(np.split(found.numpy(), ends) for found in scores))
+    return dict(zip(texts, each, strict=True))
 
 
 def _visible(ends: Tensor) -> Tensor:
@@ -173,22 +188,24 @@ def _visible(ends: Tensor) -> Tensor:
     return ((seen <= seeing) & (seeing < ends[:, None, :]))[:, None]
 
 
-def _token_log_probabilities(
+def _token_scores(
     model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor
-) -> Tensor:
-    """float32 (N,), on the CPU: log p(target) from the state at `where`, of states (M, C).
+) -> tuple[Tensor, Tensor]:
+    """Of each target, on the CPU: log p(target) from the state at `where`, of states (M, C),
+    float32 (N,), and whether no other token is more probable, bool (N,).
 
-    Each chunk of logits is copied to the CPU, which waits for the device.
+    What is found in each chunk of logits is copied to the CPU, which waits for the device.
     """
     order = where.argsort(stable=True)
     places, counts = where[order].unique_consecutive(return_counts=True)
-    found = torch.empty(len(where))
+    found, greedy = torch.empty(len(where)), torch.empty(len(where), dtype=torch.bool)
     first = 0
     for part, count in zip(places.split(LOGITS_AT_ONCE), counts.split(LOGITS_AT_ONCE), strict=True):
         logits = F.linear(states[part.to(states.device)], model.tokens.weight)  # (chunk, V)
         which = order[first : first + int(count.sum())]
         rows = torch.arange(len(part)).repeat_interleave(count).to(states.device)
-        chosen = logits[rows, targets[which].to(states.device)]
-        found[which] = (chosen - logits.logsumexp(-1)[rows]).cpu()
+        wanted = targets[which].to(states.device)
+        found[which] = (logits[rows, wanted] - logits.logsumexp(-1)[rows]).cpu()
+        greedy[which] = (logits.argmax(-1)[rows] == wanted).cpu()
         first += len(which)
-    return found
+    return found, greedy

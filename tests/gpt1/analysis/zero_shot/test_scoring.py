@@ -84,9 +84,14 @@ def test_a_prefix_loses_its_beginning_when_the_text_is_too_long(model):
     long, short = log_probabilities(model, [Question(prefix, answers), fitted])
     for one, other in zip(long, short, strict=True):
         np.testing.assert_array_equal(one, other)
-    assert (
-        len(Question(prefix, [list(range(99))]).truncated(CONTEXT).continuations[0]) == CONTEXT - 1
-    )
+
+
+def test_a_continuation_as_long_as_the_context_follows_one_token_of_its_prefix(model):
+    tokens = list(range(CONTEXT))
+    [[long]] = log_probabilities(model, [Question([9, 8, 7], [[*tokens, 1, 2]])])
+    [[fitted]] = log_probabilities(model, [Question([7], [tokens])])
+    np.testing.assert_array_equal(long, fitted)
+    assert len(long) == CONTEXT
 
 
 def test_dropout_is_off_while_scoring(model):

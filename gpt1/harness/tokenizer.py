@@ -1,0 +1,141 @@
+"""Our tokenizer as one of `transformers`."""
+
+from collections.abc import Iterator, Sequence
+from difflib import SequenceMatcher
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from transformers import BatchEncoding, PreTrainedTokenizer
+
+from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.detokenize import detokenize
+from gpt1.tokens.fix_text import fix_text
+from gpt1.tokens.pre_tokenizer import standardise
+from gpt1.tokens.vocabulary import END_OF_WORD, UNKNOWN
+
+WILDCARD = "\0"
+"""Stands for an unknown symbol where a text is compared with its tokens."""
+
+
+class GPT1Tokenizer(PreTrainedTokenizer):
+    """Gives the ids of `BPETokenizer`.
+
+    No text is ever encoded as a special token. add_bos_token: whether a text begins with the token
+    for a beginning, so that a causal model scores the first word too.
+    """
+
+    vocab_files_names = {"vocab_file": "vocab.json", "merges_file": "merges.txt"}  # noqa: RUF012
+    model_input_names = ["input_ids", "attention_mask"]  # noqa: RUF012
+
+    def __init__(
+        self, vocab_file: str, merges_file: str, add_bos_token: bool = False, **kwargs: Any
+    ) -> None:
+        self.bpe = BPETokenizer.load(Path(vocab_file).parent)
+        self.ids = {symbol: id for id, symbol in self.bpe.symbols.items()}
+        pattern = "bos" if add_bos_token else "none"
+        kwargs |= {"add_bos_token": add_bos_token, "special_tokens_pattern": pattern}
+        super().__init__(**kwargs)
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.bpe)
+
+    def get_vocab(self) -> dict[str, int]:
+        return dict(self.ids)
+
+    def tokenize(
+        self, text: str, pair: str | None = None, add_special_tokens: bool = False, **_: Any
+    ) -> list[str]:
+        """The symbols of raw text."""
+        return [self.bpe.symbols[id] for id in self.bpe.encode(text)]
+
+    def _convert_token_to_id(self, token: str) -> int:
+        return self.ids.get(token, self.ids[UNKNOWN])
+
+    def _convert_id_to_token(self, index: int) -> str:
+        return self.bpe.symbols.get(index, UNKNOWN)  # rows added by fine-tuning have no symbol
+
+    def _decode(
+        self,
+        token_ids: int | list[int],
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
+        **_: Any,
+    ) -> str:
+        """Readable text. Full stops and line ends are part of it, though they are special."""
+        ids = [token_ids] if isinstance(token_ids, int) else token_ids
+        unknown = self.ids[UNKNOWN]
+        known = [id if id in self.bpe.symbols else unknown for id in map(int, ids)]
+        kept = (id for id in known if not (skip_special_tokens and id == unknown))
+        return "".join(detokenize(self.bpe, kept))
+
+    def _encode_plus(
+        self, text: Any, *args: Any, return_offsets_mapping: bool = False, **kwargs: Any
+    ) -> BatchEncoding:
+        encoding = super()._encode_plus(text, *args, **kwargs)
+        if return_offsets_mapping:
+            lone = isinstance(text, str)
+            rows = [encoding["input_ids"]] if lone else encoding["input_ids"]
+            found = list(map(self._offsets, [text] if lone else text, rows))
+            encoding["offset_mapping"] = found[0] if lone else found
+        return encoding
+
+    def _offsets(self, text: str, ids: Sequence[int]) -> list[tuple[int, int]]:
+        """For each id, where it begins and ends in the text; (0, 0) for an added first token."""
+        symbols = self.tokenize(text)
+        added = len(ids) - len(symbols)
+        if added not in {0, 1} or (added and ids[0] != self.bos_token_id):
+            raise ValueError("offsets are there for whole single texts without padding alone")
+        return [(0, 0)] * added + offsets(text, symbols)
+
+    def save_vocabulary(
+        self, save_directory: str, filename_prefix: str | None = None
+    ) -> tuple[str, ...]:
+        self.bpe.save(save_directory)
+        return tuple(str(Path(save_directory, name)) for name in self.vocab_files_names.values())
+
+
+def offsets(text: str, symbols: Sequence[str]) -> list[tuple[int, int]]:
+    """For each symbol, where it begins and ends in the raw text.
+
+    Each character of the text is changed as the pre-tokenizer changes it alone. Where this and the
+    characters of the symbols still differ (unknown symbols, repaired encodings), a symbol gets the
+    place of what it replaces; in the worst case this takes quadratic time.
+    """
+    written = [*_characters(text)]
+    given = "".join(character for character, _ in written)
+    parts = [WILDCARD if s == UNKNOWN else s.removesuffix(END_OF_WORD) for s in symbols]
+    ours = "".join(parts)
+    begins, ends = [0] * len(ours), [0] * len(ours)
+    for tag, a, b, c, d in _differences(given, ours):
+        for place in range(c, d):
+            one = tag == "equal" or b - a == d - c  # character by character
+            first, last = (a + place - c,) * 2 if one else (a, max(a, b - 1))
+            begins[place] = written[min(first, len(written) - 1)][1]
+            ends[place] = written[min(last, len(written) - 1)][1] + 1
+    found, start = [], 0
+    for part in parts:
+        stop = start + len(part)
+        found.append((begins[start], max(ends[start:stop])))
+        start = stop
+    return found
+
+
+def _characters(text: str) -> Iterator[tuple[str, int]]:
+    """Each character as the vocabulary may have it, and its place; of white space, line ends."""
+    for place, character in enumerate(text):
+        if character == "\n" or not character.isspace():
+            for changed in _changed(character):
+                yield changed, place
+
+
+@cache
+def _changed(character: str) -> str:
+    return character if character == "\n" else standardise(fix_text(character)).lower()
+
+
+def _differences(given: str, ours: str) -> Sequence[tuple[str, int, int, int, int]]:
+    if given == ours:
+        return [("equal", 0, len(given), 0, len(ours))]
+    return SequenceMatcher(None, given, ours, autojunk=False).get_opcodes()
