@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from hypothesis import settings
@@ -37,9 +38,11 @@ def pytest_collection_modifyitems(items):
 class Project:
     """A DVC project in a folder of its own, with real git and real DVC."""
 
+    variables = MappingProxyType({})
+    """Of its environment, beside a newcomer's."""
+
     def __init__(self, root):
         self.root = root
-        self.variables = {}
         self.run("git", "init", "-q")
         (root / ".dvc").mkdir()  # all that `dvc init` does
         for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):

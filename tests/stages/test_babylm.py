@@ -110,7 +110,7 @@ def test_the_profile_leads_from_the_hub_to_the_report(workspace, profile, databa
     place = "BabyLM-community/BabyLM-2026-Strict-Small@v1"
     files = corpus(place, ".train.txt", lines=3000)
     with hub.serving(files, workspace.root / "hub_client") as variables:
-        workspace.variables |= variables
+        workspace.variables = variables
         workspace.gpt1("run")
     report = (workspace.root / "report/report.md").read_text()
     assert "| babylm_rte |" in report

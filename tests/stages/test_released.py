@@ -103,7 +103,7 @@ def test_weights_and_tasks_of_the_hub_go_all_the_way_to_the_report(
         path = f"{source['at'].removeprefix('hf://')}/{name}"
         files[path] = (workspace.root / "weights" / name).read_bytes()
     with hub.serving(files, workspace.root / "hub_client") as variables:
-        workspace.variables |= variables
+        workspace.variables = variables
         workspace.gpt1("run")
     report = (workspace.root / "report/report.md").read_text()
     assert all(f"| {task} |" in report for task in tasks)
