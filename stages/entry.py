@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from gpt1 import files, params
 from gpt1.environment import Environment
 from gpt1.errors import UserError
+from stages import installed
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ def run(stage: Callable[..., None]) -> None:
     for name, parameter in inspect.signature(stage).parameters.items():
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, type=parameter.annotation)
     try:
+        installed.check()
         stage(**vars(parser.parse_args()))
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -36,7 +36,7 @@ def main(
     metrics: Path,
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
-    distributed.launch("stages.pretrain", lambda: continuing.states(f"pretrain@{model}"))
+    distributed.launch(f"{__package__}.pretrain", lambda: continuing.states(f"pretrain@{model}"))
     exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
     tokenizer, place = BPETokenizer.load(bpe), device()

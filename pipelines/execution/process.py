@@ -36,7 +36,8 @@ class ReproduceProcess:
     def __init__(self, root: Path, environment: Mapping[str, str]) -> None:
         path = [os.path.dirname(sys.executable), os.environ.get("PATH", os.defpath)]
         self._popen = subprocess.Popen(
-            [sys.executable, "-m", "pipelines.execution.reproduce"],
+            # -P: the project may have a package of the same name
+            [sys.executable, "-P", "-m", f"{__package__}.reproduce"],
             cwd=root,
             env=os.environ | ENVIRONMENT | dict(environment) | {"PATH": os.pathsep.join(path)},
             start_new_session=True,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpt1.errors import UserError
+from stages import installed
 from stages.tracking.driver import recorder
 from stages.tracking.mlflow_run import FOLDER as MLFLOW_FOLDER
 from stages.tracking.mlflow_run import MLflowRun
@@ -31,21 +32,28 @@ __all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database", "r
 
 
 def present() -> bool:
-    """Whether the project in the current folder is this one, and no foreign one."""
-    return Path("stages", "entry.py").is_file()
+    """Whether the project in the current folder is this one or laid out by it, no foreign one."""
+    return Path("stages", "entry.py").is_file() or installed.FILE.is_file()
 
 
-def check_params() -> None:
-    """Check all of `params.yaml`. Raises UserError for the first mistake."""
+def prepare() -> None:
+    """Check all of `params.yaml`, and have `gpt1.json` say which code is installed.
+
+    Raises UserError for the first mistake.
+    """
     if present():
         from stages import entry
 
         entry.check()
+    if installed.FILE.is_file() and installed.refresh():
+        from pipelines.extension import layout
+
+        layout.tell_of_other_code()
 
 
 def is_code(path: str) -> bool:
     """Whether a dep is code of this project, which the lineage of data leaves out."""
-    return path.startswith(("gpt1/", "stages/"))
+    return path.startswith(("gpt1/", "stages/")) or path == str(installed.FILE)
 
 
 def comparison_page(root: Path, address: str) -> str:

@@ -13,6 +13,17 @@ app = typer.Typer()
 
 
 @app.command()
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where to; it may be there already.")],
+) -> None:
+    """Lay out a project: the graph, the demo's params, corpora and profiles, with git and DVC."""
+    from pipelines.extension import layout
+
+    layout.lay_out(folder)
+    print(f"{folder}: a project, not committed yet; `gpt1 run` there runs the demo")
+
+
+@app.command()
 def results() -> None:
     """Show the comparison of all tasks and models."""
     from rich.console import Console

@@ -84,7 +84,7 @@ def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -
     """
     from dvc.exceptions import DvcException
 
-    extension.check_params()
+    extension.prepare()
     graph = load(repo)
     selected = frozenset(graph.upstream(_expand(graph, targets)))
     stages = {stage.addressing: stage for stage in repo.index.stages}
