@@ -26,7 +26,7 @@ def device() -> torch.device:
 
 def computing() -> list[str]:
     """Every accelerator that computes: `cuda:0`, `cuda:1`. Creates a context on each of them."""
-    return [name for name, fault in _tried() if not fault]
+    return [name for name, fault in tried() if not fault]
 
 
 def use_cores() -> None:
@@ -48,7 +48,7 @@ def _device(asked: str, rank: str) -> torch.device:
             raise UserError(f"no {kind}:{rank} for process {rank}: {fault}; or set GPT1_DEVICE=cpu")
         return _taken(f"{kind}:{rank}")
     faults = []
-    for name, fault in _tried():
+    for name, fault in tried():
         if not fault:
             return _taken(name)
         faults.append(fault)
@@ -61,7 +61,7 @@ def _device(asked: str, rank: str) -> torch.device:
     return torch.device("cpu")
 
 
-def _tried() -> Iterator[tuple[str, str]]:
+def tried() -> Iterator[tuple[str, str]]:
     """The name of each accelerator, and its fault; one at least where torch is built for some."""
     if kind := torch.accelerator.current_accelerator():
         for index in range(max(_count(), 1)):

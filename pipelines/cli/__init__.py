@@ -5,6 +5,8 @@ A command imports what it needs when it runs: DVC, Prefect, MLflow and PyTorch t
 
 import signal
 import sys
+from importlib import metadata
+from typing import Annotated
 
 import typer
 
@@ -13,14 +15,28 @@ from pipelines.cli import history, run, servers
 from pipelines.execution import interrupts
 from pipelines.extension import commands
 
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"gpt1 {metadata.version('gpt1')}")
+        raise typer.Exit
+
+
 app = typer.Typer(
     help="GPT-1 as a versioned workflow: books in, a compared set of models out.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for group in (run, history, servers, commands):
     app.add_typer(group.app)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="And exit.")
+    ] = False,
+) -> None: ...
 
 
 def main() -> None:

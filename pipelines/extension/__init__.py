@@ -46,9 +46,9 @@ def prepare() -> None:
 
         entry.check()
     if installed.FILE.is_file() and installed.refresh():
-        from pipelines.extension import layout
+        from pipelines.extension import template
 
-        layout.tell_of_other_code()
+        template.tell_of_other_code()
 
 
 def is_code(path: str) -> bool:

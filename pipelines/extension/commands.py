@@ -1,6 +1,7 @@
 """The commands that are about GPT-1 and not about running a DVC graph."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,19 @@ def init(
 
     layout.lay_out(folder)
     print(f"{folder}: a project, not committed yet; `gpt1 run` there runs the demo")
+
+
+@app.command()
+def doctor() -> None:
+    """Say what this machine has, and what to do where something is wrong; exits with 1 then."""
+    from pipelines.extension import doctor
+
+    wrong = False
+    for finding in doctor.examine():
+        print(finding, flush=True)
+        wrong |= finding.state == "wrong"
+    if wrong:
+        sys.exit(1)
 
 
 @app.command()

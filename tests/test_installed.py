@@ -1,0 +1,211 @@
+"""The wheel in an environment that has nothing else of ours, and projects of `gpt1 init`."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+import zipfile
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from gpt1.errors import UserError
+from pipelines.extension import layout
+from stages import installed
+from tests.conftest import Project, shrink, write_books
+
+ROOT = Path(__file__).parents[1]
+UV = [sys.executable, "-m", "uv"]
+SITE = "lib/python{}.{}/site-packages".format(*sys.version_info)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this project, by way of its source archive, as `uv build` makes it."""
+    out = tmp_path_factory.mktemp("dist")
+    build = [*UV, "build", "--quiet", "--no-build-isolation", "--out-dir", out]
+    subprocess.run(build, cwd=ROOT, check=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def environment(wheel, tmp_path_factory):
+    """A virtual environment with the wheel, and the libraries of this one by their path alone."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (folder / SITE / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    subprocess.run(
+        [*UV, "pip", "install", "-q", "--offline", "--no-deps", "--python", folder, wheel],
+        check=True,
+    )
+    return folder
+
+
+class Laid(Project):
+    """A project that the installed `gpt1 init` laid out, outside any clone."""
+
+    def __init__(self, root, installed_in):
+        self.root, self._bin = root, installed_in / "bin"
+        self.laid = self.gpt1("init", ".")
+
+    @property
+    def environment(self):
+        path = os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])
+        kept = {k: v for k, v in super().environment.items() if not k.startswith("PYTHON")}
+        return kept | {"PATH": path}
+
+    def run(self, command, *arguments, **options):
+        own = self._bin / command
+        return super().run(str(own) if own.exists() else command, *arguments, **options)
+
+    def dvc(self, *arguments, **options):
+        return self.run("python", "-m", "dvc", *arguments, **options)
+
+
+@pytest.fixture
+def laid(tmp_path, environment):
+    return Laid(tmp_path, environment)
+
+
+def test_the_wheel_has_one_package_at_the_top(environment):
+    names = {path.name for path in (environment / SITE).iterdir()} - {"__pycache__"}
+    assert {name for name in names if not re.search(r"^_virtualenv|\.(dist-info|pth)$", name)} == {
+        "gpt1"
+    }
+    [top] = (environment / SITE).glob("gpt1-*.dist-info/top_level.txt")
+    assert top.read_text().split() == ["gpt1"]
+
+
+def test_nothing_in_the_wheel_imports_a_name_that_only_the_repository_has(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        modules = [name for name in archive.namelist() if name.endswith(".py")]
+        assert len(modules) > 150
+        for name in modules:
+            for node in ast.walk(ast.parse(archive.read(name))):
+                if isinstance(node, ast.ImportFrom):
+                    imported = [node.module or ""]
+                elif isinstance(node, ast.Import):
+                    imported = [each.name for each in node.names]
+                else:
+                    continue
+                tops = {each.partition(".")[0] for each in imported}
+                assert not tops & {"stages", "pipelines"}, (name, node.lineno)
+
+
+def stages(file):
+    """The stages of a `dvc.yaml`, by name, as the dict that has `cmd`."""
+    found = YAML(typ="safe").load(file)["stages"]
+    return {name: stage.get("do", stage) | stage for name, stage in found.items()}
+
+
+def test_the_graph_of_a_laid_out_project_is_ours_but_for_the_code(laid):
+    ours, theirs = stages(ROOT / "dvc.yaml"), stages(laid.root / "dvc.yaml")
+    for name, stage in ours.items():
+        module = stage["cmd"].split()[2]
+        stage["cmd"] = stage["cmd"].replace(f"python -m {module} ", f"python -m gpt1._{module} ")
+        data = [dep for dep in stage["deps"] if not dep.startswith(("gpt1/", "stages/"))]
+        stage["deps"] = [*data, "gpt1.json"]
+        for each in (stage, theirs[name]):
+            each.pop("do", None)
+    assert theirs == ours
+
+
+def test_a_laid_out_project_has_our_params_corpora_and_profiles(laid):
+    for name in ("params.yaml", "params.schema.json", ".gitignore", ".dvcignore", ".dvc/config"):
+        assert (laid.root / name).read_text() == (ROOT / name).read_text()
+    for folder in ("corpora", "hub", "profiles"):
+        files = {path.name: path.read_text() for path in (ROOT / folder).iterdir()}
+        assert {path.name: path.read_text() for path in (laid.root / folder).iterdir()} == files
+
+
+@pytest.mark.slow
+def test_a_laid_out_project_runs_outside_any_clone_to_the_table(laid, databases):
+    laid.lay_out(databases)
+    params = shrink(laid.read("params.yaml"))
+    params["derived_tasks"].pop("book")
+    params["compare"] |= {"tasks": ["next_sentence"], "models": ["gpt"]}
+    params["models"].pop("scratch")
+    laid.dump(params, "params.yaml")
+    write_books(laid.root / "books")
+    # Packages of these names in the project are not ours.
+    for name in ("stages", "pipelines"):
+        (laid.root / name).mkdir()
+        (laid.root / name / "__init__.py").write_text("raise ImportError")
+    done = laid.gpt1("run")
+    assert re.search(r"^ *next_sentence +\d+\.\d", done.stdout, re.MULTILINE)
+    assert "Nothing to do" in laid.gpt1("run").stdout
+    assert {e["path"] for e in laid.lock["stages"]["bpe@books"]["deps"]} == {
+        "data/clean/train.parquet",
+        "gpt1.json",
+    }
+
+
+def test_another_installed_package_makes_every_stage_run_again(laid, databases):
+    laid.lay_out(databases)
+    write_books(laid.root / "books")
+    laid.dump(shrink(laid.read("params.yaml")), "params.yaml")
+    laid.dvc("repro", "--single-item", "raw@books", "kept_weights@1")
+    now = (laid.root / "gpt1.json").read_text()
+    (laid.root / "gpt1.json").write_text(now.replace('"sha256": "', '"sha256": "0'))
+    refused = laid.dvc("repro", "--single-item", "raw@books", check=False)
+    assert refused.returncode
+    assert "gpt1.json is not of the installed gpt1" in refused.stderr
+    assert "all stages run again" in laid.gpt1("plan", "raw", "kept_weights").stderr
+    assert (laid.root / "gpt1.json").read_text() == now
+    assert "all stages run again" not in laid.gpt1("plan", "raw").stderr
+
+
+def test_a_graph_of_other_code_than_the_installed_one_is_named(laid):
+    graph = laid.root / "dvc.yaml"
+    graph.write_text(graph.read_text().replace("--out data/raw", "--to data/raw"))
+    (laid.root / "gpt1.json").write_text("{}")
+    assert "dvc.yaml is not its own" in laid.gpt1("plan").stderr
+
+
+def test_the_digest_of_the_installed_code_changes_with_any_of_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(installed, "CODE", (tmp_path,))
+    (tmp_path / "__pycache__").mkdir()
+    (tmp_path / "a.py").write_text("1")
+    first = installed.current()
+    (tmp_path / "__pycache__" / "a.cpython-311.pyc").write_text("compiled")
+    assert installed.current() == first
+    (tmp_path / "a.py").write_text("2")
+    assert installed.current() != first
+
+
+def test_init_writes_over_nothing_and_names_what_is_in_the_way(tmp_path):
+    (tmp_path / "params.yaml").write_text("mine")
+    with pytest.raises(UserError, match=r"params\.yaml is there already"):
+        layout.lay_out(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_init_says_that_a_file_is_no_folder(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="is a file; name a folder"):
+        layout.lay_out(tmp_path / "file")
+
+
+def test_init_without_git_says_so_and_writes_nothing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(UserError, match="git is not installed"):
+        layout.lay_out(tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_init_in_a_git_repository_makes_no_other_and_keeps_its_ignored_files(tmp_path):
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    (tmp_path / "new").mkdir()
+    (tmp_path / "new" / ".gitignore").write_text("mine")
+    layout.lay_out(tmp_path / "new")
+    assert not (tmp_path / "new" / ".git").exists()
+    lines = (tmp_path / "new" / ".gitignore").read_text().splitlines()
+    assert {"mine", "/data/", "/models/"} <= {*lines}
+
+
+def test_a_clone_lays_out_projects_that_run_its_modules(tmp_path):
+    layout.lay_out(tmp_path)
+    assert "python -m stages.raw " in (tmp_path / "dvc.yaml").read_text()
