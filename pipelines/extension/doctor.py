@@ -33,6 +33,7 @@ LIBRARIES = ("dvc", "prefect", "mlflow", "numpy", "pyarrow", "tokenizers")
 MEMORY = 3.3e9
 """Bytes that the demo takes at most."""
 DISK = 2e9
+PASSWORD = r"//[^/@\s]+@"
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,11 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Yield what is found; the slow ones, torch and the servers, last."""
+    """Yield what is found; what takes seconds, torch and the servers, last."""
     yield Finding("gpt1", f"{version('gpt1')} in {Path(gpt1.__file__).parent}")
     yield Finding("Python", f"{platform.python_version()} on {platform.platform()}")
     yield Finding("libraries", ", ".join(f"{name} {version(name)}" for name in LIBRARIES))
-    variables = [f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("GPT1_")]
-    yield Finding("variables", " ".join(variables) or "no GPT1_*")
+    yield (variables := _variables())
     yield from _size()
     yield _git()
     repo = None
@@ -64,11 +64,22 @@ def examine() -> Iterator[Finding]:
         yield _remote(repo)
     except UserError as error:
         yield Finding("project", str(error), "`gpt1 init DIR` makes one", "note")
+    if variables.state == "wrong":
+        return
     yield from _device()
     root = Path(repo.root_dir) if repo else None
     tracking, prefect = Environment.read().tracking, os.environ.get("PREFECT_API_URL", "")
     yield _server(root, "mlflow", tracking, f"{tracking}/health", "GPT1_TRACKING")
     yield _server(root, "prefect", prefect, f"{prefect}/health", "PREFECT_API_URL")
+
+
+def _variables() -> Finding:
+    found = " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith("GPT1_"))
+    try:
+        Environment.read()
+    except UserError as error:
+        return Finding("variables", found, str(error), "wrong")
+    return Finding("variables", found or "no GPT1_*")
 
 
 def _size() -> Iterator[Finding]:
@@ -164,14 +175,14 @@ def _server(root: Path | None, kind: str, address: str, page: str, variable: str
 def _fault(page: str) -> str:
     os.environ |= loopback.direct()
     try:
-        with urllib.request.urlopen(page, timeout=5):
+        with urllib.request.urlopen(re.sub(PASSWORD, "//", page), timeout=5):
             return ""
     except urllib.error.HTTPError as error:  # something answers, if only that it wants a password
         return "" if error.code < 500 else one_line(error)
     except (OSError, ValueError) as error:
-        return one_line(error)
+        return one_line(getattr(error, "reason", error))
 
 
 def _public(text: str) -> str:
-    text = re.sub(r"//[^/@\s]+@", "//...@", text)
+    text = re.sub(PASSWORD, "//...@", text)
     return text.replace(str(Path.home()), "~") if Path.home() != Path("/") else text

@@ -21,7 +21,7 @@ def lay_out(root: Path) -> None:
     """
     if root.exists() and not root.is_dir():
         raise UserError(f"{root} is a file; name a folder")
-    for name in (template.GRAPH, installed.FILE, ".dvc", *FILES, *FOLDERS):
+    for name in (template.GRAPH, str(installed.FILE), ".dvc", *FILES, *FOLDERS):
         if (root / name).exists():
             raise UserError(f"{root / name} is there already; name a folder that does not have it")
     if not shutil.which("git"):
