@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 from stages import state
 
 ROOT = Path(__file__).parents[1]
-HELPERS = {"continuing", "entry", "state"}
+HELPERS = {"continuing", "entry", "installed", "state"}
 STAGES = sorted({path.stem for path in (ROOT / "stages").glob("[a-z]*.py")} - HELPERS)
 
 
