@@ -7,6 +7,7 @@ import random
 import shutil
 import subprocess
 import sys
+import sysconfig
 from collections import Counter
 from pathlib import Path
 from types import MappingProxyType
@@ -21,6 +22,8 @@ from stages import tracking
 from stages.tracking import mlflow_run
 
 ROOT = Path(__file__).parents[1]
+UV = [sys.executable, "-m", "uv"]
+SITE = "lib/python{}.{}/site-packages".format(*sys.version_info)
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads that wait spin, and this costs the others
 settings.register_profile("busy", deadline=None)  # a busy machine is no failure
 settings.load_profile("busy")
@@ -122,6 +125,47 @@ class Project:
                 patch.setenv("DVC_STAGE", stage)
                 with tracking.run():
                     pass
+
+
+class InstalledProject(Project):
+    """A folder where `gpt1` and `python` are those of `environment`; `gpt1 init` may fill it."""
+
+    def __init__(self, root, environment):
+        self.root, self._bin = root, environment / "bin"
+
+    @property
+    def environment(self):
+        kept = {k: v for k, v in super().environment.items() if not k.startswith("PYTHON")}
+        return kept | {"PATH": os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])}
+
+    def run(self, command, *arguments, **options):
+        own = self._bin / command
+        return super().run(str(own) if own.exists() else command, *arguments, **options)
+
+    def dvc(self, *arguments, **options):
+        return self.run("python", "-m", "dvc", *arguments, **options)
+
+
+@pytest.fixture(scope="session")
+def wheel(tmp_path_factory):
+    """The wheel of this project, by way of its source archive, as `uv build` makes it."""
+    out = tmp_path_factory.mktemp("dist")
+    build = [*UV, "build", "--quiet", "--no-build-isolation", "--out-dir", out]
+    subprocess.run(build, cwd=ROOT, check=True)
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="session")
+def environment(wheel, tmp_path_factory):
+    """A virtual environment with the wheel, and the libraries of this one by their path alone."""
+    folder = tmp_path_factory.mktemp("environment")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    (folder / SITE / "libraries.pth").write_text(sysconfig.get_path("purelib"))
+    subprocess.run(
+        [*UV, "pip", "install", "-q", "--offline", "--no-deps", "--python", folder, wheel],
+        check=True,
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,8 @@
 """The wheel in an environment that has nothing else of ours, and projects of `gpt1 init`."""
 
 import ast
-import os
 import re
 import subprocess
-import sys
-import sysconfig
 import zipfile
 from pathlib import Path
 
@@ -15,59 +12,16 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from pipelines.extension import layout
 from stages import installed
-from tests.conftest import Project, shrink, write_books
+from tests.conftest import SITE, InstalledProject, shrink, write_books
 
 ROOT = Path(__file__).parents[1]
-UV = [sys.executable, "-m", "uv"]
-SITE = "lib/python{}.{}/site-packages".format(*sys.version_info)
-
-
-@pytest.fixture(scope="session")
-def wheel(tmp_path_factory):
-    """The wheel of this project, by way of its source archive, as `uv build` makes it."""
-    out = tmp_path_factory.mktemp("dist")
-    build = [*UV, "build", "--quiet", "--no-build-isolation", "--out-dir", out]
-    subprocess.run(build, cwd=ROOT, check=True)
-    return next(out.glob("*.whl"))
-
-
-@pytest.fixture(scope="session")
-def environment(wheel, tmp_path_factory):
-    """A virtual environment with the wheel, and the libraries of this one by their path alone."""
-    folder = tmp_path_factory.mktemp("environment")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    (folder / SITE / "libraries.pth").write_text(sysconfig.get_path("purelib"))
-    subprocess.run(
-        [*UV, "pip", "install", "-q", "--offline", "--no-deps", "--python", folder, wheel],
-        check=True,
-    )
-    return folder
-
-
-class Laid(Project):
-    """A project that the installed `gpt1 init` laid out, outside any clone."""
-
-    def __init__(self, root, installed_in):
-        self.root, self._bin = root, installed_in / "bin"
-        self.laid = self.gpt1("init", ".")
-
-    @property
-    def environment(self):
-        path = os.pathsep.join([str(self._bin), "/usr/bin", "/bin"])
-        kept = {k: v for k, v in super().environment.items() if not k.startswith("PYTHON")}
-        return kept | {"PATH": path}
-
-    def run(self, command, *arguments, **options):
-        own = self._bin / command
-        return super().run(str(own) if own.exists() else command, *arguments, **options)
-
-    def dvc(self, *arguments, **options):
-        return self.run("python", "-m", "dvc", *arguments, **options)
 
 
 @pytest.fixture
 def laid(tmp_path, environment):
-    return Laid(tmp_path, environment)
+    project = InstalledProject(tmp_path, environment)
+    project.gpt1("init", ".")
+    return project
 
 
 def test_the_wheel_has_one_package_at_the_top(environment):

@@ -26,7 +26,8 @@ def up(
     for kind, address in addresses.items():
         print(f"{kind:8} {address}")
     mlflow = addresses["mlflow"]
-    print(f"tasks    {extension.comparison_page(root, mlflow)}")
+    if page := extension.comparison_page(root, mlflow):
+        print(f"tasks    {page}")
 
 
 @app.command()

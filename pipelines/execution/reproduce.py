@@ -155,6 +155,8 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> t
         status = "ran"
         before = _written(stage)
         with _handed_over(stage) as variables:
+            if _would_compile_into_deps(stage, before):
+                variables["PYTHONDONTWRITEBYTECODE"] = "1"
             stage.save_deps()
             unlocked_repo(cmd_run)(stage, run_env=dict(environment) | variables)
             continued = Path(variables["GPT1_CONTINUED"]).exists()
@@ -200,6 +202,21 @@ def _written(stage: "Stage") -> dict[str, Written]:
                     status = os.stat(path)
                     of_dep[path] = status.st_ino, status.st_size, status.st_mtime_ns
     return found
+
+
+def _would_compile_into_deps(stage: "Stage", before: Mapping[str, Written]) -> bool:
+    """Whether Python modules are in a folder among the deps, and DVC sees `__pycache__` there.
+
+    Python would write into that dep, and the stage would count as edited.
+    """
+    modules = (
+        path
+        for dep, written in before.items()
+        for path in written
+        if path.endswith(".py") and not path.endswith(dep)
+    )
+    folders = {os.path.join(os.path.dirname(path), "__pycache__") for path in modules}
+    return not all(map(stage.repo.dvcignore.is_ignored_dir, folders))
 
 
 def _edited(stage: "Stage", before: Mapping[str, Written]) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from pipelines.graph.graph import Graph
 
+FOLDERS = (".work", ".prefect", ".mlflow")
+
 
 @contextmanager
 def enter() -> Iterator["Repo"]:
@@ -27,8 +29,18 @@ def enter() -> Iterator["Repo"]:
 
     repo = graph.open_project()
     os.chdir(repo.root_dir)
+    _ignore_our_folders(Path(repo.root_dir))
     with repo:
         yield repo
+
+
+def _ignore_our_folders(root: Path) -> None:
+    """Keep git away from the folders of servers, states and logs, whatever `.gitignore` says."""
+    for name in FOLDERS:
+        file = root / name / ".gitignore"
+        if not file.exists():
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("*\n")
 
 
 @contextmanager

@@ -33,7 +33,8 @@ __all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database", "r
 
 def present() -> bool:
     """Whether the project in the current folder is this one or laid out by it, no foreign one."""
-    return Path("stages", "entry.py").is_file() or installed.FILE.is_file()
+    clone = Path("stages", "entry.py").is_file() and Path("gpt1", "params.py").is_file()
+    return clone or installed.FILE.is_file()
 
 
 def prepare() -> None:
@@ -57,7 +58,9 @@ def is_code(path: str) -> bool:
 
 
 def comparison_page(root: Path, address: str) -> str:
-    """The page of the MLflow server at `address` with tasks and models side by side."""
+    """The page of the MLflow server at `address` with tasks and models side by side, if any."""
+    if not present():
+        return ""
     from stages.tracking import comparison
 
     client, experiment = connect_mlflow(root, address)
@@ -98,6 +101,8 @@ def print_results(selected: "Collection[str]") -> bool:
 
 def print_cost(graph: "Graph") -> None:
     """Print what the long stages of `graph` take in time, memory and disk."""
+    if not present():
+        raise UserError("--cost knows the stages of GPT-1 alone, and this is another project")
     from rich.console import Console
 
     from pipelines.extension import cost

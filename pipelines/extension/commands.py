@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gpt1.errors import UserError
+from pipelines import extension
 from pipelines.execution import workspace
 
 app = typer.Typer()
@@ -45,6 +46,8 @@ def results() -> None:
     from pipelines.extension import results
 
     with workspace.enter():
+        if not extension.present():
+            raise UserError("this is no project of GPT-1; `dvc metrics show` has its metrics")
         results.show(Console())
 
 

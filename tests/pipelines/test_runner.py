@@ -97,6 +97,21 @@ def test_stages_find_the_python_of_this_project(project, run, monkeypatch):
     assert sys.prefix in run()[1].lines
 
 
+@pytest.mark.parametrize("ignored", ["", "__pycache__"])
+def test_a_package_among_the_deps_that_python_compiles_makes_no_stage_run_twice(
+    project, run, monkeypatch, ignored
+):
+    """Where DVC ignores what Python writes there, Python keeps it."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    (project.root / ".dvcignore").write_text(ignored)
+    (project.root / "words").mkdir()
+    (project.root / "words" / "__init__.py").write_text("")
+    project.write({"s": {"cmd": python("import words"), "deps": ["words"]}})
+    assert run()[0].status == "ran"
+    assert run()[0].status == "unchanged"
+    assert (project.root / "words" / "__pycache__").exists() is bool(ignored)
+
+
 def test_a_stage_that_ends_while_dvc_is_locked_for_long_is_not_thrown_away(project, run):
     """DVC alone gives up its lock after 3 s, also after the work."""
     project.write({"s": {"cmd": "touch began; sleep 1; echo > s", "outs": ["s"]}})
