@@ -49,6 +49,18 @@ def test_nothing_in_the_wheel_imports_a_name_that_only_the_repository_has(wheel)
                 assert not tops & {"stages", "pipelines"}, (name, node.lineno)
 
 
+def test_the_build_of_the_image_sees_what_it_copies_and_what_the_wheel_is_made_from(wheel):
+    lines = (ROOT / ".dockerignore").read_text().splitlines()
+    seen = {line[1:] for line in lines if line.startswith("!")}
+    assert not [name for name in seen if not (ROOT / name).exists()]
+    copied = re.findall(r"^COPY (.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {name for words in copied for name in words.split()} - {"."} <= seen
+    with zipfile.ZipFile(wheel) as archive:
+        packed = [name.split("/", 2)[2] for name in archive.namelist() if "/_project/" in name]
+    for name in packed:
+        assert {name, *map(str, Path(name).parents)} & seen, name
+
+
 def stages(file):
     """The stages of a `dvc.yaml`, by name, as the dict that has `cmd`."""
     found = YAML(typ="safe").load(file)["stages"]

@@ -88,10 +88,12 @@ def remove(repo: "Repo", found: Prunable) -> None:
 
 def _gc(repo: "Repo", dry: bool) -> list[str]:
     """Run DVC's `gc`; returns the files that it removes, or would remove if `dry`."""
+    from dvc.scm import NoSCM
+
     with tempfile.TemporaryDirectory() as folder:
         _protect_from_gc(repo, _kept(repo), Path(folder))
         options = ["--workspace", "--force", "--projects", folder, *(["--dry"] if dry else [])]
-        if (Path(repo.root_dir) / ".git").exists():
+        if not isinstance(repo.scm, NoSCM):
             options += ["--all-branches", "--all-tags", "--all-experiments"]
         said = commands.dvc(Path(repo.root_dir), "gc", *options)
     return re.findall(r"^Removing (.+)$", said, re.MULTILINE)

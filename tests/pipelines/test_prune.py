@@ -1,10 +1,13 @@
 """Two cells, one taken out: what a branch, a kept run or the lock file needs survives."""
 
+import shutil
+
 import pytest
 
 from pipelines.graph import graph
 from pipelines.history.prune import find_prunable
 from pipelines.history.records import Records
+from tests.conftest import Project
 
 
 def cells(project, names, a):
@@ -78,3 +81,20 @@ def test_prune_shows_and_frees_what_no_lock_entry_branch_or_kept_run_needs(
     project.dvc("repro")  # the output of before is used by nothing here
     assert f"not searched: the cache {shared}" in project.gpt1("prune", "--yes").stdout
     assert there < {p.parent.name + p.name for p in (shared / "files/md5").glob("*/*")}
+
+
+@pytest.mark.slow
+def test_in_a_project_below_the_top_of_its_repository_other_branches_keep_what_they_need(
+    tmp_path, databases, monkeypatch
+):
+    (tmp_path / "below").mkdir()
+    project = Project(tmp_path / "below")
+    shutil.move(project.root / ".git", tmp_path)
+    monkeypatch.chdir(project.root)
+    project.lay_out(databases)
+    for a, branch in ((1, "one"), (2, "two")):
+        project.run("git", "checkout", "-q", "-b", branch)
+        cells(project, ["x"], a)
+        project.dvc("repro")
+        commit(project, branch)
+    assert not find_prunable(graph.open_project()).cached
