@@ -38,18 +38,14 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: (item.path.name != "test_pipeline.py", -slow[item.path]))
 
 
-class Project:
-    """A DVC project in a folder of its own, with real git and real DVC."""
+class Folder:
+    """A folder in which commands run, with real git and real DVC."""
 
     variables = MappingProxyType({})
     """Of its environment, beside a newcomer's."""
 
     def __init__(self, root):
         self.root = root
-        self.run("git", "init", "-q")
-        (root / ".dvc").mkdir()  # all that `dvc init` does
-        for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
-            shutil.copy(ROOT / name, root / name)
 
     def write(self, stages, **params):
         """Write `dvc.yaml` and `params.yaml`."""
@@ -127,11 +123,23 @@ class Project:
                     pass
 
 
-class InstalledProject(Project):
-    """A folder where `gpt1` and `python` are those of `environment`; `gpt1 init` may fill it."""
+class Project(Folder):
+    """A DVC project in a folder of its own."""
+
+    def __init__(self, root):
+        super().__init__(root)
+        self.run("git", "init", "-q")
+        (root / ".dvc").mkdir()  # all that `dvc init` does
+        for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
+            shutil.copy(ROOT / name, root / name)
+
+
+class InstalledFolder(Folder):
+    """A folder where `gpt1` and `python` are those of `environment`, which has the wheel."""
 
     def __init__(self, root, environment):
-        self.root, self._bin = root, environment / "bin"
+        super().__init__(root)
+        self._bin = environment / "bin"
 
     @property
     def environment(self):

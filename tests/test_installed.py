@@ -12,14 +12,14 @@ from ruamel.yaml import YAML
 from gpt1.errors import UserError
 from pipelines.extension import layout
 from stages import installed
-from tests.conftest import SITE, InstalledProject, shrink, write_books
+from tests.conftest import SITE, InstalledFolder, shrink, write_books
 
 ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
 def laid(tmp_path, environment):
-    project = InstalledProject(tmp_path, environment)
+    project = InstalledFolder(tmp_path, environment)
     project.gpt1("init", ".")
     return project
 
@@ -96,10 +96,6 @@ def test_a_laid_out_project_runs_outside_any_clone_to_the_table(laid, databases)
     params["models"].pop("scratch")
     laid.dump(params, "params.yaml")
     write_books(laid.root / "books")
-    # Packages of these names in the project are not ours.
-    for name in ("stages", "pipelines"):
-        (laid.root / name).mkdir()
-        (laid.root / name / "__init__.py").write_text("raise ImportError")
     done = laid.gpt1("run")
     assert re.search(r"^ *next_sentence +\d+\.\d", done.stdout, re.MULTILINE)
     assert "Nothing to do" in laid.gpt1("run").stdout

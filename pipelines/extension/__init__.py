@@ -33,8 +33,7 @@ __all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database", "r
 
 def present() -> bool:
     """Whether the project in the current folder is this one or laid out by it, no foreign one."""
-    clone = Path("stages", "entry.py").is_file() and Path("gpt1", "params.py").is_file()
-    return clone or installed.FILE.is_file()
+    return Path("stages", "entry.py").is_file() or installed.FILE.is_file()
 
 
 def prepare() -> None:

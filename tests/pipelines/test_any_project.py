@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.flow import servers
-from tests.conftest import InstalledProject, Project
+from tests.conftest import Folder, InstalledFolder
 
 pytestmark = pytest.mark.slow
 STARTED = Path(__file__).with_name("started")
@@ -45,10 +45,8 @@ def begin(project):
 def started(request, tmp_path, monkeypatch):
     monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # Python's own default
     if request.param == "wheel":
-        return begin(InstalledProject(tmp_path, request.getfixturevalue("environment")))
-    project = Project.__new__(Project)
-    project.root = tmp_path
-    return begin(project)
+        return begin(InstalledFolder(tmp_path, request.getfixturevalue("environment")))
+    return begin(Folder(tmp_path))
 
 
 def plan(project):

@@ -97,6 +97,14 @@ def test_stages_find_the_python_of_this_project(project, run, monkeypatch):
     assert sys.prefix in run()[1].lines
 
 
+def test_a_project_may_have_packages_of_our_names(project, run):
+    for name in ("pipelines", "stages", "gpt1"):
+        (project.root / name).mkdir()
+        (project.root / name / "__init__.py").write_text("raise ImportError")
+    project.write({"s": {"cmd": "true"}})
+    assert run()[0].status == "ran"
+
+
 @pytest.mark.parametrize("ignored", ["", "__pycache__"])
 def test_a_package_among_the_deps_that_python_compiles_makes_no_stage_run_twice(
     project, run, monkeypatch, ignored
