@@ -33,6 +33,13 @@ def test_a_stage_module_stays_under_a_hundred_lines(name: str) -> None:
     assert len((ROOT / f"stages/{name}.py").read_text().splitlines()) < 100
 
 
+def test_the_repository_has_one_graph() -> None:
+    tracked = subprocess.run(
+        ["git", "ls-files", "*dvc.yaml", "*.dvc"], cwd=ROOT, capture_output=True, text=True
+    ).stdout.split()
+    assert tracked == ["dvc.yaml"]
+
+
 def test_every_stage_runs_its_own_module_and_depends_on_it() -> None:
     for name, stage in load("dvc.yaml")["stages"].items():
         body = stage.get("do", stage)

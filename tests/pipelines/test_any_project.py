@@ -33,6 +33,8 @@ def begin(project):
     project.run("git", "init", "-q")
     project.dvc("init", "-q")
     shutil.copytree(STARTED, project.root, dirs_exist_ok=True)
+    # DVC would count a dvc.yaml in here among the graphs of this repository.
+    (project.root / "graph.yaml").rename(project.root / "dvc.yaml")
     (project.root / "data").mkdir()
     (project.root / "data" / "data.xml").write_text(posts())
     project.dvc("add", "-q", "data/data.xml")
