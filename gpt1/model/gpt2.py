@@ -54,9 +54,10 @@ class GPT2(GPT):
         self.norm = nn.LayerNorm(config.width, eps=1e-5)
         with torch.no_grad():  # GPT's draws of the same seed, scaled
             self.positions.weight.mul_(POSITIONS_DEVIATION / INITIAL_DEVIATION)
-            for block in self.blocks:
-                for last in (block.attention.output, block.feed_forward.contract):
-                    last.weight.mul_(1 / math.sqrt(2 * config.layers))
+            for block in self.modules():
+                if isinstance(block, Block):
+                    for last in (block.attention.output, block.feed_forward.contract):
+                        last.weight.mul_(1 / math.sqrt(2 * config.layers))
 
     def new_block(self) -> "PreNormBlock":
         return PreNormBlock(self.config)
