@@ -1,7 +1,12 @@
 """The report's question about GPT-2, from files as the stages write them."""
 
-import pytest
+from pathlib import Path
 
+import pytest
+from ruamel.yaml import YAML
+
+from gpt1 import params
+from gpt1.analysis.report.gpt2 import sweeps
 from tests.stages.test_report import (
     COMPARED,
     SEEDS,
@@ -116,3 +121,10 @@ def test_models_of_other_data_or_operations_are_in_no_sweep(project, changes):  
     }
     ask_with(project, models)
     assert "GPT-2" not in build(project)
+
+
+@pytest.mark.parametrize("name", ["params", "profiles/paper", "profiles/claims", "profiles/gpt2"])
+def test_the_profile_of_gpt2_is_one_sweep_and_no_other_has_any(name):
+    values = YAML(typ="safe").load(Path(__file__).parents[2] / f"{name}.yaml")
+    models = params.check(values).models
+    assert sweeps(models) == ([[*models]] if name == "profiles/gpt2" else [])
