@@ -12,8 +12,9 @@ _HOMES = {
     "GPT": "gpt1.model.transformer",
     "GPT2": "gpt1.model.gpt2",
     "TaskModel": "gpt1.tasks.model",
+    "load_tokenizer": "gpt1.tokens.tokenizer",
 }
-__all__ = ["GPT", "GPT2", "BPETokenizer", "TaskModel", "load"]
+__all__ = ["GPT", "GPT2", "BPETokenizer", "TaskModel", "load", "load_tokenizer"]
 
 
 def load(directory: Path | str) -> "LanguageModel":
@@ -27,7 +28,7 @@ def load(directory: Path | str) -> "LanguageModel":
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public class when it is first used: torch takes seconds to load."""
+    """Import a public name when it is first used: torch takes seconds to load."""
     if name not in _HOMES:
         raise AttributeError(f"module 'gpt1' has no attribute {name!r}")
     return getattr(import_module(_HOMES[name]), name)

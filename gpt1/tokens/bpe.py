@@ -93,9 +93,12 @@ class BPETokenizer:
     def load(cls, folder: Path | str) -> "BPETokenizer":
         """Load the vocabulary from a model directory, or from a folder with the released files.
 
-        Raises UserError when the files are missing or do not belong together.
+        Raises UserError when the files are missing, do not belong together, or are a GPT-2's.
         """
-        return cls(*read_vocabulary(Path(folder)))
+        vocabulary = read_vocabulary(Path(folder))
+        if vocabulary.is_byte_level:
+            raise UserError(f"{folder}: the vocabulary of a GPT-2; gpt1.load_tokenizer opens it")
+        return cls(*vocabulary)
 
     def save(self, folder: Path | str) -> None:
         """Write the vocabulary, and the files for `transformers`, into a folder that exists."""

@@ -7,6 +7,7 @@ import pytest
 from tokenizers import ByteLevelBPETokenizer
 from transformers import GPT2TokenizerFast
 
+import gpt1
 from gpt1.errors import UserError
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.byte_level import ByteLevelTokenizer
@@ -84,6 +85,13 @@ def test_a_text_that_continues_another_begins_with_a_space_where_words_do(tmp_pa
         assert ours.continuing(text) == expected
         assert words.continuing(text) == text
     assert ours.continuing("") == ""
+
+
+def test_it_is_not_taken_for_a_vocabulary_of_words(tmp_path: Path) -> None:
+    train(tmp_path)
+    with pytest.raises(UserError, match=r"of a GPT-2; gpt1\.load_tokenizer opens it"):
+        BPETokenizer.load(tmp_path)
+    assert isinstance(gpt1.load_tokenizer(tmp_path), ByteLevelTokenizer)
 
 
 def test_an_id_that_is_not_there_is_named(tmp_path: Path) -> None:
