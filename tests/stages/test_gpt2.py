@@ -15,6 +15,8 @@ from typer.testing import CliRunner
 
 import gpt1
 from gpt1.errors import UserError
+from gpt1.files import read_yaml
+from gpt1.hub import check_pinned
 from gpt1.model.gpt2 import GPT2
 from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.tasks import predictions, table
@@ -35,7 +37,8 @@ from stages import (
 )
 from tests.gpt1.tokens.test_byte_level import train as train_vocabulary
 
-SHIPPED = YAML(typ="safe").load(Path(__file__).parents[2] / "params.yaml")
+ROOT = Path(__file__).parents[2]
+SHIPPED = YAML(typ="safe").load(ROOT / "params.yaml")
 THEIRS = Path("theirs")
 
 
@@ -188,6 +191,12 @@ def test_layers_of_an_lstm_are_not_transferred(project):
     LSTM(LSTMConfig(vocab=vocab, layers=1, width=8, context=16, dropout=0.1)).save("models/gpt")
     with pytest.raises(UserError, match="transfer needs a Transformer as the model gpt"):
         tune(finetune_transfer, "gpt", layers=1)
+
+
+def test_the_released_weights_are_named_by_a_pinned_address():
+    source = read_yaml(ROOT / "hub/gpt2.yaml")
+    check_pinned(f"{source['at']}/", "hub/gpt2.yaml")
+    assert source["files"] == read_yaml(ROOT / "hub/openai-gpt.yaml")["files"]
 
 
 def test_the_cost_of_an_imported_one_is_that_of_its_network(project):
