@@ -91,7 +91,7 @@ def pretrain_ours():
     for split in ("train", "valid"):
         with ShardWriter(Path("data/shards"), split) as writer:
             ids = np.random.default_rng(0).integers(len(tokenizer), size=600)
-            writer.write(split, ids.tolist(), 2000)
+            writer.write(split, ids.tolist(), 2000, 400)
     pretrain.main(
         model="gpt",
         shards=Path("data/shards"),
