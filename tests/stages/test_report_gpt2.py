@@ -79,7 +79,7 @@ def test_the_first_seed_chooses_the_rates_and_the_others_measure_the_difference(
 def test_a_single_seed_decides_nothing(project):  # noqa: F811
     ask_with(project, sweep(project, others={}))
     answer = row(build(project), "Do GPT-2's changes help the language model?")
-    assert answer[1:3] == ["-0.100", "inconclusive at this scale"]
+    assert answer[1:3] == ["-0.100", "undecided"]
 
 
 def test_the_table_has_every_rate_and_the_highest_that_each_stands(project):  # noqa: F811

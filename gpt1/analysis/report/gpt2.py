@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
-from gpt1.analysis.report.results import Cell, Results, check_same_table
-from gpt1.analysis.report.statistics import mean_estimate
+from gpt1.analysis.report.results import Cell, Results, check_same_table, gain
+from gpt1.analysis.report.statistics import DIRECTION, mean_estimate
 from gpt1.document import Block, Figure, Section, Table
 from gpt1.params import Compare, Model
 
@@ -195,7 +195,7 @@ def pretrained(sweep: Sweep, pairs: Mapping[int, Pair]) -> Answer:
         mean_estimate([sweep.bits[gpt2] - sweep.bits[gpt] for gpt, gpt2 in measured]),
         "held-out bits per byte of GPT-2 minus GPT, each at its best rate "
         f"(pretraining seeds: {len(measured)})",
-        -1,
+        -DIRECTION,
         "why GPT-2 has them",
         "+.3f",
     )
@@ -211,27 +211,24 @@ def score_table(cells: Cells) -> Table:
     for of_task in cells:
         for gpt, gpt2 in of_task:
             check_same_table([gpt, gpt2])
-            gain = mean_estimate([gpt2.values[seed] - gpt.values[seed] for seed in gpt.values])
             scores = [gpt.model, f"{gpt.mean:.1f}", gpt2.model, f"{gpt2.mean:.1f}"]
-            rows.append([gpt.task, *scores, f"{gain:+.1f}", f"{gpt.baseline:.1f}"])
-    caption = "Fine-tuned scores in per cent, with 95 % intervals over fine-tuning seeds."
+            difference = f"{gain([(gpt2, gpt)]):+.1f}"
+            rows.append([gpt.task, *scores, difference, f"{gpt.baseline:.1f}"])
+    caption = (
+        "Fine-tuned scores in per cent, with 95 % intervals over fine-tuning seeds and examples."
+    )
     columns = ["task", "GPT", "score", "GPT-2", "score", "difference", "baseline"]
     return Table(caption, columns, rows)
 
 
 def finetuned(cells: Cells) -> Answer:
-    """One gain for each fine-tuning seed: the mean over tasks and pairs."""
-    pairs = [pair for of_task in cells for pair in of_task]
-    seeds = pairs[0][0].values
-    gains = [
-        sum(gpt2.values[seed] - gpt.values[seed] for gpt, gpt2 in pairs) / len(pairs)
-        for seed in seeds
-    ]
+    """The mean gain over tasks and pairs."""
+    effect = gain([(gpt2, gpt) for of_task in cells for gpt, gpt2 in of_task])
     return Answer(
         "Do GPT-2's changes help on tasks?",
-        mean_estimate(gains),
+        effect,
         f"average score of GPT-2 minus GPT (tasks: {len(cells)}, pretrained pairs: "
-        f"{len(cells[0])}, fine-tuning seeds: {len(gains)})",
-        1,
+        f"{len(cells[0])}, fine-tuning seeds: {effect.count})",
+        DIRECTION,
         "why GPT-2 has them",
     )
