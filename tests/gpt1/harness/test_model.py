@@ -251,7 +251,7 @@ def test_the_most_probable_continuation_is_greedy_and_no_other(directory):
     with torch.no_grad():
         logits = model.network(torch.tensor([prompt]))[0, -1]
     best = int(logits.argmax())
-    asked = [(None, prompt, [id]) for id in range(len(model.bpe))]
+    asked = [(None, prompt, [id]) for id in range(len(model.tokenizer))]
     answers = model._loglikelihood_tokens(asked)
     assert [id for id, (_, greedy) in enumerate(answers) if greedy] == [best]
 
