@@ -154,8 +154,9 @@ class BPE:
 class Model:
     """A network and its pretraining (sections 3.1 and 4.1 of the paper)."""
 
-    kind: Literal["transformer", "lstm"] = key(paper="transformer")
-    """Architecture. The paper's LSTM (section 5) has 1 layer and width 2048; all else is equal."""
+    kind: Literal["transformer", "lstm", "gpt2"] = key(paper="transformer")
+    """Architecture. The paper's LSTM (section 5) has 1 layer and width 2048; all else is equal.
+    gpt2: the Transformer with what GPT-2 changed, docs/analyses.md."""
     shards: str = key(paper="shards", pattern="^[A-Za-z0-9_./-]*$")
     """Folder in `data/` with the token shards to train on."""
     books: float = key(paper=1.0, gt=0, le=1)
@@ -200,7 +201,7 @@ class Model:
     millions of words read, such as `10M words`."""
 
     def __post_init__(self) -> None:
-        if self.kind == "transformer" and self.width % self.heads:
+        if self.kind != "lstm" and self.width % self.heads:
             raise ValueError(f"heads: {self.heads} do not divide width: {self.width}")
         if self.batch % self.micro_batch:
             raise ValueError(f"micro_batch: {self.micro_batch} does not divide batch: {self.batch}")

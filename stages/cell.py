@@ -16,7 +16,7 @@ from gpt1.tasks.model import TaskModel
 from gpt1.tasks.predictions import majority_answer, read_predictions, write_predictions
 from gpt1.tasks.table import Task
 from gpt1.tasks.tokenized import read_tokens
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import load_tokenizer
 from stages import state, tracking
 from stages.tracking import comparison
 from stages.tracking.curve import Recorder
@@ -46,7 +46,7 @@ def run(
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
     torch.manual_seed(seed)  # for what is not pretrained: layers, embedding rows, the head
-    network, tokenizer = load(model), BPETokenizer.load(model)
+    network, tokenizer = load(model), load_tokenizer(model)
     ids = read_tokens(tokens, task, tokenizer.digest)
     tuned = TaskModel.from_pretrained(network, described, tokenizer, recipe.dropout).to(device())
     with (

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from gpt1.analysis.transfer import first_layers
+from gpt1.model.loading import load_model
 from gpt1.model.transformer import GPT
 from gpt1.params import Finetune
 from stages import cell, entry
@@ -18,7 +19,7 @@ def main(
     recipe = entry.section(Finetune, f"finetune.{task.stem}")
 
     def load(directory: Path) -> GPT:
-        return first_layers(GPT.load(directory), layers)
+        return first_layers(load_model(directory), layers)
 
     cell.run(
         recipe,

@@ -7,7 +7,7 @@ from gpt1.model.importing import import_model
 from gpt1.model.loading import load_model
 from gpt1.model.source_file import model_files
 from gpt1.params import Imported
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import load_tokenizer
 from stages import entry, tracking
 from stages.checkpoints import save_checkpoints
 
@@ -26,7 +26,7 @@ def main(
             import_model(folder, out)
         with publish(vocabulary) as beside:  # what needs it alone does not depend on the weights
             beside.mkdir()
-            BPETokenizer.load(out).save(beside)
+            load_tokenizer(out).save(beside)
         save_checkpoints(checkpoints, None)  # none came with it
     parameters = sum(weight.numel() for weight in load_model(out).parameters())
     write_json(metrics, {"parameters": parameters, "updates": 0})

@@ -8,7 +8,7 @@ from gpt1.files import write_json
 from gpt1.model.loading import load_model
 from gpt1.model.sampling import generate
 from gpt1.params import Samples
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import load_tokenizer
 from stages import entry, tracking
 from stages.checkpoints import read_checkpoints
 
@@ -17,7 +17,7 @@ def main(*, model: Path, checkpoints: Path, pretraining: Path, out: Path) -> Non
     """Continue the prompt with every checkpoint of `model` and with the model itself."""
     params = entry.section(Samples, "samples")
     torch.set_num_threads(1)  # results are bit-identical only for the same number of threads
-    tokenizer = BPETokenizer.load(model)
+    tokenizer = load_tokenizer(model)
     prompt = torch.tensor([tokenizer.encode(params.prompt)])
     rows = []
     with tracking.run() as run:

@@ -12,7 +12,7 @@ from gpt1.files import publish, write_json
 from gpt1.model.loading import load_model
 from gpt1.params import ZeroShot
 from gpt1.tasks import table
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import load_tokenizer
 from stages import entry, tracking
 from stages.checkpoints import read_checkpoints
 
@@ -23,7 +23,7 @@ def main(
     """Score every checkpoint of `model`, and the model itself, on `task`."""
     torch.set_num_threads(entry.section(ZeroShot, "zero_shot").threads)
     described, examples = table.read_task(task)
-    probe = ZeroShotTask(described, examples, BPETokenizer.load(model))
+    probe = ZeroShotTask(described, examples, load_tokenizer(model))
     rows, place = [], device()
     with tracking.run() as run:
         run.params({"task": task.stem, "model": model.name, "split": probe.split})

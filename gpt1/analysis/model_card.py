@@ -11,7 +11,11 @@ from gpt1.files import read_json, sha256
 from gpt1.params import Card, Model, ZeroShot
 
 PAPER = '"Improving Language Understanding by Generative Pre-Training" (Radford et al., 2018)'
-KINDS = {"openai-gpt": "GPT-1, the model", "gpt1-lstm": "An LSTM, the comparison"}
+KINDS = {
+    "openai-gpt": "GPT-1, the model",
+    "gpt2": "The network that GPT-2 made of the model",
+    "gpt1-lstm": "An LSTM, the comparison",
+}
 """By `model_type` in the config."""
 SIZES = {"n_layer": "layers", "n_embd": "width", "n_head": "heads", "n_positions": "context"}
 HELD_OUT = {
@@ -46,7 +50,7 @@ def model_card(
     )
     held_out = pretraining.get("valid", {})
     sections = [
-        Section("Use", [_use(opens)]),
+        Section("Use", [_use(opens, (directory / "tokenizer_config.json").is_file())]),
         Section("Data", [_data(read_json(metrics / "clean.json"))]) if recipe else None,
         Section("Recipe", [_recipe(recipe)]) if recipe else None,
         Section("Results", [_scores(held_out, answers)]) if held_out or answers else None,
@@ -91,12 +95,12 @@ def _summary(
     )
 
 
-def _use(opens: bool) -> str:
+def _use(opens: bool, words: bool) -> str:
+    """words: whether the vocabulary is GPT-1's kind, with the files for `transformers`."""
     ours = (
         "With the package gpt1, in a folder with these files:\n\n"
-        "    from gpt1.model.loading import load_model\n"
-        "    from gpt1 import BPETokenizer\n\n"
-        '    model, tokenizer = load_model("."), BPETokenizer.load(".")\n'
+        "    import gpt1\n\n"
+        '    model, tokenizer = gpt1.load("."), gpt1.load_tokenizer(".")\n'
     )
     theirs = (
         "\nWith `transformers`; the tokenizer needs gpt1 too:\n\n"
@@ -106,6 +110,13 @@ def _use(opens: bool) -> str:
         "Without `trust_remote_code` the tokenizer of `transformers` splits text otherwise: other "
         "ids for curly quotes, `don't` and line ends. A text begins after the token of a full stop."
     )
+    if opens and not words:
+        theirs = (
+            "\nWith `transformers`:\n\n"
+            "    from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+            '    model = AutoModelForCausalLM.from_pretrained(".")\n'
+            '    tokenizer = AutoTokenizer.from_pretrained(".")\n'
+        )
     return ours + theirs if opens else ours
 
 

@@ -19,7 +19,7 @@ from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.loading import load_model
 from gpt1.model.sampling import generate
 from gpt1.tokens.bpe import BPETokenizer
-from gpt1.tokens.detokenize import detokenize
+from gpt1.tokens.tokenizer import load_tokenizer
 
 LINE_END = "\n"
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
@@ -53,7 +53,7 @@ class GPT1Model(TemplateLM):
         elsewhere = None if device in {"cuda", "cuda:0"} else device
         self._device = torch.device(elsewhere) if elsewhere else default_device()
         self.network = load_model(Path(pretrained)).to(self._device)
-        self.bpe = BPETokenizer.load(tokenizer or pretrained)
+        self.tokenizer = load_tokenizer(tokenizer or pretrained)
         self.batch_size = batch_size if isinstance(batch_size, int) else max_batch_size or 16
         self.max_gen_toks = max_gen_toks
 
@@ -63,7 +63,7 @@ class GPT1Model(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        return self.bpe.encode(FULL_STOP)[-1]
+        return self.tokenizer.encode(FULL_STOP)[-1]
 
     @property
     def max_length(self) -> int:
@@ -72,7 +72,7 @@ class GPT1Model(TemplateLM):
     def tok_encode(
         self, string: str, add_special_tokens: bool | None = None, **_: Any
     ) -> list[int]:
-        return self.bpe.encode(string)
+        return self.tokenizer.encode(string)
 
     def _loglikelihood_tokens(
         self,
@@ -127,8 +127,8 @@ class GPT1Model(TemplateLM):
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
         """What follows each prompt, up to a line end or the first of its stop strings.
 
-        Prompts of equal length and options are continued together: there is no padding. The
-        vocabulary has no capitals, so stop strings are looked for in lower case.
+        Prompts of equal length and options are continued together: there is no padding. GPT-1's
+        vocabulary has no capitals, so its stop strings are looked for in lower case.
         """
         prompts = [self.tok_encode(each.args[0]) or [self.prefix_token_id] for each in requests]
         alike: dict[Any, list[int]] = {}
@@ -155,7 +155,9 @@ class GPT1Model(TemplateLM):
         sampling: dict[str, Any] = {name: chosen[name] for name in names}
         if chosen["do_sample"]:
             sampling["temperature"] = chosen.get("temperature") or 1.0
-        stops = [LINE_END, *(stop.lower() for stop in chosen["until"] if stop)]
+        stops = [LINE_END, *(stop for stop in chosen["until"] if stop)]
+        if isinstance(self.tokenizer, BPETokenizer):
+            stops = [stop.lower() for stop in stops]
         tokens = torch.tensor(prompts, device=self._device)
         ids: list[list[int]] = [[] for _ in prompts]
         texts = [""] * len(prompts)
@@ -163,7 +165,11 @@ class GPT1Model(TemplateLM):
             for row, id in enumerate(column.tolist()):  # waits for the device
                 if not any(stop in texts[row] for stop in stops):
                     ids[row].append(id)
-                    texts[row] = "".join(detokenize(self.bpe, ids[row]))
+                    texts[row] = self._text(ids[row])
             if all(any(stop in text for stop in stops) for text in texts):
                 break
         return [text[: min((text + stop).index(stop) for stop in stops)] for text in texts]
+
+    def _text(self, ids: list[int]) -> str:
+        """What `ids` add to a prompt, without the space after it."""
+        return "".join(self.tokenizer.continuation(ids)).removeprefix(" ")

@@ -68,7 +68,7 @@ class GPT1Tokenizer(PreTrainedTokenizer):
         unknown = self.ids[UNKNOWN]
         known = [id if id in self.bpe.symbols else unknown for id in map(int, ids)]
         kept = (id for id in known if not (skip_special_tokens and id == unknown))
-        return "".join(detokenize(self.bpe, kept))
+        return "".join(detokenize(self.bpe.symbols[id] for id in kept))
 
     def _encode_plus(
         self, text: Any, *args: Any, return_offsets_mapping: bool = False, **kwargs: Any

@@ -9,43 +9,44 @@ import torch
 
 from gpt1.errors import UserError, reading
 from gpt1.files import publish, read_json
-from gpt1.model import openai_gpt
 from gpt1.model.directory import INDEX, WEIGHTS
+from gpt1.model.loading import transformer
+from gpt1.model.openai_gpt import BLOCK, OPENAI_GPT
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import load_tokenizer
 
 SHAPES = "params_shapes.json"
 PARTS = [f"params_{part}.npy" for part in range(10)]
 HEAD_SIZE = 64
-EMBEDDING_ARRAYS, BLOCK_ARRAYS = len(openai_gpt.weight_names(0)), 2 * len(openai_gpt.BLOCK)
+EMBEDDING_ARRAYS, BLOCK_ARRAYS = len(OPENAI_GPT.weight_names(0)), 2 * len(BLOCK)
 """Arrays of the embeddings, and of a block: a weight and a bias for each of its modules."""
 
 
 def import_model(source: Path, out: Path) -> None:
     """Make the model directory `out`, with its vocabulary, from `source`.
 
-    `source` is a directory of `transformers` (`config.json`, `model.safetensors` or its parts, and
-    `tokenizer.json` or `vocab.json` and `merges.txt`), or the `model` folder of the code released
-    with the paper (`params_0..9.npy`, `params_shapes.json`, `encoder_bpe_40000.json`,
-    `vocab_40000.bpe`).
-    Raises UserError when a file is missing or damaged, for another network than GPT-1, for weights
-    that are not finite, or when weights and vocabulary differ in size.
+    `source` is a directory of `transformers` with a GPT-1 or GPT-2 (`config.json`,
+    `model.safetensors` or its parts, and `tokenizer.json` or `vocab.json` and `merges.txt`), or the
+    `model` folder of the code released with the paper (`params_0..9.npy`, `params_shapes.json`,
+    `encoder_bpe_40000.json`, `vocab_40000.bpe`).
+    Raises UserError when a file is missing or damaged, for another network, for weights that are
+    not finite, or when weights and vocabulary differ in size.
     """
     source = Path(source)
     for path in (out, *out.parents):
         if path.is_file():
             raise UserError(f"{path} is a file; name a folder to create")
-    tokenizer = BPETokenizer.load(source)
+    tokenizer = load_tokenizer(source)
     is_released = (source / SHAPES).is_file()
     model = _load_released(source) if is_released else _load_transformers(source)
     if model.config.vocab == len(tokenizer.vocab):  # added tokens never got rows of their own
-        tokenizer = BPETokenizer(tokenizer.vocab, tokenizer.merges)
+        tokenizer = type(tokenizer)(tokenizer.vocab, tokenizer.merges)
     if model.config.vocab != len(tokenizer):
         raise UserError(
             f"{source}: the weights have {model.config.vocab} token rows, the vocabulary "
             f"{len(tokenizer)}; they do not belong together"
         )
-    names = openai_gpt.weight_names(model.config.layers)
+    names = model.LAYOUT.weight_names(model.config.layers)
     for name, tensor in model.state_dict().items():
         if not tensor.isfinite().all():
             raise UserError(
@@ -63,7 +64,7 @@ def _load_transformers(source: Path) -> GPT:
             f"{source}: only {pickles[0].name}, which is a pickle and can run any code; open it "
             "where you trust it and save_pretrained(..., safe_serialization=True)"
         )
-    return GPT.load(source)
+    return transformer(source).load(source)
 
 
 def _load_released(source: Path) -> GPT:
@@ -79,13 +80,13 @@ def _load_released(source: Path) -> GPT:
         context=context,
         dropout=0.1,
     )
-    names = openai_gpt.weight_names(layers).values()
+    names = OPENAI_GPT.weight_names(layers).values()
     published = {
         name: torch.from_numpy(np.asarray(array, dtype=np.float32))
         for name, array in zip(names, arrays, strict=True)
     }
     model = GPT(config)
-    model.load_state_dict(openai_gpt.from_published(published, layers))
+    model.load_state_dict(OPENAI_GPT.from_published(published, layers))
     return model
 
 
@@ -117,7 +118,7 @@ def _read_shapes(file: Path) -> list[list[int]]:
 
 
 def _block_shapes(width: int) -> list[list[int]]:
-    """Shapes of a block's arrays in the order of `openai_gpt.BLOCK`, a weight and a bias each."""
+    """Shapes of a block's arrays in the order of `BLOCK`, a weight and a bias each."""
     attention = [[width, 3 * width], [3 * width], [width, width], [width]]
     feed_forward = [[width, 4 * width], [4 * width], [4 * width, width], [width]]
     norm = [[width], [width]]

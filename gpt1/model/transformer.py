@@ -10,16 +10,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt1.model import openai_gpt
 from gpt1.model.directory import assign_weights
 from gpt1.model.kernels import causal_attention, gelu_linear
 from gpt1.model.language_model import INITIAL_DEVIATION, LanguageModel
+from gpt1.model.openai_gpt import OPENAI_GPT, Layout
 
 AppendKV = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
 """Takes the keys and values of new tokens, returns those of the whole sequence so far."""
@@ -40,14 +40,20 @@ class GPTConfig:
 class GPT(LanguageModel):
     """A language model: token and position embeddings, blocks, and the token embedding again."""
 
+    LAYOUT: ClassVar[Layout] = OPENAI_GPT
+    """Its names in a model directory."""
+
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
         self.tokens = nn.Embedding(config.vocab, config.width)
         self.positions = nn.Embedding(config.context, config.width)
         self.dropout = nn.Dropout(config.dropout)
-        self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
+        self.blocks = nn.ModuleList(self.new_block() for _ in range(config.layers))
         self.apply(initialise)
+
+    def new_block(self) -> "Block":
+        return Block(self.config)
 
     def states(
         self,
@@ -82,7 +88,7 @@ class GPT(LanguageModel):
 
     def save(self, directory: Path) -> None:
         """Write `config.json` and `model.safetensors`, which `transformers` opens too."""
-        openai_gpt.save(directory, vars(self.config), self.state_dict())
+        self.LAYOUT.save(directory, vars(self.config), self.state_dict())
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -90,7 +96,7 @@ class GPT(LanguageModel):
 
         Raises UserError when a file is missing or damaged, or for another network.
         """
-        config, tensors = openai_gpt.load(directory)
+        config, tensors = cls.LAYOUT.load(directory)
         with torch.device("meta"):  # allocates and initialises nothing: the weights are assigned
             model = cls(GPTConfig(**config))
         assign_weights(model, tensors, directory)

@@ -20,7 +20,7 @@ from gpt1.model.loading import load_model
 from gpt1.tasks.inputs import Batch, Inputs, SpecialTokens, arrange, collate
 from gpt1.tasks.table import Example, Task, as_table, without_surrogates
 from gpt1.tasks.tokenized import encode_texts, tokenize
-from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.tokenizer import Tokenizer, load_tokenizer
 
 PREDICT_BATCH = 64
 TASK, HEAD = "task.json", "head.safetensors"
@@ -36,7 +36,7 @@ class TaskModel(nn.Module):
     """A network whose last three embedding rows are the special tokens, and a linear head."""
 
     def __init__(
-        self, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float = 0.1
+        self, network: LanguageModel, task: Task, tokenizer: Tokenizer, dropout: float = 0.1
     ) -> None:
         super().__init__()
         self.network: LanguageModel = network
@@ -48,7 +48,7 @@ class TaskModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls, network: LanguageModel, task: Task, tokenizer: BPETokenizer, dropout: float
+        cls, network: LanguageModel, task: Task, tokenizer: Tokenizer, dropout: float
     ) -> "TaskModel":
         """Add new rows for the special tokens and a new head to a pretrained network, in place."""
         network.add_special_tokens(3)
@@ -68,7 +68,7 @@ class TaskModel(nn.Module):
                 f"{directory}: the weights of this seed were not kept; add it to "
                 "compare.kept_weights in params.yaml, and `dvc repro` makes them"
             )
-        network, tokenizer = load_model(directory), BPETokenizer.load(directory)
+        network, tokenizer = load_model(directory), load_tokenizer(directory)
         try:
             task = Task.from_json((directory / TASK).read_text("utf-8"))
             model = cls(network, task, tokenizer)

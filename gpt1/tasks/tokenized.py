@@ -10,7 +10,6 @@ special tokens: `gpt1.tasks.inputs` truncates them to a context and arranges the
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -20,7 +19,7 @@ import pyarrow.parquet as pq
 from gpt1.errors import UserError
 from gpt1.files import publish, read_tagged_parquet, sha256
 from gpt1.tasks.table import read_table
-from gpt1.tokens.bpe import shared_tokenizer
+from gpt1.tokens.tokenizer import Tokenizer, shared_tokenizer
 from gpt1.tokens.vocabulary import read_vocabulary
 from gpt1.workers import ordered_map
 
@@ -36,10 +35,6 @@ SCHEMA = pa.schema(
 )
 TEXTS = 10_000
 """Texts that a worker encodes at once."""
-
-
-class Tokenizer(Protocol):
-    def encode_batch(self, texts: list[str]) -> list[list[int]]: ...
 
 
 def tokenize(examples: pa.Table, encode: Callable[[pa.Array], pa.Array]) -> pa.Table:

@@ -7,13 +7,13 @@ a word), one symbol for each merge by rank, and last the line end, `\\n</w>`.
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from functools import lru_cache
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 
 from gpt1.errors import UserError
+from gpt1.tokens.detokenize import detokenize
 from gpt1.tokens.pre_tokenizer import PreTokenizer
 from gpt1.tokens.transformers_files import write_transformers_files
 from gpt1.tokens.vocabulary import (
@@ -93,9 +93,12 @@ class BPETokenizer:
     def load(cls, folder: Path | str) -> "BPETokenizer":
         """Load the vocabulary from a model directory, or from a folder with the released files.
 
-        Raises UserError when the files are missing or do not belong together.
+        Raises UserError when the files are missing, do not belong together, or are a GPT-2's.
         """
-        return cls(*read_vocabulary(Path(folder)))
+        vocabulary = read_vocabulary(Path(folder))
+        if vocabulary.is_byte_level:
+            raise UserError(f"{folder}: the vocabulary of a GPT-2; gpt1.load_tokenizer opens it")
+        return cls(*vocabulary)
 
     def save(self, folder: Path | str) -> None:
         """Write the vocabulary, and the files for `transformers`, into a folder that exists."""
@@ -158,6 +161,15 @@ class BPETokenizer:
             raise UserError(f"id {error} is not in this vocabulary of {len(self)}") from None
         return text.replace(END_OF_WORD, " ").replace(" \n ", "\n").strip(" ")
 
+    def continuing(self, text: str) -> str:
+        """`text` as it stands after another one: the same, for all words are apart."""
+        return text
+
+    def continuation(self, ids: Iterable[int]) -> Iterator[str]:
+        """Yield the text that `ids` add to a prompt, each word as soon as it is whole."""
+        yield " "
+        yield from detokenize(self.symbols[id] for id in ids)
+
     def ends_word(self) -> np.ndarray:
         """For each id, whether it ends a word, bool (V,)."""
         mask = np.zeros(len(self), dtype=bool)
@@ -185,15 +197,6 @@ class BPETokenizer:
 
     def _encode_word(self, word: str) -> list[int]:
         return [token.id for token in self._model.tokenize(word)]
-
-
-@lru_cache(maxsize=1)
-def shared_tokenizer(folder: Path, digest: str) -> BPETokenizer:
-    """The vocabulary in `folder`, loaded once for each worker process.
-
-    digest: of the vocabulary. A Dask worker outlives a run, and the folder may change meanwhile.
-    """
-    return BPETokenizer.load(folder)
 
 
 def count_words(texts: Iterable[str]) -> Counter[str]:

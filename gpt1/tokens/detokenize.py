@@ -5,7 +5,6 @@ English rules undo the spaces that spaCy's split put in; the case of letters is 
 
 from collections.abc import Iterable, Iterator
 
-from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.vocabulary import END_OF_WORD
 
 CLOSING = set(".,;:!?)]}%…") | {"...", "'s", "n't", "'re", "'ve", "'ll", "'d", "'m", "'"}
@@ -14,9 +13,9 @@ OPENING = set("([{$£#")
 """Words without a space after them."""
 
 
-def detokenize(tokenizer: BPETokenizer, ids: Iterable[int]) -> Iterator[str]:
-    """Yield the text of `ids`, a string for each word as soon as its last token has come."""
-    yield from with_spaces(_words(tokenizer.symbols[id] for id in ids))
+def detokenize(symbols: Iterable[str]) -> Iterator[str]:
+    """Yield the text of symbols, a string for each word as soon as its last symbol has come."""
+    yield from with_spaces(_words(symbols))
 
 
 def with_spaces(words: Iterable[str]) -> Iterator[str]:

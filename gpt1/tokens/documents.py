@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from gpt1.errors import UserError
 from gpt1.files import iterate_rows
-from gpt1.tokens.bpe import count_words, shared_tokenizer
+from gpt1.tokens.bpe import count_words
 from gpt1.tokens.shards import ShardWriter
+from gpt1.tokens.tokenizer import shared_tokenizer
 from gpt1.tokens.vocabulary import read_vocabulary
 from gpt1.workers import map_to_files
 
@@ -67,8 +68,9 @@ def _open(documents: Path) -> pq.ParquetFile:
 
 
 def _encode(text: str, path: Path, bpe: Path, digest: str) -> None:
+    ids, _ = shared_tokenizer(bpe, digest).encode_arrays([text])
     with path.open("wb") as file:
-        np.save(file, shared_tokenizer(bpe, digest).encode_array(text), allow_pickle=False)
+        np.save(file, ids, allow_pickle=False)
 
 
 def _count(text: str, path: Path) -> None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from gpt1.errors import UserError
+from gpt1.model.gpt2 import GPT2
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.lstm import LSTM, LSTMConfig
 from gpt1.model.transformer import GPT, GPTConfig
@@ -109,7 +110,8 @@ def new_model(params: Model, vocab: int) -> LanguageModel:
     sizes = {name: getattr(params, name) for name in names}
     if params.kind == "lstm":
         return LSTM(LSTMConfig(vocab=vocab, **sizes))
-    return GPT(GPTConfig(vocab=vocab, heads=params.heads, **sizes))
+    network = GPT2 if params.kind == "gpt2" else GPT
+    return network(GPTConfig(vocab=vocab, heads=params.heads, **sizes))
 
 
 class Pretraining(Objective[Tensor]):

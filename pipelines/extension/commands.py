@@ -109,20 +109,19 @@ def generate(
     from gpt1.device import use_cores
     from gpt1.model import sampling
     from gpt1.model.loading import load_model
-    from gpt1.tokens.bpe import BPETokenizer
-    from gpt1.tokens.detokenize import detokenize
+    from gpt1.tokens.tokenizer import load_tokenizer
 
     use_cores()
-    model, tokenizer = load_model(directory), BPETokenizer.load(directory)
+    model, tokenizer = load_model(directory), load_tokenizer(directory)
     prompt = torch.tensor([tokenizer.encode(text)])
     if not prompt.numel():
         raise UserError("there is no word to go on from; give a text")
     generated = sampling.generate(
         model, prompt, tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed
     )
-    print(text, end=" ", flush=True)
-    for word in detokenize(tokenizer, (int(token) for token in generated)):
-        print(word, end="", flush=True)
+    print(text, end="", flush=True)
+    for piece in tokenizer.continuation(int(token) for token in generated):
+        print(piece, end="", flush=True)
     print()
 
 

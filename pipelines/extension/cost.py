@@ -17,7 +17,8 @@ from gpt1.analysis.estimate import ACCELERATORS, UTILISATION, Training
 from gpt1.analysis.report.paper import PETAFLOP_DAY, PETAFLOP_DAYS
 from gpt1.device import device
 from gpt1.errors import UserError
-from gpt1.model import openai_gpt
+from gpt1.model.gpt2 import GPT2
+from gpt1.model.loading import transformer
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
 from pipelines.graph.graph import Graph
@@ -174,8 +175,11 @@ def imported(name: str) -> Model | None:
     """The sizes of an imported model as params; None before it is imported."""
     if not (directory := Path(f"models/{name}")).is_dir():
         return None
-    sizes = openai_gpt.load_config(directory)
-    return changed(PAPER, **{key: value for key, value in sizes.items() if key in vars(PAPER)})
+    network = transformer(directory)
+    sizes = network.LAYOUT.load_config(directory)
+    kind = "gpt2" if network is GPT2 else "transformer"
+    shared = {key: value for key, value in sizes.items() if key in vars(PAPER)}
+    return changed(PAPER, kind=kind, **shared)
 
 
 PAPER = params.parse(

@@ -110,8 +110,8 @@ def resampled(project, task, cells):
     there.assign(**cells).to_parquet(path)
 
 
-def pretrained(project, model, loss, parameters, updates=20):
-    valid = {"loss": loss, "perplexity": 55.0, "perplexity_per_word": 99.0, "bits_per_byte": 1.5}
+def pretrained(project, model, loss, parameters, updates=20, *, bits=1.5):
+    valid = {"loss": loss, "perplexity": 55.0, "perplexity_per_word": 99.0, "bits_per_byte": bits}
     content = {"parameters": parameters, "updates": updates, "operations": 1e9, "valid": valid}
     put(project, f"metrics/pretrain/{model}.json", json.dumps(content))
     put(project, f"curves/pretrain/{model}.csv", "update,loss\n10,6.5\n20,5.25\n")

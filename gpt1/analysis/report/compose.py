@@ -11,6 +11,7 @@ from gpt1.analysis.report import (
     behaviours,
     comparison,
     corpus,
+    gpt2,
     layers,
     paper,
     pretraining,
@@ -44,6 +45,7 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
         behaviours.section(results, experiment.zero_shot),
         shuffling.section(results, experiment.shuffling, experiment.zero_shot),
         scaling.section(results, experiment.scaling, experiment.models),
+        gpt2.section(results, experiment.models, experiment.compare),
     ]
     analysed = [section for section, _ in analyses]
     compared = comparison.section(results, experiment.compare, experiment.models)

@@ -72,6 +72,19 @@ def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
     return _with_legend(figure, axes)
 
 
+def rates(curves: Mapping[str, Mapping[float, float]]) -> bytes:
+    """Held-out loss over the learning rate, a line for each network; x is logarithmic."""
+    figure, [axes] = canvas("peak learning rate", "held-out loss (nats a token)")
+    for index, (name, curve) in enumerate(curves.items()):
+        stroke, marker = STROKES[index % len(STROKES)], MARKERS[index % len(MARKERS)]
+        axes.plot([*curve], [*curve.values()], stroke, marker=marker, label=name)
+    axes.set_xscale("log")
+    axes.minorticks_off()
+    ticks = sorted({rate for curve in curves.values() for rate in curve})
+    axes.set_xticks(ticks, [f"{rate:g}" for rate in ticks])
+    return _with_legend(figure, axes)
+
+
 def scaling(axes: Mapping[str, tuple[list[float], list[float], list[float]]]) -> bytes:
     """Validation loss over each axis (x, y, fitted y), and the fitted power law; log-log."""
     figure, panels = canvas("", "held-out loss (nats a token)", panels=len(axes))

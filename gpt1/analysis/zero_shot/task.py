@@ -1,7 +1,8 @@
 """A task that checkpoints of a language model answer without fine-tuning."""
 
-from collections.abc import Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +12,7 @@ from gpt1.errors import UserError
 from gpt1.model.language_model import LanguageModel
 from gpt1.tasks.metrics import METRICS
 from gpt1.tasks.table import Example, Task
+from gpt1.tokens.tokenizer import Tokenizer
 
 CEILINGS = {
     "cola": 35.0,
@@ -24,10 +26,6 @@ CEILINGS = {
 et al. (2015) for DPRD; people for BLiMP. The other tasks are measured against 100."""
 
 
-class Tokenizer(Protocol):
-    def encode_batch(self, texts: list[str]) -> list[list[int]]: ...
-
-
 class ZeroShotTask:
     """The prompts of a task, tokenized once and scored by many checkpoints."""
 
@@ -35,7 +33,10 @@ class ZeroShotTask:
         self.task = task
         self.heuristic = heuristic_for(task.name, task.shape)
         self.split, self.examples = select_examples(task, examples)
-        prompts = [self.heuristic.prompts(example) for example in self.examples]
+        prompts = [
+            [_joined(prompt, tokenizer.continuing) for prompt in self.heuristic.prompts(example)]
+            for example in self.examples
+        ]
         texts = sorted({FULL_STOP, *(text for each in prompts for p in each for text in p.texts)})
         ids = dict(zip(texts, tokenizer.encode_batch(texts), strict=True))
         self.questions = [[_question(prompt, ids) for prompt in each] for each in prompts]
@@ -128,6 +129,17 @@ class ZeroShotTask:
         each = np.concatenate(likelihoods)
         train = ~self.scored
         return (each > best_threshold(each[train], self.targets[train] == 1)).astype(float)
+
+
+def _joined(prompt: Prompt, continuing: Callable[[str], str]) -> Prompt:
+    """The prompt with each text but the first as it stands after the one before."""
+    first, *others = prompt.context
+    return replace(
+        prompt,
+        context=(first, *map(continuing, others)),
+        candidate=tuple(map(continuing, prompt.candidate)),
+        continuations=tuple(map(continuing, prompt.continuations)),
+    )
 
 
 def _question(prompt: Prompt, ids: dict[str, list[int]]) -> Question:

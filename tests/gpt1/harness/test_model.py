@@ -27,6 +27,7 @@ from lm_eval.api.instance import Instance  # noqa: E402
 from lm_eval.tasks import TaskManager  # noqa: E402
 
 from gpt1.harness.model import GPT1Model  # noqa: E402
+from tests.gpt1.tokens.test_byte_level import train as train_vocabulary  # noqa: E402
 
 ROOT = Path(__file__).parents[3]
 PAIRS = [
@@ -251,7 +252,7 @@ def test_the_most_probable_continuation_is_greedy_and_no_other(directory):
     with torch.no_grad():
         logits = model.network(torch.tensor([prompt]))[0, -1]
     best = int(logits.argmax())
-    asked = [(None, prompt, [id]) for id in range(len(model.bpe))]
+    asked = [(None, prompt, [id]) for id in range(len(model.tokenizer))]
     answers = model._loglikelihood_tokens(asked)
     assert [id for id, (_, greedy) in enumerate(answers) if greedy] == [best]
 
@@ -279,3 +280,24 @@ def test_the_harness_finds_the_model_by_its_entry_point_and_by_our_command(
     subprocess.run([sys.executable, *command.split()], check=True, cwd=tmp_path, env=os.environ)
     [file] = tmp_path.glob("out*.json")
     assert "acc,none" in json.loads(file.read_text())["results"]["local_blimp"]
+
+
+def test_a_gpt2_is_scored_and_continued_in_its_own_ids(tmp_path):
+    """As the harness does it with `transformers`' network and tokenizer, which it asks for both."""
+    from lm_eval.models.huggingface import HFLM
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    train_vocabulary(tmp_path)
+    torch.manual_seed(0)
+    config = GPT2Config(vocab_size=330, n_positions=64, n_embd=32, n_layer=2, n_head=4)
+    GPT2LMHeadModel(config).save_pretrained(tmp_path)
+    ours = GPT1Model(str(tmp_path), device="cpu")
+    theirs = HFLM(str(tmp_path), device="cpu", batch_size=1)
+    pairs = [("The old man sat", " by the sea"), ("The sea was", " calm."), ("Why?", " He’d said")]
+    asked = [Instance("loglikelihood", {}, pair, index) for index, pair in enumerate(pairs)]
+    found, expected = (model.loglikelihood(asked) for model in (ours, theirs))
+    np.testing.assert_allclose([f[0] for f in found], [e[0] for e in expected], atol=1e-4)
+    options = {"until": ["The"], "max_gen_toks": 12}
+    asked = [Instance("generate_until", {}, ("The old man", options), 0)]
+    [text], [other] = (model.generate_until(asked) for model in (ours, theirs))
+    assert text == other.split("\n")[0].removeprefix(" ")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from gpt1.model.gpt2 import GPT2
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.training import schedule
 from gpt1.training.loop import Optimization, fit
@@ -20,10 +21,10 @@ SIZE = {"layers": 2, "heads": 2}
 WINDOWS = np.random.default_rng(0).integers(7, size=(2, 5))
 
 
-@pytest.fixture
-def model() -> GPT:
+@pytest.fixture(params=[GPT, GPT2])
+def model(request: pytest.FixtureRequest) -> GPT:
     torch.manual_seed(0)
-    model = GPT(GPTConfig(vocab=7, width=4, context=4, dropout=0.0, **SIZE)).double()
+    model = request.param(GPTConfig(vocab=7, width=4, context=4, dropout=0.0, **SIZE)).double()
     for parameter in model.parameters():  # so that no bias is 0 and no gain is 1
         torch.nn.init.normal_(parameter, std=0.5)
     return model
@@ -66,7 +67,11 @@ def test_three_updates_are_those_of_the_formulas(model: GPT, tmp_path: Path) -> 
 
 
 def states(weights: Weights, tokens: np.ndarray, layers: int, heads: int) -> np.ndarray:
-    """h_0 = U W_e + W_p; h_l = transformer_block(h_{l-1}): tokens (T,) to (T, C)."""
+    """h_0 = U W_e + W_p; h_l = transformer_block(h_{l-1}): tokens (T,) to (T, C).
+
+    With a norm at the end, the blocks are those of GPT-2 (section 2.3 of its paper).
+    """
+    is_gpt2 = "norm.weight" in weights
     h = weights["tokens.weight"][tokens] + weights["positions.weight"][: len(tokens)]
     for layer in range(layers):
         block = {
@@ -74,12 +79,13 @@ def states(weights: Weights, tokens: np.ndarray, layers: int, heads: int) -> np.
             for name, value in weights.items()
             if name.startswith(f"blocks.{layer}.")
         }
-        n = layer_norm(block, "attention_norm", h + attend(block, h, heads))
-        inner = gelu(linear(block, "feed_forward.expand", n))
-        h = layer_norm(
-            block, "feed_forward_norm", n + linear(block, "feed_forward.contract", inner)
-        )
-    return h
+        if is_gpt2:
+            h = h + attend(block, layer_norm(block, "attention_norm", h), heads)
+            h = h + feed_forward(block, layer_norm(block, "feed_forward_norm", h))
+        else:
+            n = layer_norm(block, "attention_norm", h + attend(block, h, heads))
+            h = layer_norm(block, "feed_forward_norm", n + feed_forward(block, n))
+    return layer_norm(weights, "norm", h) if is_gpt2 else h
 
 
 def loss(weights: Weights, tokens: np.ndarray, layers: int, heads: int) -> float:
@@ -104,6 +110,11 @@ def attend(block: Weights, h: np.ndarray, heads: int) -> np.ndarray:
             rows.append(softmax(scores) @ v[: t + 1, part])
         mixed.append(np.array(rows))
     return linear(block, "attention.output", np.concatenate(mixed, axis=1))
+
+
+def feed_forward(block: Weights, h: np.ndarray) -> np.ndarray:
+    inner = gelu(linear(block, "feed_forward.expand", h))
+    return linear(block, "feed_forward.contract", inner)
 
 
 def linear(block: Weights, name: str, x: np.ndarray) -> np.ndarray:

@@ -9,7 +9,6 @@ from torch import Tensor
 from transformers import OpenAIGPTConfig, OpenAIGPTLMHeadModel
 
 from gpt1.errors import UserError
-from gpt1.model import openai_gpt
 from gpt1.model.transformer import GPT, GPTConfig
 
 TINY = GPTConfig(vocab=97, layers=2, width=32, heads=4, context=24, dropout=0.1)
@@ -57,7 +56,7 @@ def compare_training(config: GPTConfig, batch: int, directory: Path) -> None:
     loss.backward()
     output.loss.backward()
     gradients = {name: p.grad for name, p in ours.named_parameters() if p.grad is not None}
-    openai_gpt.save(directory / "gradients", vars(config), gradients)
+    ours.LAYOUT.save(directory / "gradients", vars(config), gradients)
     found = load_file(directory / "gradients" / "model.safetensors")
     expected = {name: p.grad for name, p in theirs.transformer.named_parameters()}
     assert found.keys() == expected.keys()

@@ -22,7 +22,7 @@ def test_a_word_comes_when_its_last_token_has_come() -> None:
     vocab = {"<unk>": 0, "a": 1, "b": 2, "a</w>": 3, "b</w>": 4, ".</w>": 5}
     tokenizer = BPETokenizer(vocab, [])
     ids = iter([1, 4, 3, 5, 2])
-    pieces = detokenize(tokenizer, ids)
+    pieces = detokenize(tokenizer.symbols[id] for id in ids)
     assert next(pieces) == "ab"
     assert next(pieces) == " a"
     assert list(pieces) == [".", " b"]
