@@ -97,26 +97,28 @@ def _summary(
 
 def _use(opens: bool, words: bool) -> str:
     """words: whether the vocabulary is GPT-1's kind, with the files for `transformers`."""
-    ours = (
-        "With the package gpt1, in a folder with these files:\n\n"
-        "    import gpt1\n\n"
-        '    model, tokenizer = gpt1.load("."), gpt1.load_tokenizer(".")\n'
-    )
-    theirs = (
-        "\nWith `transformers`; the tokenizer needs gpt1 too:\n\n"
-        "    from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-        '    model = AutoModelForCausalLM.from_pretrained(".")\n'
-        '    tokenizer = AutoTokenizer.from_pretrained(".", trust_remote_code=True)\n\n'
-        "Without `trust_remote_code` the tokenizer of `transformers` splits text otherwise: other "
-        "ids for curly quotes, `don't` and line ends. A text begins after the token of a full stop."
-    )
-    if opens and not words:
-        theirs = (
-            "\nWith `transformers`:\n\n"
-            "    from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
-            '    model = AutoModelForCausalLM.from_pretrained(".")\n'
-            '    tokenizer = AutoTokenizer.from_pretrained(".")\n'
+    ours = "With the package gpt1, in a folder with these files:\n\n"
+    theirs = "    from transformers import AutoModelForCausalLM, AutoTokenizer\n\n"
+    theirs += '    model = AutoModelForCausalLM.from_pretrained(".")\n'
+    if words:
+        ours += (
+            "    from gpt1.model.loading import load_model\n"
+            "    from gpt1 import BPETokenizer\n\n"
+            '    model, tokenizer = load_model("."), BPETokenizer.load(".")\n'
         )
+        theirs = (
+            f"\nWith `transformers`; the tokenizer needs gpt1 too:\n\n{theirs}"
+            '    tokenizer = AutoTokenizer.from_pretrained(".", trust_remote_code=True)\n\n'
+            "Without `trust_remote_code` the tokenizer of `transformers` splits text otherwise: "
+            "other ids for curly quotes, `don't` and line ends. A text begins after the token of a "
+            "full stop."
+        )
+    else:
+        ours += (
+            '    import gpt1\n\n    model, tokenizer = gpt1.load("."), gpt1.load_tokenizer(".")\n'
+        )
+        theirs = f"\nWith `transformers`:\n\n{theirs}"
+        theirs += '    tokenizer = AutoTokenizer.from_pretrained(".")\n'
     return ours + theirs if opens else ours
 
 

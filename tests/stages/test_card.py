@@ -121,7 +121,7 @@ def test_an_imported_model_has_no_recipe_and_no_books(project):
 def test_the_python_of_the_card_loads_the_model(project, monkeypatch):
     text = written("gpt")
     monkeypatch.chdir(project / "models/gpt")
-    lines = text[text.index("    import gpt1") :].split("\n\nWith")[0].splitlines()
+    lines = text[text.index("    from gpt1.model") :].split("\n\nWith")[0].splitlines()
     names = {}
     exec("\n".join(line.strip() for line in lines), names)
     assert names["model"].config.width == 8
