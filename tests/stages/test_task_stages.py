@@ -205,7 +205,7 @@ def test_a_model_fine_tuned_twice_has_the_same_bytes(project: Path) -> None:
     for where in ("once", "again"):
         finetuned(project, "book", where)
     once = sorted(path for path in (project / "once").rglob("*") if path.is_file())
-    assert len(once) == 8
+    assert len(once) == 11
     for path in once:
         again = project / "again" / path.relative_to(project / "once")
         assert path.read_bytes() == again.read_bytes(), path.name
