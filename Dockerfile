@@ -1,4 +1,4 @@
-# gpt1 with every package at the version and hash of the lock file: docs/machines.md
+# gpt1 with its packages at the versions and hashes of the lock file: docs/machines.md
 #   docker build -t gpt1 .                                  PyTorch for the CPU
 #   docker build -t gpt1:cuda --build-arg TORCH=pypi .      for NVIDIA cards; needs their driver alone
 ARG PYTHON=3.12

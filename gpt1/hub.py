@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gpt1.errors import UserError
 
-UNPINNED = re.compile(r"hf://(datasets/|(?!datasets/))[^/@]+/[^/@]+(@REVISION)?(/|$)")
-"""An address on the hub without a revision, or with the word that stands for one."""
+UNPINNED = re.compile(r"hf://(datasets/|(?!datasets/))[^/@]+/[^/@]+(@REVISION|@main)?(/|$)")
+"""An address on the hub without a revision, with the word that stands for one, or a moving one."""
 
 
 def check_pinned(address: str, where: str) -> None:

@@ -64,11 +64,13 @@ Seed = Annotated[int, Field(ge=0, lt=2**31, strict=True)]
 Distinct = Annotated[
     list[T], AfterValidator(_distinct), Field(json_schema_extra={"uniqueItems": True})
 ]
-WORDS = "^[1-9][0-9]*M words$"
+WORDS = "[1-9][0-9]*M words"
 
 
 def _updates_or_words(value: Any) -> Any:
-    if (type(value) is int and value >= 0) or (isinstance(value, str) and re.match(WORDS, value)):
+    if (type(value) is int and value >= 0) or (
+        isinstance(value, str) and re.fullmatch(WORDS, value)
+    ):
         return value
     raise ValueError("give a number of updates, or millions of words such as 10M words")
 
@@ -77,7 +79,7 @@ Checkpoint = Annotated[
     Any,
     AfterValidator(_updates_or_words),
     WithJsonSchema(
-        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": WORDS}]}
+        {"anyOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": f"^{WORDS}$"}]}
     ),
 ]
 Named = Annotated[

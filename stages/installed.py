@@ -18,6 +18,8 @@ from gpt1.errors import UserError
 
 FILE = Path("gpt1.json")
 CODE = Path(gpt1.__file__).parent, Path(__file__).parent
+NO_STAGE = ("_pipelines", "_project", "harness")
+"""Folders of the package that no stage imports: the driver, the files of `gpt1 init`, the harness."""
 
 
 def current() -> str:
@@ -28,7 +30,7 @@ def current() -> str:
     digest = hashlib.sha256()
     for root in CODE:
         for file in sorted(path for path in root.rglob("*") if path.is_file()):
-            if file.suffix != ".pyc":
+            if file.suffix != ".pyc" and file.relative_to(root).parts[0] not in NO_STAGE:
                 digest.update(f"{file.relative_to(root)} {files.sha256(file)}\n".encode())
     return f"{json.dumps({'version': version('gpt1'), 'sha256': digest.hexdigest()}, indent=2)}\n"
 

@@ -21,6 +21,7 @@ from gpt1.model.sampling import generate
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.tokenizer import load_tokenizer
 
+END_OF_TEXT = "<|endoftext|>"
 LINE_END = "\n"
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 OPTIONS = ("until", "do_sample", "temperature", "top_k", "top_p", "seed", *LENGTHS)
@@ -35,7 +36,7 @@ class GPT1Model(TemplateLM):
     pretrained: a model directory, pretrained, imported or fine-tuned (of which the language model
     is scored), or a checkpoint. tokenizer: a folder with the vocabulary, which a checkpoint lacks.
     batch_size: prompts that text is generated after at once; scoring makes batches of its own.
-    An empty context is a full stop, as in the stage `zero_shot`.
+    An empty context is a full stop, as in the stage `zero_shot`; of GPT-2, its end of a text.
     """
 
     def __init__(
@@ -63,7 +64,12 @@ class GPT1Model(TemplateLM):
 
     @property
     def prefix_token_id(self) -> int:
-        return self.tokenizer.encode(FULL_STOP)[-1]
+        return self.tokenizer.encode(self._beginning)[-1]
+
+    @property
+    def _beginning(self) -> str:
+        """What texts begin after: the token that GPT-2 was trained with, which GPT-1 has not."""
+        return END_OF_TEXT if END_OF_TEXT in self.tokenizer.vocab else FULL_STOP
 
     @property
     def max_length(self) -> int:
@@ -91,7 +97,8 @@ class GPT1Model(TemplateLM):
                 if not continuation:
                     raise UserError(f"a continuation has no tokens, so no likelihood: {texts!r}")
             questions = [
-                Question(context, [continuation]) for _texts, context, continuation in part
+                Question(context or [self.prefix_token_id], [continuation])
+                for _texts, context, continuation in part
             ]
             found = score(self.network, questions)
             for (texts, _context, _continuation), [scores] in zip(part, found, strict=True):
@@ -125,7 +132,9 @@ class GPT1Model(TemplateLM):
         return totals
 
     def generate_until(self, requests: list[Instance], disable_tqdm: bool = False) -> list[str]:
-        """What follows each prompt, up to a line end or the first of its stop strings.
+        """What follows each prompt, up to the first of its stop strings, or a line end.
+
+        A GPT-2 ends its texts itself, so that a line end stops nothing there.
 
         Prompts of equal length and options are continued together: there is no padding. GPT-1's
         vocabulary has no capitals, so its stop strings are looked for in lower case.
@@ -155,7 +164,8 @@ class GPT1Model(TemplateLM):
         sampling: dict[str, Any] = {name: chosen[name] for name in names}
         if chosen["do_sample"]:
             sampling["temperature"] = chosen.get("temperature") or 1.0
-        stops = [LINE_END, *(stop for stop in chosen["until"] if stop)]
+        end = END_OF_TEXT if self._beginning == END_OF_TEXT else LINE_END
+        stops = [end, *(stop for stop in chosen["until"] if stop)]
         if isinstance(self.tokenizer, BPETokenizer):
             stops = [stop.lower() for stop in stops]
         tokens = torch.tensor(prompts, device=self._device)

@@ -96,7 +96,12 @@ class LockFiles:
         """The entry of the stage `address`, such as `raw` or `a/dvc.yaml:raw`."""
         file, name = self._place(address)
         with self._lock:
-            return self._pending.get(file, {}).get(name) or _stages(self._content(file)).get(name)
+            if name in self._pending.get(file, {}):
+                return self._pending[file][name]
+            if self._is_known(file):
+                return _stages(self._content(file)).get(name)
+            with self._dvc:  # a DVC may be writing it
+                return _stages(self._content(file)).get(name)
 
     def put(self, address: str, entry: Entry) -> None:
         """Add or replace the entry of the stage `address`."""
@@ -139,10 +144,12 @@ class LockFiles:
 
     def _content(self, file: Path) -> dict[str, Any]:
         """The content of a lock file, which is parsed again only after someone's DVC wrote it."""
-        signature = _signature(file)
-        if file not in self._known or self._known[file][0] != signature:
-            self._known[file] = signature, _load(file)
+        if not self._is_known(file):
+            self._known[file] = _signature(file), _load(file)
         return self._known[file][1]
+
+    def _is_known(self, file: Path) -> bool:
+        return file in self._known and self._known[file][0] == _signature(file)
 
 
 def remove_stale_rwlock(root: Path) -> None:

@@ -53,7 +53,7 @@ def prepare() -> None:
 
 def is_code(path: str) -> bool:
     """Whether a dep is code of this project, which the lineage of data leaves out."""
-    return path.startswith(("gpt1/", "stages/")) or path == str(installed.FILE)
+    return present() and (path.startswith(("gpt1/", "stages/")) or path == str(installed.FILE))
 
 
 def comparison_page(root: Path, address: str) -> str:

@@ -33,7 +33,8 @@ LIBRARIES = ("dvc", "prefect", "mlflow", "numpy", "pyarrow", "tokenizers")
 MEMORY = 3.3e9
 """Bytes that the demo takes at most."""
 DISK = 2e9
-PASSWORD = r"//[^/@\s]+@"
+PASSWORD = r"//[^\s]*@"
+SECRET = r"([?&][^=&\s]*(?:password|token|key|secret)[^=&\s]*=)[^&\s]+"
 
 
 @dataclass(frozen=True)

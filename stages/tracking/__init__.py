@@ -74,7 +74,8 @@ def _begin(name: str, tags: dict[str, str]) -> Run:
     if recorder := Environment.read().recorder:
         from stages.tracking.driver import DriverRun
 
-        return DriverRun(recorder, name, tags)
+        with suppress(OSError):
+            return DriverRun(recorder, name, tags)
     from stages.tracking.mlflow_run import MLflowRun
 
     return MLflowRun(name, tags)

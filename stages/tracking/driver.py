@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,17 @@ CALLS = ("params", "tags", "metrics", "artifact", "model", "end")
 @contextmanager
 def recorder() -> Iterator[dict[str, str]]:
     """Record stages in threads of this process; yields the variable that they need."""
-    with tempfile.TemporaryDirectory() as folder:  # readable for this user alone
+    with ExitStack() as running:
+        folder = running.enter_context(tempfile.TemporaryDirectory())  # for this user alone
         address = f"{folder}/recorder"
-        with _Server(address, _Handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
-            yield {"GPT1_RECORDER": address}
-            server.shutdown()
+        try:
+            server = running.enter_context(_Server(address, _Handler))
+        except OSError:  # a longer path than sockets may have: stages record themselves
+            yield {}
+            return
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.callback(server.shutdown)
+        yield {"GPT1_RECORDER": address}
 
 
 class _Server(socketserver.ThreadingUnixStreamServer):
@@ -44,7 +49,7 @@ class _Handler(socketserver.StreamRequestHandler):
 
         warnings: list[str] = []
         run, ended = None, False
-        with suppress(ConnectionError):
+        try:
             for line in self.rfile:
                 call, *arguments = json.loads(line)
                 if call == "begin":
@@ -54,24 +59,26 @@ class _Handler(socketserver.StreamRequestHandler):
                 ended = call == "end"
                 self.wfile.write(json.dumps(warnings).encode() + b"\n")
                 warnings.clear()
-        if run and not ended:
-            run.end("KILLED")
+        except (ConnectionError, ValueError):  # the stage was killed, perhaps within a line
+            pass
+        finally:
+            if run and not ended:
+                run.end("KILLED")
 
 
 class DriverRun:
-    """A run that the driver at the socket `address` records. Of several processes, rank 0's."""
+    """A run that the driver at the socket `address` records. Of several processes, rank 0's.
+
+    Raises OSError when there is no driver, as on another machine.
+    """
 
     def __init__(self, address: str, name: str, tags: dict[str, str]) -> None:
         self._socket: socket.socket | None = None
-        if os.environ.get("RANK", "0") != "0":
-            return
-        try:
+        if os.environ.get("RANK", "0") == "0":
             self._socket = socket.socket(socket.AF_UNIX)
             self._socket.connect(address)
             self._file = self._socket.makefile("rw", encoding="utf-8")
-        except OSError as error:
-            self._give_up(error)
-        self._call("begin", name, tags)
+            self._call("begin", name, tags)
 
     def params(self, values: Any) -> None:
         self._call("params", values if isinstance(values, dict) else dataclasses.asdict(values))
@@ -105,4 +112,4 @@ class DriverRun:
 
     def _give_up(self, error: Exception) -> None:
         self._socket = None
-        print(f"warning: the driver does not record this stage: {error}", file=sys.stderr)
+        print(f"warning: the driver records no more of this stage: {error}", file=sys.stderr)

@@ -1,10 +1,13 @@
 import dataclasses
+import json
 import math
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -142,13 +145,53 @@ def test_the_run_of_a_stage_that_is_killed_is_killed(project, monkeypatch):
     assert recorded(project)[1][0].info.status == "KILLED"
 
 
-def test_a_stage_goes_on_when_its_driver_is_gone(project, monkeypatch, capsys):
+def test_a_stage_without_its_driver_records_itself(project, monkeypatch):
     with driver.recorder() as variables:
         monkeypatch.setenv("GPT1_RECORDER", variables["GPT1_RECORDER"])
     with tracking.run() as run:
-        run.params(Params())
         run.metrics({"loss": 1.0})
-    assert capsys.readouterr().err.count("the driver does not record this stage") == 1
+    _, [found] = recorded(project)
+    assert (found.data.metrics, found.info.status) == ({"loss": 1.0}, "FINISHED")
+
+
+def test_a_stage_goes_on_when_its_driver_ends(project, monkeypatch, capsys):
+    with driver.recorder() as variables:
+        monkeypatch.setenv("GPT1_RECORDER", variables["GPT1_RECORDER"])
+        with tracking.run() as run:
+            run._socket.shutdown(socket.SHUT_RDWR)
+            run.params(Params())
+            run.metrics({"loss": 1.0})
+    assert capsys.readouterr().err.count("the driver records no more of this stage") == 1
+
+
+def test_the_run_of_a_stage_that_is_killed_within_a_line_is_killed(project, capfd):
+    with driver.recorder() as variables:
+        name = os.environ["DVC_STAGE"]
+        with socket.socket(socket.AF_UNIX) as stage:
+            stage.connect(variables["GPT1_RECORDER"])
+            stage.sendall(json.dumps(["begin", name, {}]).encode() + b"\n")
+            assert json.loads(stage.recv(100)) == []
+            stage.sendall(b'["metrics", {"lo')
+        for _ in range(100):
+            if recorded(project)[1][0].info.status != "RUNNING":
+                break
+            time.sleep(0.1)
+    assert recorded(project)[1][0].info.status == "KILLED"
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_driver_that_fails_leaves_no_thread(project):
+    before = threading.active_count()
+    with pytest.raises(KeyError), driver.recorder():
+        raise KeyError
+    assert threading.active_count() == before
+
+
+def test_where_sockets_refuse_the_path_stages_record_themselves(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / ("long" * 40)))
+    (tmp_path / ("long" * 40)).mkdir()
+    with driver.recorder() as variables:
+        assert variables == {}
 
 
 def test_of_several_processes_the_driver_records_rank_0(project, monkeypatch):

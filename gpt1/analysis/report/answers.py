@@ -24,13 +24,14 @@ class Answer:
 
 def table(answers: Sequence[Answer]) -> Table:
     differ = significant([answer.effect for answer in answers])
+    asked = sum(answer.effect.p is not None for answer in answers)
     return Table(
         caption=(
             "What was measured for each question, with its 95 % interval, and what that says of "
             "the claim; docs/analyses.md has the rule. An interval is over what the last column "
             "counts, and over examples where scores are compared: the chance in what all of them "
             "share, such as one pretrained model or one shuffled corpus, is not in it. Verdicts "
-            f"of a direction allow for the number of questions ({len(answers)}), the intervals do "
+            f"of a direction allow for the number of questions ({asked}), the intervals do "
             "not: one may leave out zero and decide nothing."
         ),
         columns=["question", "effect", "verdict", "expected", "measured as"],

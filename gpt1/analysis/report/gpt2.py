@@ -8,6 +8,7 @@ is no other seed, the lowest does both, and its single difference decides nothin
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 from gpt1.analysis.report import figures
 from gpt1.analysis.report.answers import Answer
@@ -38,8 +39,8 @@ class Sweep:
 
     @property
     def seed(self) -> int:
-        """The one that chooses the rates."""
-        return min(model.seed for model in self.models.values())
+        """The one that chooses the rates: the lowest that both kinds have."""
+        return min(shared_seeds([*self.models.values()]))
 
     def rates(self, kind: str) -> dict[float, str]:
         """Learning rate -> the model of that kind with the choosing seed, by rising rate."""
@@ -106,7 +107,8 @@ def section(
                     for task in compare.tasks
                 ]
                 blocks.append(score_table(cells))
-                answers.append(finetuned(cells))
+                counts = [pair in measuring(sweep, compared) for pair in compared.values()]
+                answers.append(finetuned([[*compress(each, counts)] for each in cells]))
     return (Section("What GPT-2 changed", blocks) if blocks else None), answers
 
 
@@ -122,7 +124,12 @@ def sweeps(models: Mapping[str, Model]) -> list[list[str]]:
                     break
             else:
                 groups.append((shared, [name]))
-    return [names for _, names in groups if {models[name].kind for name in names} == {*KINDS}]
+    return [names for _, names in groups if shared_seeds([models[name] for name in names])]
+
+
+def shared_seeds(models: Sequence[Model]) -> set[int]:
+    """The seeds for which there is a model of each kind."""
+    return set.intersection(*({m.seed for m in models if m.kind == kind} for kind in KINDS))
 
 
 def rate_figure(sweep: Sweep, number: int) -> Figure:
@@ -228,7 +235,7 @@ def finetuned(cells: Cells) -> Answer:
         "Do GPT-2's changes help on tasks?",
         effect,
         f"average score of GPT-2 minus GPT (tasks: {len(cells)}, pretrained pairs: "
-        f"{len(cells[0])}, fine-tuning seeds: {effect.count})",
+        f"{len(cells[0])}, whose chance is not in the interval; fine-tuning seeds: {effect.count})",
         DIRECTION,
         "why GPT-2 has them",
     )

@@ -43,9 +43,9 @@ def mean_estimate(values: Sequence[float], examples: Sequence[float] | np.ndarra
         return Estimate(mean, None, count)
     of_seeds = float(np.var(values, ddof=1)) / count
     variance = of_seeds + (float(np.var(examples)) if len(examples) else 0.0)
-    if not variance > 0:  # seeds that all give the same say nothing about chance; NaN neither
+    if not of_seeds > 0:  # seeds that all give the same say nothing about chance; NaN neither
         return Estimate(mean, 0.0, count)
-    freedom = (count - 1) * (variance / of_seeds) ** 2 if of_seeds else math.inf
+    freedom = (count - 1) * (variance / of_seeds) ** 2
     error = math.sqrt(variance)
     p = 2 * float(stats.t.sf(abs(mean) / error, freedom))
     return Estimate(mean, float(stats.t.ppf(0.975, freedom)) * error, count, p)
