@@ -23,10 +23,11 @@ class Build(build_py):
     """Copies the packages, and moves those that are not `gpt1` below it."""
 
     def run(self) -> None:
-        if self.editable_mode:
-            return super().run()
-        shutil.rmtree(self.build_lib, ignore_errors=True)  # what is gone must not be packed
+        if not self.editable_mode:
+            shutil.rmtree(self.build_lib, ignore_errors=True)  # what is gone must not be packed
         super().run()
+        if self.editable_mode:
+            return
         gpt1 = Path(self.build_lib, "gpt1")
         for name in ("stages", "pipelines"):
             shutil.rmtree(gpt1 / f"_{name}", ignore_errors=True)

@@ -68,9 +68,9 @@ WORDS = "[1-9][0-9]*M words"
 
 
 def _updates_or_words(value: Any) -> Any:
-    if (type(value) is int and value >= 0) or (
-        isinstance(value, str) and re.fullmatch(WORDS, value)
-    ):
+    if type(value) is int and value >= 0:
+        return value
+    if isinstance(value, str) and re.fullmatch(WORDS, value):
         return value
     raise ValueError("give a number of updates, or millions of words such as 10M words")
 

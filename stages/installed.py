@@ -19,7 +19,7 @@ from gpt1.errors import UserError
 FILE = Path("gpt1.json")
 CODE = Path(gpt1.__file__).parent, Path(__file__).parent
 NO_STAGE = ("_pipelines", "_project", "harness")
-"""Folders of the package that no stage imports: the driver, the files of `gpt1 init`, the harness."""
+"""Folders of the package that no stage imports: driver, files of `gpt1 init`, harness."""
 
 
 def current() -> str:
