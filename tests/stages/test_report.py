@@ -60,6 +60,7 @@ def project(tmp_path, monkeypatch):
         "longest": [{"text": "it was the best of times"}],
     }
     put(tmp_path, "metrics/contamination/rte.json", json.dumps(shared))
+    put(tmp_path, "metrics/trigram.json", '{"loss": 9.0}')
     texts = {"prompt": "The", "samples": [{"update": 20, "text": "the king .\nand he"}]}
     put(tmp_path, "metrics/samples/gpt.json", json.dumps(texts))
     ask(tmp_path, compare=COMPARED)
@@ -229,6 +230,17 @@ def test_each_question_has_its_effect_and_a_verdict(project):
     assert better[1:3] == ["+0.00 ± 0.00", "undecided"]
 
 
+def test_no_verdict_is_given_about_a_model_that_is_no_better_than_trigrams(project):
+    put(project, "metrics/trigram.json", '{"loss": 4.5}')
+    ask(project, **EVERYTHING)
+    found = build(project)
+    lstm = "none: lstm no better than trigrams"
+    assert row(found, "Does the Transformer help, against an LSTM?")[2] == lstm
+    assert row(found, "Does lstm learn tasks while it learns language?")[2] == lstm
+    assert row(found, "Does gpt learn tasks while it learns language?")[2] == "undecided"
+    assert "a trigram model has a loss of 4.500; models no better than that: lstm, " in found
+
+
 def test_a_pair_that_was_asked_zero_shot_has_both_scores_side_by_side(project):
     for task in ("race", "cola"):
         zero_shot(project, task, "shuffled", last=31)
@@ -301,6 +313,7 @@ def test_params_that_differ_from_the_paper_are_listed(project):
         "metrics/zero_shot/race-gpt.json",
         "curves/zero_shot/race-gpt.csv",
         "metrics/resampled/rte.parquet",
+        "metrics/trigram.json",
     ],
 )
 @pytest.mark.parametrize("harm", ["missing", "cut short", "empty", "other types", "no keys"])

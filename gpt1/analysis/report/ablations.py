@@ -104,6 +104,7 @@ def answer(grid: Grid, model: str) -> Answer:
         expected,
         f"the paper, GLUE's test, tasks: {of}",
         noise=paper.noise(of),
+        models=[name for name in (FULL, model) if name in ("gpt", "lstm")],
     )
 
 

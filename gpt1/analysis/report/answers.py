@@ -1,6 +1,6 @@
 """The table of questions, each with its measured effect and a verdict."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from gpt1.analysis.report.statistics import DIRECTION, Estimate, significant, verdict
@@ -20,9 +20,12 @@ class Answer:
     style: str = "+.1f"
     noise: float = 0.0
     """The largest difference that chance alone gives where the claim comes from."""
+    models: Collection[str] = ()
+    """Pretrained models that the answer is about."""
 
 
-def table(answers: Sequence[Answer]) -> Table:
+def table(answers: Sequence[Answer], weak: Collection[str]) -> Table:
+    """`weak`: models that do not beat a trigram model; of them no verdict is given."""
     differ = significant([answer.effect for answer in answers])
     asked = sum(answer.effect.p is not None for answer in answers)
     return Table(
@@ -39,7 +42,9 @@ def table(answers: Sequence[Answer]) -> Table:
             [
                 a.question,
                 f"{a.effect:{a.style}}",
-                verdict(a.effect, a.expected, a.noise, differs),
+                "none: " + ", ".join(flagged) + " no better than trigrams"
+                if (flagged := [model for model in a.models if model in weak])
+                else verdict(a.effect, a.expected, a.noise, differs),
                 _expected(a),
                 a.what,
             ]

@@ -75,6 +75,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
                     f"normalised zero-shot score, last checkpoint minus first (tasks: {len(own)})",
                     DIRECTION,
                     style="+.2f",
+                    models=[model],
                 )
             )
     if {*PUBLISHED} <= last.keys():
@@ -86,6 +87,7 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
                 f"normalised zero-shot score of gpt minus lstm, at the end (tasks: {len(gains)})",
                 DIRECTION,
                 style="+.2f",
+                models=PUBLISHED,
             )
         )
     alone = [c.model for c in curves if len(c.curve) == 1]

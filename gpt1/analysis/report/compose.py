@@ -51,9 +51,10 @@ def report(metrics: Path, curves: Path, experiment: Experiment) -> Document:
     compared = comparison.section(results, experiment.compare, experiment.models)
     answered = list(chain.from_iterable(of_section for _, of_section in analyses))
     names = reported_models(experiment)
-    trained = pretraining.section(results, names)
+    trained = pretraining.section(results, names) if names else None
+    weak = pretraining.weak(results, names)
     sections = [
-        Section("Answers", [answers.table(answered)]) if answered else None,
+        Section("Answers", [answers.table(answered, weak)]) if answered else None,
         compared,
         *analysed,
         *([corpus.section(results, experiment.contamination), trained] if names else []),

@@ -205,6 +205,7 @@ def pretrained(sweep: Sweep, pairs: Mapping[int, Pair]) -> Answer:
         -DIRECTION,
         "why GPT-2 has them",
         "+.3f",
+        models=[name for pair in measured for name in pair],
     )
 
 
@@ -238,4 +239,5 @@ def finetuned(cells: Cells) -> Answer:
         f"{len(cells[0])}, whose chance is not in the interval; fine-tuning seeds: {effect.count})",
         DIRECTION,
         "why GPT-2 has them",
+        models=[cell.model for pair in cells[0] for cell in pair],
     )

@@ -44,5 +44,6 @@ def section(results: Results, transfer: Transfer) -> tuple[Section | None, list[
         gain([(row[-1], row[0]) for row in cells.values()]),
         f"average score with {layers[-1]} layers minus {layers[0]} (seeds: {len(transfer.seeds)})",
         DIRECTION,
+        models=["gpt"],
     )
     return Section("Layers transferred", [figure, table]), [effect]

@@ -38,15 +38,27 @@ def section(results: Results, names: Sequence[str]) -> Section:
                 f"{operations / published:.1e}",
             ]
         )
+    no_better = ", ".join(weak(results, names)) or "none"
     caption = (
-        f"On the held-out books. The paper: {paper.PARAMETERS:,} parameters, token perplexity "
-        f"{paper.PERPLEXITY} on a split that it does not state, "
+        f"On the held-out books, where a trigram model has a loss of {results.trigram_loss():.3f}; "
+        f"models no better than that: {no_better}. The paper: {paper.PARAMETERS:,} parameters, "
+        f"token perplexity {paper.PERPLEXITY} on a split that it does not state, "
         f"{published:.1e} operations. Losses and perplexities per token compare within one "
         "vocabulary, those per word and bits per byte of text across them."
     )
     columns = ["model", "parameters", "updates", "loss", "perplexity", "per word", "bits per byte"]
     columns += ["operations", "share of the paper's"]
     return Section("Pretraining", [*blocks, Table(caption, columns, rows)])
+
+
+def weak(results: Results, names: Sequence[str]) -> list[str]:
+    """The models that were pretrained and do not beat a trigram model on the held-out books."""
+    summaries = {name: results.pretraining(name) for name in names}
+    return [
+        name
+        for name, summary in summaries.items()
+        if summary.updates and summary.valid.loss >= results.trigram_loss()
+    ]
 
 
 def samples(results: Results, samples: Samples) -> Section | None:

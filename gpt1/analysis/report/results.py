@@ -110,6 +110,10 @@ class Pretraining(BaseModel):
     valid: HeldOut
 
 
+class Trigram(BaseModel):
+    loss: float
+
+
 class Sample(Text):
     update: int
 
@@ -197,6 +201,10 @@ class Results:
         """Parameters, updates, operations, and losses on the training and validation books."""
         path = self.metrics / "pretrain" / f"{model}.json"
         return _read(path, f"pretrain@{model}", _json(Pretraining))
+
+    def trigram_loss(self) -> float:
+        """Of the held-out books, in nats a token: what a language model must beat."""
+        return _read(self.metrics / "trigram.json", "trigram", _json(Trigram)).loss
 
     def loss_curve(self, model: str) -> pd.DataFrame:
         path = self.curves / "pretrain" / f"{model}.csv"

@@ -47,6 +47,7 @@ def section(
         DIRECTION,
         "the paper's argument",
         "+.3f",
+        models=shuffling.contiguous,
     )
     return Section("Contiguous and shuffled", blocks), [answer]
 
