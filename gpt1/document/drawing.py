@@ -1,7 +1,7 @@
 """Plots as PNG bytes; equal numbers give equal bytes, for the PNG holds no date and no version."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT, DPI = 7.0, 3.6, 120
 """Inches, inches, dots per inch."""
-BAR_HEIGHT = 0.28
+BAR_HEIGHT, PANEL_HEIGHT = 0.28, 1.9
 """Inches."""
 
 
@@ -21,6 +21,23 @@ def canvas(x: str, y: str, height: float = HEIGHT, panels: int = 1) -> tuple[Fig
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def panels(titles: Sequence[str], x: str, y: str, columns: int = 3) -> tuple[Figure, list[Axes]]:
+    """Make a figure with a small panel below each title, which share both axes."""
+    columns = min(columns, len(titles))
+    rows = -(-len(titles) // columns)
+    figure = Figure(figsize=(WIDTH, PANEL_HEIGHT * rows + 0.5), dpi=DPI, layout="constrained")
+    axes = list(figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).flat)
+    for each in axes[len(titles) :]:
+        each.remove()
+    for each, title in zip(axes, titles, strict=False):
+        each.spines[["top", "right"]].set_visible(False)
+        each.set_title(title, fontsize="small")
+        each.tick_params(labelbottom=True)
+    figure.supxlabel(x, fontsize="medium")
+    figure.supylabel(y, fontsize="medium")
+    return figure, axes[: len(titles)]
 
 
 def png(figure: Figure) -> bytes:

@@ -175,7 +175,8 @@ def test_two_reports_have_the_same_bytes(project):
     build(project)
     build(project, "again")
     names = sorted(path.name for path in (project / "report").iterdir())
-    figures = ["layers.png", "loss.png", "scaling.png", "shuffling.png", "zero_shot.png"]
+    figures = ["ablations.png", "layers.png", "loss.png", "scaling.png", "scores.png"]
+    figures += ["shuffling.png", "zero_shot.png"]
     assert names == sorted(["index.html", "report.md", *figures])
     for name in names:
         first, second = project / "report" / name, project / "again" / name

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-from gpt1.analysis.report import paper
+from gpt1.analysis.report import figures, paper
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Cell, Results, check_same_table, gain
-from gpt1.document import Section, Table
+from gpt1.document import Figure, Section, Table
 from gpt1.params import Compare, NoAuxiliary
 
 FULL, NO_AUXILIARY = "gpt", "no_auxiliary"
@@ -39,9 +39,19 @@ def section(
     for task in compare.tasks:
         check_same_table([cells[task] for cells in grid.values() if task in cells])
     answers = [answer(grid, model) for model in grid if model != FULL]
-    return Section(
-        "Ablations", [measured_table(grid), difference_table(grid), paper_table(list(grid))]
-    ), answers
+    tables = [measured_table(grid), difference_table(grid), paper_table(list(grid))]
+    return Section("Ablations", [difference_figure(grid), *tables]), answers
+
+
+def difference_figure(grid: Grid) -> Figure:
+    effects = {f"{FULL} - {model}": answer(grid, model).effect for model in grid if model != FULL}
+    return Figure(
+        "ablations",
+        figures.differences(effects),
+        "What the full model gains on average, with 95 % intervals.",
+        "Average gains in points: "
+        + ", ".join(f"{name} {effect:+.1f}" for name, effect in effects.items()),
+    )
 
 
 def measured_table(grid: Grid) -> Table:

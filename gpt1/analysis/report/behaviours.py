@@ -56,7 +56,8 @@ def section(results: Results, zero_shot: ZeroShot) -> tuple[Section | None, list
     figure = Figure(
         "zero_shot",
         figures.zero_shot(curves, zero_shot.models),
-        "Zero-shot scores over pretraining updates, 0 at chance and 1 at the ceiling.",
+        "Zero-shot scores over pretraining updates, 0 at chance and 1 at the ceiling. Bands: 95 % "
+        "intervals of accuracies over the examples.",
         f"Normalised zero-shot scores over pretraining. {alternative}.",
     )
     last = {

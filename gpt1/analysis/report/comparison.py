@@ -2,9 +2,9 @@
 
 from collections.abc import Container, Iterator
 
-from gpt1.analysis.report import paper
+from gpt1.analysis.report import figures, paper
 from gpt1.analysis.report.results import Results, check_same_table
-from gpt1.document import Section, Table
+from gpt1.document import Figure, Section, Table
 from gpt1.params import Compare
 
 NONE = "-"
@@ -25,6 +25,7 @@ def section(results: Results, compare: Compare, pretrained: Container[str]) -> S
     return Section(
         "Comparison",
         [
+            score_figure(results, compare),
             score_table(results, compare),
             note,
             *calibrations(results, compare, pretrained),
@@ -44,6 +45,27 @@ def calibrations(results: Results, compare: Compare, pretrained: Container[str])
                 f"median of {paper.RELEASED_STORY_CLOZE} on Story Cloze over 10 runs. The imported "
                 f"{model} has {score:.1f}, {score.mean - paper.RELEASED_STORY_CLOZE:+.1f} points."
             )
+
+
+def score_figure(results: Results, compare: Compare) -> Figure:
+    cells = {
+        model: [results.cell(task, model, compare.seeds) for task in compare.tasks]
+        for model in compare.models
+    }
+    first = next(iter(cells.values()))
+    alternative = "; ".join(
+        f"{model}: " + ", ".join(f"{cell.mean.mean:.1f} on {cell.task}" for cell in of_model)
+        for model, of_model in cells.items()
+    )
+    return Figure(
+        "scores",
+        figures.scores(
+            {model: [cell.mean for cell in of_model] for model, of_model in cells.items()},
+            {cell.task: cell.baseline for cell in first},
+        ),
+        "Fine-tuned scores; lines: the baseline.",
+        f"Fine-tuned scores in per cent. {alternative}.",
+    )
 
 
 def score_table(results: Results, compare: Compare) -> Table:

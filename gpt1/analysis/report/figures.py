@@ -1,7 +1,8 @@
-"""The report's figures, as PNG bytes. Lines differ in marker or stroke as well as in colour."""
+"""The report's figures, as PNG bytes. What differs in colour differs in stroke or hatching too."""
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -9,9 +10,10 @@ from matplotlib.ticker import EngFormatter, FuncFormatter, MaxNLocator
 
 from gpt1.analysis.report.results import ZeroShotCurve
 from gpt1.analysis.report.statistics import Estimate
-from gpt1.document.drawing import canvas, png
+from gpt1.document.drawing import BAR_HEIGHT, canvas, panels, png
 
 STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
+HATCHES = ("", "//", "..", "xx", "\\\\")
 
 
 def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
@@ -43,24 +45,64 @@ def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> b
     return _with_legend(figure, axes)
 
 
-def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
-    """Normalised scores over updates: a colour and marker a task, a stroke a model."""
-    figure, [axes] = canvas("pretraining updates", "0: chance, 1: ceiling")
-    tasks = list(dict.fromkeys(curve.task for curve in curves))
-    for curve in curves:
-        index = tasks.index(curve.task)
-        axes.plot(
-            curve.curve["update"],
-            curve.curve["normalised"],
-            STROKES[list(models).index(curve.model) % len(STROKES)],
-            color=f"C{index}",
-            marker=MARKERS[index % len(MARKERS)],
-            markersize=4,
-            linewidth=1.2,
-            label=f"{curve.task}, {curve.model}",
+def scores(models: Mapping[str, Sequence[Estimate]], baselines: Mapping[str, float]) -> bytes:
+    """A group of bars for each task, one a model with its interval; a line at the baseline.
+
+    models: the scores of a model in the order of the tasks, which `baselines` names.
+    """
+    figure, [axes] = canvas("", "score (%)")
+    places, width = np.arange(len(baselines)), 0.8 / len(models)
+    for index, (name, estimates) in enumerate(models.items()):
+        axes.bar(
+            places + width * (index + 0.5) - 0.4,
+            [e.mean for e in estimates],
+            width,
+            yerr=[e.half_width or 0.0 for e in estimates],
+            error_kw={"linewidth": 0.8},
+            hatch=HATCHES[index % len(HATCHES)],
+            edgecolor="white",
+            label=name,
         )
-    axes.axhline(0, color="0.6", linewidth=0.8)
+    edges = places - 0.4, places + 0.4
+    axes.hlines([*baselines.values()], *edges, "black", linewidth=1.0, label="baseline")
+    axes.set_xticks(places, [*baselines], rotation=30 if len(baselines) > 4 else 0)
     return _with_legend(figure, axes, outside=True)
+
+
+def differences(effects: Mapping[str, Estimate]) -> bytes:
+    """A bar for each effect with its interval, the first on top."""
+    height = 0.9 + BAR_HEIGHT * 1.6 * len(effects)
+    figure, [axes] = canvas("points", "", height=height)
+    means, widths = zip(*((e.mean, e.half_width or 0.0) for e in effects.values()), strict=True)
+    axes.barh([*effects], means, xerr=widths, color="#1f5fa8", error_kw={"linewidth": 0.8})
+    axes.axvline(0, color="0.4", linewidth=0.8)
+    axes.invert_yaxis()
+    return png(figure)
+
+
+def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
+    """Normalised scores over updates, a panel for each task, with bands of their intervals.
+
+    A band is that of a share of right answers among the examples; other metrics have none.
+    """
+    tasks = list(dict.fromkeys(curve.task for curve in curves))
+    figure, axes = panels(tasks, "pretraining updates", "0: chance, 1: ceiling")
+    for curve in curves:
+        index, panel = list(models).index(curve.model), axes[tasks.index(curve.task)]
+        updates, scored = curve.curve["update"], curve.curve["normalised"]
+        stroke, marker = STROKES[index % len(STROKES)], MARKERS[index % len(MARKERS)]
+        style = {"color": f"C{index}", "marker": marker, "markersize": 3, "linewidth": 1.2}
+        panel.plot(updates, scored, stroke, label=curve.model, **style)
+        if curve.metric == "accuracy":
+            share = curve.curve["score"] / 100
+            error = 196 * (share * (1 - share) / curve.n) ** 0.5 / (curve.ceiling - curve.chance)
+            panel.fill_between(
+                updates, scored - error, scored + error, color=f"C{index}", alpha=0.2
+            )
+        panel.axhline(0, color="0.6", linewidth=0.8)
+    shown = dict(zip(*reversed(axes[0].get_legend_handles_labels()), strict=True))
+    figure.legend(shown.values(), shown, loc="outside upper right", ncols=4, frameon=False)
+    return png(figure)
 
 
 def pairs(names: tuple[str, str], values: Sequence[Sequence[float]]) -> bytes:
