@@ -14,7 +14,7 @@ def main(shards: Path, bpe: Path, metrics: Path) -> None:
     vocabulary = read_vocabulary(bpe)
     train = ShardReader(shards, "train").documents(TRAINED_ON)
     valid = ShardReader(shards, "valid").documents()
-    write_json(metrics, {"loss": trigram_loss(train, valid, len(vocabulary.vocab))})
+    write_json(metrics, {"loss": trigram_loss(train, valid, len(vocabulary.symbols))})
 
 
 if __name__ == "__main__":

@@ -355,7 +355,7 @@ def page(project, browser):
 def test_the_page_opens_on_its_own_with_all_figures_and_no_error(page):
     assert page.get_log("browser") == []
     images = page.find_elements("css selector", "figure img")
-    assert len(images) == 5
+    assert len(images) == 7
     for image in images:
         assert int(image.get_property("naturalWidth")) > 300
         assert len(image.get_attribute("alt")) > 30

@@ -109,7 +109,8 @@ def test_fine_tuned_scores_are_of_the_pair_at_its_best_rates(project):  # noqa: 
     answer = row(build(project), "Do GPT-2's changes help on tasks?")
     assert answer[1] == "+3.5 ± 6.4", "of +3 and +4"
     assert answer[4] == (
-        "average score of GPT-2 minus GPT (tasks: 2, pretrained pairs: 1, fine-tuning seeds: 2)"
+        "average score of GPT-2 minus GPT (tasks: 2, pretrained pairs: 1, "
+        "whose chance is not in the interval; fine-tuning seeds: 2)"
     )
 
 

@@ -91,8 +91,8 @@ def zero_shot(curves: Sequence[ZeroShotCurve], models: Sequence[str]) -> bytes:
         index, panel = list(models).index(curve.model), axes[tasks.index(curve.task)]
         updates, scored = curve.curve["update"], curve.curve["normalised"]
         stroke, marker = STROKES[index % len(STROKES)], MARKERS[index % len(MARKERS)]
-        style = {"color": f"C{index}", "marker": marker, "markersize": 3, "linewidth": 1.2}
-        panel.plot(updates, scored, stroke, label=curve.model, **style)
+        [line] = panel.plot(updates, scored, stroke, label=curve.model, color=f"C{index}")
+        line.set(marker=marker, markersize=3, linewidth=1.2)
         if curve.metric == "accuracy":
             share = curve.curve["score"] / 100
             error = 196 * (share * (1 - share) / curve.n) ** 0.5 / (curve.ceiling - curve.chance)
