@@ -17,7 +17,8 @@ def check_pinned(address: str, where: str) -> None:
     """
     if found := UNPINNED.match(address):
         place = f"hf://{found[1]}OWNER/NAME@REVISION/..."
-        raise UserError(f"{where} names no revision; pin one: {place}")
+        fault = f"has {found[2][1:]} in place of a commit" if found[2] else "names no revision"
+        raise UserError(f"{where} {fault}; pin one: {place}")
 
 
 def download(address: str, path: Path) -> None:

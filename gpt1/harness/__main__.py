@@ -17,6 +17,6 @@ if __name__ == "__main__":
     except ModuleNotFoundError as missing:
         if missing.name != "lm_eval":
             raise
-        sys.exit("error: lm_eval is not installed; pip install 'gpt1[eval]'")
+        sys.exit("error: lm_eval is not installed; it comes with the extra `eval` of gpt1")
     except UserError as error:
         sys.exit(f"error: {error}")

@@ -25,6 +25,7 @@ END_OF_TEXT = "<|endoftext|>"
 LINE_END = "\n"
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 OPTIONS = ("until", "do_sample", "temperature", "top_k", "top_p", "seed", *LENGTHS)
+ARGUMENTS = ("pretrained", "tokenizer", "device", "batch_size", "max_batch_size", "max_gen_toks")
 AT_ONCE = 1024
 """Requests that are scored together, so that a progress bar moves."""
 
@@ -41,15 +42,19 @@ class GPT1Model(TemplateLM):
 
     def __init__(
         self,
-        pretrained: str,
+        pretrained: str = "",
         tokenizer: str | None = None,
         *,
         device: str | None = None,
         batch_size: int | str = 16,
         max_batch_size: int | None = None,
         max_gen_toks: int = 256,
+        **unknown: Any,
     ) -> None:
         super().__init__()
+        refuse_unknown(unknown, ARGUMENTS, "--model_args: {} is no argument of the model gpt1")
+        if not pretrained:
+            raise UserError("--model_args names no model; such as pretrained=models/gpt")
         # `cuda:0` is what the command passes when it is not asked, with a card or without.
         elsewhere = None if device in {"cuda", "cuda:0"} else device
         self._device = torch.device(elsewhere) if elsewhere else default_device()

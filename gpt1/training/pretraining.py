@@ -1,5 +1,6 @@
 """Unsupervised pretraining: section 3.1 of the paper, with the settings of section 4.1."""
 
+import sys
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from functools import lru_cache, partial
@@ -59,6 +60,13 @@ def pretrain(
         compile_blocks(model)
     checkpoints = Checkpoints(model, checkpoint_updates(params, reader), folder / "checkpoints")
     if distributed.rank() == 0:
+        beyond = [n for n in checkpoint_updates(params, reader) if n > batches.updates > 0]
+        if beyond:
+            print(
+                f"warning: {title}: checkpoints: training ends after {batches.updates} updates, "
+                f"before {', '.join(map(str, beyond))}",
+                file=sys.stderr,
+            )
         checkpoints.save(0)
         checkpoints.warn_of_passed(updates_done(folder / STATE), title)
     objective = Pretraining(model, batches, params)

@@ -69,7 +69,9 @@ def test_a_corpus_is_read_from_the_hub(tmp_path, source, place, suffix):
 
 
 def test_the_revision_must_be_filled_in_before_anything_is_read():
-    with pytest.raises(UserError, match=r"strict_small\.yaml: .* names no revision; pin one"):
+    with pytest.raises(
+        UserError, match=r"strict_small\.yaml: .* has REVISION in place of a commit; pin one"
+    ):
         list(read_books(ROOT / "corpora/babylm_strict_small.yaml"))
 
 

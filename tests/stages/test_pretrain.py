@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -106,7 +107,9 @@ def files(folder: Path) -> dict[str, bytes]:
     }
 
 
-def test_checkpoints_are_made_after_millions_of_words(folder: Path) -> None:
+def test_checkpoints_are_made_after_millions_of_words(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """An update reads 4 windows of 16 tokens, and a book of 500 tokens has 25 million words."""
     with ShardWriter(folder / "data/shards", "train") as writer:
         for book in range(4):
@@ -115,6 +118,7 @@ def test_checkpoints_are_made_after_millions_of_words(folder: Path) -> None:
     run(folder)
     updates = json.loads((folder / "models/gpt-checkpoints/updates.json").read_text())
     assert updates == [5, 10], "3.2 million words an update; three epochs are 300 million at most"
+    assert re.search(r"training ends after \d\d updates, before 281\n", capsys.readouterr().err)
 
 
 def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(

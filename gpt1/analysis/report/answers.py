@@ -34,8 +34,8 @@ def table(answers: Sequence[Answer], weak: Collection[str]) -> Table:
             "the claim; docs/analyses.md has the rule. An interval is over what the last column "
             "counts, and over examples where scores are compared: the chance in what all of them "
             "share, such as one pretrained model or one shuffled corpus, is not in it. Verdicts "
-            f"of a direction allow for the number of questions ({asked}), the intervals do "
-            "not: one may leave out zero and decide nothing."
+            f"of a direction allow for the number of questions with an interval ({asked}), the "
+            "intervals do not: one may leave out zero and decide nothing. One seed has no interval."
         ),
         columns=["question", "effect", "verdict", "expected", "measured as"],
         rows=[
