@@ -46,6 +46,8 @@ class Reader:
 
     context: int = 8
     epochs: list[int] = field(default_factory=list)
+    tokens: int = 1000
+    words: int = 800
 
     def windows(self, context: int, seed: int, epoch: int) -> "Reader":
         return Reader(context, [epoch])
