@@ -54,7 +54,7 @@ def _chain(texts: list[str], size: float, tokenizer: BPETokenizer) -> None:
         between = time.perf_counter()
         ids = tokenizer.encode(text)
         end = time.perf_counter()
-        tokenizer.encode_array(text)
+        tokenizer.encode_arrays([text])
         times["warm"] += time.perf_counter() - end
         times["released"] += between - start
         times["cold"] += end - between
@@ -87,7 +87,7 @@ _known: list[BPETokenizer] = []
 def _encode(text: str, vocabulary: tuple[dict[str, int], list[tuple[str, str]]]) -> int:
     if not _known:
         _known.append(BPETokenizer(*vocabulary))
-    return len(_known[0].encode_array(text))
+    return len(_known[0].encode_arrays([text])[0])
 
 
 def _training(texts: list[str]) -> None:

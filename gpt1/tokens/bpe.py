@@ -115,17 +115,13 @@ class BPETokenizer:
 
     def encode(self, text: str) -> list[int]:
         """The ids of raw text; a symbol that the vocabulary lacks is id 0 (`<unk>`)."""
-        return self.encode_array(text).tolist()
+        return self.encode_arrays([text])[0].tolist()
 
     def encode_batch(self, texts: Iterable[str]) -> list[list[int]]:
         """The ids of several raw texts."""
         ids, lengths = self.encode_arrays(list(texts))
         ends = np.cumsum(lengths)
         return [ids[end - n : end].tolist() for end, n in zip(ends, lengths, strict=True)]
-
-    def encode_array(self, text: str) -> np.ndarray:
-        """The ids of raw text, uint16 (tokens,)."""
-        return self.encode_arrays([text])[0]
 
     def encode_arrays(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """The ids of several raw texts end to end, uint16 (tokens,), and each one's number of ids.

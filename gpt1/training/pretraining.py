@@ -58,10 +58,10 @@ def pretrain(
     batches = Batches(reader, params)
     if params.compile:
         compile_blocks(model)
-    checkpoints = Checkpoints(model, checkpoint_updates(params, reader), folder / "checkpoints")
+    listed = checkpoint_updates(params, reader)
+    checkpoints = Checkpoints(model, listed, folder / "checkpoints")
     if distributed.rank() == 0:
-        beyond = [n for n in checkpoint_updates(params, reader) if n > batches.updates > 0]
-        if beyond:
+        if beyond := [update for update in listed if update > batches.updates > 0]:
             print(
                 f"warning: {title}: checkpoints: training ends after {batches.updates} updates, "
                 f"before {', '.join(map(str, beyond))}",

@@ -162,6 +162,8 @@ class Results:
     curves: Path
     _evaluations: dict[str, dict[str, Evaluation]] = field(default_factory=dict, compare=False)
     """By task and cell."""
+    _resampled: dict[str, pd.DataFrame] = field(default_factory=dict, compare=False)
+    """By task; a column for each cell."""
 
     def cell(self, task: str, model: str, seeds: Sequence[int]) -> Cell:
         """The scores of all seeds on the reported split: test, or dev where test has no labels."""
@@ -223,9 +225,13 @@ class Results:
         return ZeroShotCurve(task, model, **dict(about), curve=curve)
 
     def _samples(self, task: str, model: str, seed: int) -> np.ndarray:
-        path = self.metrics / "resampled" / f"{task}.parquet"
-        name = f"{model}-{seed}"
-        return _read(path, f"evaluate@{task}", _column(name))
+        path, stage = self.metrics / "resampled" / f"{task}.parquet", f"evaluate@{task}"
+        if task not in self._resampled:
+            self._resampled[task] = _read(path, stage, _parquet)
+        try:
+            return self._resampled[task][f"{model}-{seed}"].to_numpy(np.float64)
+        except KeyError:
+            raise UserError(f"{path} has no {model}-{seed}; `dvc repro {stage}`") from None
 
     def _evaluation(self, task: str, model: str, seed: int) -> Evaluation:
         path, stage = self.metrics / "evaluate" / f"{task}.json", f"evaluate@{task}"
@@ -288,16 +294,13 @@ def _json(shape: type[T]) -> Callable[[Path], T]:
     return parse
 
 
-def _column(name: str) -> Callable[[Path], np.ndarray]:
-    def parse(path: Path) -> np.ndarray:
-        try:
-            return pd.read_parquet(path, columns=[name])[name].to_numpy(np.float64)
-        except FileNotFoundError:
-            raise
-        except (pa.ArrowException, KeyError, OSError):
-            raise ValueError(f"no column {name}, or no Parquet") from None
-
-    return parse
+def _parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except FileNotFoundError:
+        raise
+    except (pa.ArrowException, OSError):
+        raise ValueError("no Parquet") from None
 
 
 def _csv(*columns: str) -> Callable[[Path], pd.DataFrame]:
