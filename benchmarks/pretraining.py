@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from transformers import OpenAIGPTLMHeadModel
 
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.training.compilation import compile_blocks
+from gpt1.training.compilation import compile_parts
 from gpt1.training.cost import EMULATED, PRECISIONS, emulation, product_rate, training_operations
 from gpt1.training.optimizer import adamw
 
@@ -95,7 +95,7 @@ def step_of(side: str, size: str, precision: str) -> Step:
     else:
         model = ours
         if side == "gpt1, compiled":
-            compile_blocks(ours)
+            compile_parts(ours)
         optimizer = adamw(ours, weight_decay=0.01)
 
         def loss() -> Tensor:

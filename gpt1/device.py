@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import torch
+from torch import Tensor
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
@@ -27,6 +28,13 @@ def device() -> torch.device:
 def computing() -> list[str]:
     """Every accelerator that computes: `cuda:0`, `cuda:1`. Creates a context on each of them."""
     return [name for name, fault in tried() if not fault]
+
+
+def send(tensor: Tensor, place: torch.device) -> Tensor:
+    """The tensor on a device; of one on the CPU a copy that the host does not wait for."""
+    if tensor.device.type == "cpu" and place.type != "cpu":
+        tensor = tensor.pin_memory()  # from other memory the host would wait
+    return tensor.to(place, non_blocking=True)
 
 
 def use_cores() -> None:
@@ -89,10 +97,15 @@ def _fault(name: str) -> str:
 
 
 def _taken(name: str) -> torch.device:
-    """The device, from now on the one that torch means where no number is given."""
+    """The device, from now on the one that torch means where no number is given.
+
+    On an NVIDIA card, products of fp32 matrices are computed in TF32 from now on: 8 times as fast
+    on an H100's data sheet, with factors of 10 bits, which is more than bf16 has.
+    """
     found = torch.device(name)
     if found.type != "cpu":
         torch.accelerator.set_device_index(found.index)
+        torch.set_float32_matmul_precision("high")
     return found
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from gpt1.analysis.zero_shot.task import select_examples
-from gpt1.model.kernels.cross_entropy import CHUNK
+from gpt1.model.kernels.cpu import TOKENS_AT_ONCE
 from gpt1.model.transformer import GPTConfig
 from gpt1.params import Model, paper
 from gpt1.tasks import table
@@ -109,7 +109,7 @@ def sizes(params: Model, vocab: int) -> tuple[Any, int, int]:
             model.loss(model.states(windows[:, :-1]), windows[:, 1:])
         for parameter in model.parameters():
             kept.pop(parameter.untyped_storage()._cdata, None)
-    logits = min(CHUNK, params.micro_batch * params.context) * vocab * 4
+    logits = min(TOKENS_AT_ONCE, params.micro_batch * params.context) * vocab * 4
     parameters = sum(parameter.numel() for parameter in model.parameters())
     return model.config, parameters, sum(size for size, _ in kept.values()) + 2 * logits
 

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gpt1.model.kernels import linear_cross_entropy
+from gpt1.model.kernels import TokenLosses, linear_cross_entropy
 
 INITIAL_DEVIATION = 0.02
 
@@ -21,6 +21,10 @@ class LanguageModel(nn.Module):
 
     config: Any
     tokens: nn.Embedding
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token_losses = TokenLosses()
 
     def states(self, tokens: Tensor, *, cache: Any = None) -> Tensor:
         """The last layer's output for each token: int64 (B, T) to (B, T, C).
@@ -57,7 +61,8 @@ class LanguageModel(nn.Module):
         if weights is None:
             weights = torch.full(targets.shape, 1 / targets.numel(), device=states.device)
         states = states.reshape(targets.numel(), -1)
-        return linear_cross_entropy(states, self.tokens.weight, targets, weights.reshape(-1))
+        weights, output = weights.reshape(-1), self.tokens.weight
+        return linear_cross_entropy(states, output, targets, weights, self.token_losses)
 
     def add_special_tokens(self, count: int) -> None:
         """Append `count` rows to the token embedding, drawn from N(0, 0.02)."""

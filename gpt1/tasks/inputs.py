@@ -22,7 +22,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
+from torch import Tensor
 
+from gpt1.device import send
 from gpt1.tasks.table import Example, Task
 
 
@@ -70,28 +72,35 @@ class Inputs:
 class Batch:
     """N sequences of B examples, padded at the end to the longest; a micro-batch of an update."""
 
-    tokens: torch.Tensor
+    tokens: Tensor
     """int64 (N, T)."""
-    lengths: torch.Tensor
+    lengths: Tensor
     """int64 (N,); the last token of each is extract."""
-    example: torch.Tensor
+    example: Tensor
     """int64 (N,): index of the sequence's example among the B."""
-    choice: torch.Tensor
+    choice: Tensor
     """int64 (N,): index of the sequence among those of its example."""
-    targets: torch.Tensor
+    targets: Tensor
     """float64 (B,)."""
+    predicting: Tensor
+    """int64 (M,): flat places in (N, T) of all tokens that another follows in their sequence."""
+    weights: Tensor
+    """float32 (M,): of what they predict; a mean over a sequence, its example's, and the batch."""
+    choices: int
+    """Most sequences of an example."""
     update_examples: int
     """Examples in the whole update, over all of its micro-batches."""
 
     def to(self, device: torch.device) -> "Batch":
-        return replace(
-            self,
-            tokens=self.tokens.to(device),
-            lengths=self.lengths.to(device),
-            example=self.example.to(device),
-            choice=self.choice.to(device),
-            targets=self.targets.to(device),
-        )
+        """Also for a batch that is there. What needs a look at the numbers is done before this, so
+        that the host never waits for the device.
+        """
+        moved: dict[str, Any] = {
+            name: send(each, device)
+            for name, each in vars(self).items()
+            if isinstance(each, Tensor)
+        }
+        return replace(self, **moved)
 
 
 def arrange(
@@ -144,15 +153,22 @@ def collate(
         for choice, sequence in enumerate(inputs.sequences[index])
     ]
     lengths = np.array([len(sequence) for sequence, _, _ in rows])
+    example, choice = np.array([row[1:] for row in rows]).T
     tokens = np.zeros((len(rows), lengths.max()), dtype=np.int64)
-    tokens[np.arange(tokens.shape[1]) < lengths[:, None]] = np.concatenate([row[0] for row in rows])
+    places = np.arange(tokens.shape[1])
+    tokens[places < lengths[:, None]] = np.concatenate([row[0] for row in rows])
+    siblings = np.bincount(example)[example]
+    weights = 1 / ((lengths - 1) * siblings * len(indices))
     return Batch(
-        torch.from_numpy(tokens),
-        torch.from_numpy(lengths),
-        torch.tensor([row[1] for row in rows]),
-        torch.tensor([row[2] for row in rows]),
-        torch.from_numpy(inputs.targets[np.asarray(indices)]),
-        update_examples or len(indices),
+        tokens=torch.from_numpy(tokens),
+        lengths=torch.from_numpy(lengths),
+        example=torch.from_numpy(example),
+        choice=torch.from_numpy(choice),
+        targets=torch.from_numpy(inputs.targets[np.asarray(indices)]),
+        predicting=torch.from_numpy(np.flatnonzero(places < lengths[:, None] - 1)),
+        weights=torch.from_numpy(np.repeat(weights, lengths - 1).astype(np.float32)),
+        choices=int(choice.max()) + 1,
+        update_examples=update_examples or len(indices),
     )
 
 

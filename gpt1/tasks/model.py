@@ -117,7 +117,7 @@ class TaskModel(nn.Module):
             return self.head(self.dropout(summed)), states
         mask = self.dropout(extract.new_ones(B, C))  # one mask for all choices
         logits = self.head(extract * mask[batch.example]).squeeze(1)
-        scores = logits.new_full((B, int(batch.choice.max()) + 1), -torch.inf)
+        scores = logits.new_full((B, batch.choices), -torch.inf)
         return scores.index_put((batch.example, batch.choice), logits), states
 
     def loss(self, batch: Batch, auxiliary: float) -> torch.Tensor:
@@ -146,12 +146,9 @@ class TaskModel(nn.Module):
         return F.cross_entropy(scores, targets.long())
 
     def _language_model_loss(self, batch: Batch, states: torch.Tensor) -> torch.Tensor:
-        real = (
-            torch.arange(1, batch.tokens.shape[1], device=self.device) < batch.lengths[:, None]
-        )  # (N, T - 1)
-        siblings = torch.bincount(batch.example)[batch.example]  # (N,)
-        weights = real / ((batch.lengths - 1) * siblings * len(batch.targets))[:, None]
-        return self.network.loss(states[:, :-1][real], batch.tokens[:, 1:][real], weights[real])
+        targets = batch.tokens.flatten()[batch.predicting + 1]
+        states = states.flatten(0, 1)[batch.predicting]  # (M, C)
+        return self.network.loss(states, targets, batch.weights)
 
     @torch.inference_mode()
     def scores(self, inputs: Inputs) -> list[np.ndarray]:

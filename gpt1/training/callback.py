@@ -17,6 +17,13 @@ Row = dict[str, float]
 class Callback:
     """Hooks of the training loop, which do nothing here. The process of rank 0 alone calls them."""
 
+    def reads_model(self, updates: int) -> bool:
+        """Whether `on_update` reads the model as it is after `updates` updates.
+
+        Only then does the loop wait for the device; else the model may be one update ahead.
+        """
+        return False
+
     def on_update(self, updates: int, row: Row) -> None:
         """Called after each update: `updates` are done, `row` is the last one's."""
 
@@ -36,8 +43,11 @@ class HeldOut(Callback):
     ) -> None:
         self._model, self._every, self._loss = model, every, loss
 
+    def reads_model(self, updates: int) -> bool:
+        return bool(self._every) and updates % self._every == 0
+
     def on_update(self, updates: int, row: Row) -> None:
-        if self._every and updates % self._every == 0:
+        if self.reads_model(updates):
             row["valid_loss"] = self._loss(self._model)
             self._model.train()
 
@@ -47,6 +57,9 @@ class Checkpoints(Callback):
 
     def __init__(self, model: LanguageModel, listed: Collection[int], folder: Path) -> None:
         self._model, self._listed, self._folder = model, listed, folder
+
+    def reads_model(self, updates: int) -> bool:
+        return updates in self._listed
 
     def on_update(self, updates: int, row: Row) -> None:
         self.save(updates)

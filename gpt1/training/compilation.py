@@ -5,15 +5,20 @@ import sys
 import torch
 from torch import nn
 
+from gpt1.model.kernels import TokenLosses
 from gpt1.model.transformer import Block
 
 
-def compile_blocks(model: nn.Module) -> None:
-    """Compile each block of `model` in place; say so in one line where that does not work.
+def compile_parts(model: nn.Module) -> None:
+    """Compile each block of `model` and its loss in place; a line says where that does not work.
 
-    Compiled once and used for every layer, a block takes seconds, the whole network a minute.
+    Compiled once and used for every layer, a block takes seconds, the whole network a minute. All
+    but the embeddings and their dropout is in them, and the gradients of a block are there before
+    those of the next, so that processes can sum them meanwhile. On the CPU the loss stays as it
+    is, for it is tuned by hand.
     """
-    if fault := _fault(next(model.parameters()).device):
+    device = next(model.parameters()).device
+    if fault := _fault(device):
         print(
             "warning: compile: true needs a compiler that works, and Python's headers "
             f"({fault}); going on uncompiled",
@@ -21,7 +26,7 @@ def compile_blocks(model: nn.Module) -> None:
         )
         return
     for module in model.modules():
-        if isinstance(module, Block):
+        if isinstance(module, Block) or (isinstance(module, TokenLosses) and device.type != "cpu"):
             module.compile()
 
 

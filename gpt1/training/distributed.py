@@ -10,14 +10,15 @@ import os
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Self
 
 import psutil
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
@@ -130,16 +131,72 @@ def exit_nonzero_ranks() -> None:
         sys.exit(0)
 
 
-def all_reduce(tensors: Iterable[Tensor]) -> None:
-    """Replace each tensor by its sum over all processes: the same bits in each of them.
+class GradientSum:
+    """Replaces the gradients by their sums over all processes: the same bits in each of them.
 
-    All processes wait here. Raises UserError when the connection to one of them breaks.
+    A sum starts as soon as the backward pass has the gradient, and goes on beside it, as in
+    PyTorch's DistributedDataParallel. That one rearranges its buckets after the first update, so
+    that a resumed run would end in other bits, and it has all processes compute as many
+    micro-batches. Here sums start in one order, whatever a process computes.
     """
-    if not dist.is_initialized():
-        return
-    with connection_errors():
-        for work in [dist.all_reduce(tensor, async_op=True) for tensor in tensors]:
-            work.wait()
+
+    def __init__(self, model: nn.Module) -> None:
+        self._parameters = [each for each in model.parameters() if each.requires_grad][::-1]
+        self._works: list[dist.Work] = []
+        self._started, self._open = 0, False
+
+    def __enter__(self) -> Self:
+        """Watch the backward passes until the end of the block."""
+        hook = self._on_gradient
+        known = self._parameters if dist.is_initialized() else []
+        self._hooks = [each.register_post_accumulate_grad_hook(hook) for each in known]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self._hooks:
+            hook.remove()
+
+    def begin(self) -> None:
+        """The next backward pass is the last one of this process in this update."""
+        self._open, self._ready = True, set[Tensor]()
+
+    def finish(self) -> None:
+        """Start those that did not start, and wait for all.
+
+        Raises UserError when the connection to a process breaks.
+        """
+        if not dist.is_initialized():
+            return
+        with connection_errors():
+            for parameter in self._parameters[self._started :]:
+                if parameter.grad is not None:
+                    self._start(parameter)
+            for work in self._works:
+                work.wait()  # of an accelerator: its stream waits, not this process
+        self._works.clear()
+        self._started, self._open = 0, False
+
+    def _on_gradient(self, parameter: Tensor) -> None:
+        if not self._open:
+            return
+        self._ready.add(parameter)
+        for each in self._parameters[self._started :]:
+            if each not in self._ready:
+                break
+            self._start(each)
+            self._started += 1
+
+    def _start(self, parameter: Tensor) -> None:
+        work = dist.all_reduce(parameter.grad, async_op=True)
+        assert work is not None
+        self._works.append(work)
+
+
+def all_reduce(tensor: Tensor) -> None:
+    """Replace a tensor by its sum over all processes, as `GradientSum` does."""
+    if dist.is_initialized():
+        with connection_errors():
+            dist.all_reduce(tensor)
 
 
 def barrier() -> None:

@@ -24,6 +24,7 @@ from gpt1.training.cost import warn_if_emulated
 from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
 from gpt1.training.progress import Progress
+from gpt1.training.readback import Readback
 from gpt1.training.state import restore, save, saved
 from gpt1.training.stopping import RESUME_CODE, stop_requests
 
@@ -67,7 +68,11 @@ def fit(
     in the curve are NaN.
 
     The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
-    state after the current micro-batch and exits with RESUME_CODE (`gpt1.training.stopping`).
+    state after the current micro-batch, on an accelerator after the update, and exits with
+    RESUME_CODE (`gpt1.training.stopping`).
+    The host does not wait for an update before it has given the next one to the device. So a loss
+    that is not finite is seen one update late; the device itself leaves out that update and all
+    later ones.
     A state that cannot be written costs a line, and is written `save_seconds` later.
     Raises UserError when a loss is not finite, when there are fewer micro-batches than processes,
     and when no state is whole, or that of a stop cannot be written.
@@ -85,48 +90,73 @@ def fit(
         """Returns why not. No state of 0 updates: it would outlive a change of the code."""
         return _save(state, updates, model, optimizer, curve) if updates and is_rank_0 else ""
 
+    not_finite = torch.zeros((), device=_device(model))
+    optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: its step changes nothing
+    given: tuple[int, Readback] | None = None
     saved_at = measured = time.monotonic()
-    with (
-        stop_requests() as stop_requested,
-        Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
-    ):
-        for update in range(done, objective.updates):
-            micro_batches = _shared(objective.micro_batches(update), title)
-            losses = _backward(objective, micro_batches, update, optimization, stop_requested)
-            if losses is None:
-                _stop(title, update, save_state(update))
-            gradients = [p.grad for p in model.parameters() if p.grad is not None]
-            distributed.all_reduce([losses, *gradients])
-            norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
-            # .tolist() and .item() wait for the device, once an update.
-            rate = optimization.learning_rate(update)
-            values = [update + 1, *losses.tolist(), rate, norm.item(), *[math.nan] * len(observed)]
-            row: Row = dict(zip(columns, values, strict=True))
-            if math.isfinite(row["loss"]) and math.isfinite(row["gradient_norm"]):
-                for group in optimizer.param_groups:
-                    group["lr"] = rate
-                optimizer.step()
-            elif skip and update == done:
-                row |= dict.fromkeys([*objective.losses, "gradient_norm"], math.nan)
-                _say_not_finite(title, update)
-            else:
+
+    def read() -> None:
+        """Take the numbers of the last update from the device; tell the callbacks."""
+        nonlocal given, measured
+        if given is None:
+            return
+        (update, readback), given = given, None
+        *losses, norm = readback.values()
+        rate = optimization.learning_rate(update)
+        values = [update + 1, *losses, rate, norm, *[math.nan] * len(observed)]
+        row: Row = dict(zip(columns, values, strict=True))
+        if not all(map(math.isfinite, [*losses, norm])):
+            if not (skip and update == done):
                 _end_not_finite(title, update, state, save_state(update))
-            optimizer.zero_grad(set_to_none=True)
-            if not is_rank_0:
-                continue
+            row |= dict.fromkeys([*objective.losses, "gradient_norm"], math.nan)
+            not_finite.zero_()
+            _say_not_finite(title, update)
+        if is_rank_0:
             for callback in callbacks:
                 callback.on_update(update + 1, row)
             curve[update] = [*row.values()]
             bar.advance(row)
-            now = time.monotonic()
-            if now - measured > SPEED_SECONDS:
+            if time.monotonic() - measured > SPEED_SECONDS:
                 for callback in callbacks:
                     callback.on_speed(update + 1, bar.speed())
-                measured = now
-            if now - saved_at > save_seconds:
+                measured = time.monotonic()
+
+    with (
+        stop_requests() as stop_requested,
+        Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
+        distributed.GradientSum(model) as gradients,
+    ):
+        for update in range(done, objective.updates):
+            micro_batches = _shared(objective.micro_batches(update), title)
+            losses = _backward(
+                objective,
+                micro_batches,
+                update,
+                optimization,
+                gradients=gradients,
+                stop_requested=stop_requested,
+            )
+            if losses is None:
+                read()
+                _stop(title, update, save_state(update))
+            norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
+            numbers = torch.cat([losses, norm[None]])
+            torch.maximum(not_finite, 1 - numbers.isfinite().all().float(), out=not_finite)
+            for group in optimizer.param_groups:
+                group["lr"] = optimization.learning_rate(update)
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+            read()
+            given = update, Readback(numbers)
+            overdue = is_rank_0 and time.monotonic() - saved_at > save_seconds
+            asked = any(callback.reads_model(update + 1) for callback in callbacks)
+            if overdue or asked or (skip and update == done):
+                read()
+            if overdue:
                 if fault := save_state(update + 1):
                     print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
                 saved_at = time.monotonic()
+        read()
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
 
@@ -188,9 +218,11 @@ def _backward(
     micro_batches: Sequence[MicroBatch],
     update: int,
     optimization: Optimization,
+    *,
+    gradients: distributed.GradientSum,
     stop_requested: Callable[[], bool],
 ) -> Tensor | None:
-    """Accumulate the gradients of this process's micro-batches; return their summed losses.
+    """Give the parameters the gradient of an update; return its losses.
 
     The losses, fp32 (losses,), stay on the device. None when a process was told to stop.
     """
@@ -198,16 +230,24 @@ def _backward(
     losses = torch.zeros(len(objective.losses), device=device)
     for begin in range(0, len(micro_batches), distributed.world_size()):
         index = begin + distributed.rank()
+        is_last = begin + distributed.world_size() >= len(micro_batches)
         if index < len(micro_batches):
             torch.manual_seed(_dropout_seed(optimization.seed, update, index))
             is_bf16 = optimization.precision == "bf16"
             with torch.autocast(device.type, torch.bfloat16, enabled=is_bf16):
                 parts = objective.loss(micro_batches[index])
-            parts["loss"].backward()
+            if is_last:
+                gradients.begin()
+            with distributed.connection_errors():
+                parts["loss"].backward()
             losses += torch.stack([parts[name].detach() for name in objective.losses])
-        # An all-reduce of one number: all processes wait for the slowest, once a micro-batch.
-        if distributed.any_rank(stop_requested()):
+        if is_last:
+            gradients.finish()
+        # All processes wait for the slowest here. On a CPU a micro-batch takes seconds, and the
+        # grace of a scheduler is short; on an accelerator an update takes less than one.
+        if (is_last or device.type == "cpu") and distributed.any_rank(stop_requested()):
             return None
+    distributed.all_reduce(losses)
     return losses
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from gpt1.device import send
 from gpt1.errors import UserError
 from gpt1.model.gpt2 import GPT2
 from gpt1.model.language_model import LanguageModel
@@ -21,7 +22,7 @@ from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.params import Model
 from gpt1.training import distributed, schedule
 from gpt1.training.callback import Callback, Checkpoints, HeldOut
-from gpt1.training.compilation import compile_blocks
+from gpt1.training.compilation import compile_parts
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.loop import Optimization, fit
 from gpt1.training.memory import is_out_of_memory, suggest_micro_batch
@@ -57,7 +58,7 @@ def pretrain(
     model = new_model(params, vocab).to(device)
     batches = Batches(reader, params)
     if params.compile:
-        compile_blocks(model)
+        compile_parts(model)
     listed = checkpoint_updates(params, reader)
     checkpoints = Checkpoints(model, listed, folder / "checkpoints")
     if distributed.rank() == 0:
@@ -144,7 +145,7 @@ class Pretraining(Objective[Tensor]):
 
     def loss(self, windows: Tensor) -> dict[str, Tensor]:
         """Of windows int64 (micro_batch, context + 1): their share of the mean over the batch."""
-        windows = windows.to(self._device)
+        windows = send(windows, self._device)
         mean = self.model.loss(self.model.states(windows[:, :-1]), windows[:, 1:])
         return {"loss": mean * len(windows) / self._batch}
 

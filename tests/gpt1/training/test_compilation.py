@@ -11,10 +11,10 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = """
 import torch
 from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.training.compilation import compile_blocks
+from gpt1.training.compilation import compile_parts
 torch.set_num_threads(1)
 model = GPT(GPTConfig(vocab=16, context=8, layers=1, width=8, heads=2, dropout=0.0))
-compile_blocks(model)
+compile_parts(model)
 model(torch.zeros(1, 8, dtype=torch.int64))
 print(any(module._compiled_call_impl is not None for module in model.modules()))
 """
