@@ -38,13 +38,12 @@ def launch(module: str, progress: Callable[[], object]) -> None:
     error, all end, for it would fail again. Returns at once when GPT1_NPROC is 1, and in a process
     that a launcher started.
 
-    The first SIGTERM, SIGINT or SIGHUP goes to all processes, which have STOP_SECONDS to save their
-    state. Others are ignored, but for a second SIGINT, which kills them.
+    The first SIGTERM, SIGINT or SIGHUP goes to all processes, which save their state; where they
+    did, the code is RESUME_CODE. Others are ignored, but for a second SIGINT, which kills them.
     """
     count = Environment.read().nproc
     if count == 1 or "WORLD_SIZE" in os.environ:
         return
-    from torch.distributed.elastic.multiprocessing import SignalException
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
@@ -52,13 +51,14 @@ def launch(module: str, progress: Callable[[], object]) -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        if len(received) == 1:  # the agent forwards it, waits, and raises it again
-            to_all = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
-            raise SignalException(f"signal {number}", to_all)
+        forwarded = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         if received.count(signal.SIGINT) > 1:
-            for process in psutil.Process().children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    process.kill()
+            forwarded = signal.SIGKILL
+        elif len(received) > 1:
+            return
+        for process in psutil.Process().children():
+            with suppress(psutil.NoSuchProcess):
+                process.send_signal(forwarded)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -77,29 +77,27 @@ def launch(module: str, progress: Callable[[], object]) -> None:
         signals_to_handle="SIGQUIT",  # at a second signal PyTorch would leave the processes alone
     )
     vain, reached = 0, progress()
-    try:
-        while vain <= RESTARTS:
-            try:
-                elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
-                sys.exit(0)
-            except ChildFailedError as failed:
-                killed = [each for each in failed.failures.values() if each.exitcode < 0]
-                if not killed:
-                    sys.exit(failed.get_first_failure()[1].exitcode)
-                before, reached = reached, progress()
-                vain = 0 if reached != before else vain + 1
-                what = (
-                    "all restart from the last state"
-                    if vain <= RESTARTS
-                    else (f"they end, for {RESTARTS} restarts brought no new state")
-                )
-                name = signal.Signals(-killed[0].exitcode).name
-                print(
-                    f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr
-                )
-    except SignalException:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # Python ends with its default otherwise
-        sys.exit(128 + signal.SIGINT if received.count(signal.SIGINT) > 1 else RESUME_CODE)
+    while vain <= RESTARTS:
+        try:
+            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+            sys.exit(0)
+        except ChildFailedError as failed:
+            killed = [each for each in failed.failures.values() if each.exitcode < 0]
+            if received.count(signal.SIGINT) > 1:
+                sys.exit(128 + signal.SIGINT)
+            if received and killed:  # before it could handle signals
+                sys.exit(RESUME_CODE)
+            if not killed:
+                sys.exit(failed.get_first_failure()[1].exitcode)
+            before, reached = reached, progress()
+            vain = 0 if reached != before else vain + 1
+            what = (
+                "all restart from the last state"
+                if vain <= RESTARTS
+                else f"they end, for {RESTARTS} restarts brought no new state"
+            )
+            name = signal.Signals(-killed[0].exitcode).name
+            print(f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr)
     sys.exit(1)
 
 

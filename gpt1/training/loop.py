@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from gpt1.errors import UserError, one_line
+from gpt1.errors import UserError
 from gpt1.training import distributed
 from gpt1.training.callback import Callback, Row
 from gpt1.training.cost import warn_if_emulated
@@ -25,7 +25,7 @@ from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
 from gpt1.training.progress import Progress
 from gpt1.training.readback import Readback
-from gpt1.training.state import restore, save, saved
+from gpt1.training.state import Saver, restore
 from gpt1.training.stopping import RESUME_CODE, stop_requests
 
 SAVE_SECONDS = 300.0
@@ -88,7 +88,10 @@ def fit(
 
     def save_state(updates: int) -> str:
         """Returns why not. No state of 0 updates: it would outlive a change of the code."""
-        return _save(state, updates, model, optimizer, curve) if updates and is_rank_0 else ""
+        if updates and is_rank_0:
+            saver.start(updates, model, optimizer, curve)
+            saver.wait()
+        return saver.fault()
 
     not_finite = torch.zeros((), device=_device(model))
     optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: its step changes nothing
@@ -125,6 +128,7 @@ def fit(
         stop_requests() as stop_requested,
         Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
         distributed.GradientSum(model) as gradients,
+        Saver(state) as saver,
     ):
         for update in range(done, objective.updates):
             micro_batches = _shared(objective.micro_batches(update), title)
@@ -153,29 +157,13 @@ def fit(
             if overdue or asked or (skip and update == done):
                 read()
             if overdue:
-                if fault := save_state(update + 1):
-                    print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
+                saver.start(update + 1, model, optimizer, curve)
                 saved_at = time.monotonic()
+            if fault := saver.fault():
+                print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
         read()
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
-
-
-def _save(
-    folder: Path,
-    updates: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    curve: np.ndarray,
-) -> str:
-    """Save the state; returns why it could not be written, and which one is kept."""
-    try:
-        save(folder, updates, model, optimizer, curve)
-    except OSError as error:
-        last = [int(file.stem) for file in saved(folder)][-1:]
-        kept = f"the last one is that of update {last[0]}" if last else "there is none yet"
-        return f"cannot save the state ({one_line(error)}); {kept} in {folder}"
-    return ""
 
 
 def _stop(title: str, update: int, fault: str) -> NoReturn:

@@ -11,9 +11,10 @@ last whole state, and nothing begins anew in silence.
 
 import hashlib
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -30,22 +31,68 @@ DIGEST = "sha256"
 """The one key of the metadata; safetensors writes several in random order."""
 
 
-def save(
-    folder: Path,
-    updates: int,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    curve: np.ndarray,
-) -> None:
+class Saver:
+    """Writes states into a folder while training goes on, which stops for a copy in memory alone.
+
+    The end of the block waits for the last one.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._thread = threading.Thread()
+        self._fault = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.wait()
+
+    def start(
+        self,
+        updates: int,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        curve: np.ndarray,
+    ) -> None:
+        """Copy the state after `updates` updates, once the last one is written, and write it."""
+        self.wait()
+        tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()}
+        tensors["curve"] = torch.from_numpy(curve[:updates])
+        copies = {
+            name: torch.empty(tensor.shape, dtype=tensor.dtype).copy_(tensor.detach())
+            for name, tensor in tensors.items()
+        }
+        arguments = (updates, copies)
+        self._thread = threading.Thread(target=self._write, args=arguments, name="save state")
+        self._thread.start()
+
+    def fault(self) -> str:
+        """Why the last state could not be written, and which one is kept; said once."""
+        fault, self._fault = self._fault, ""
+        return fault
+
+    def wait(self) -> None:
+        """Wait until the last state is written, or could not be."""
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _write(self, updates: int, tensors: dict[str, Tensor]) -> None:
+        try:
+            _write(self._folder, updates, tensors)
+        except OSError as error:
+            last = [int(file.stem) for file in saved(self._folder)][-1:]
+            kept = f"the last one is that of update {last[0]}" if last else "there is none yet"
+            self._fault = f"cannot save the state ({one_line(error)}); {kept} in {self._folder}"
+
+
+def _write(folder: Path, updates: int, tensors: dict[str, Tensor]) -> None:
     """Write the state after `updates` updates, and remove all but the last two.
 
     It takes the bytes of three states on the disk. Raises OSError when it cannot be written; the
     others then stay as they are.
     """
-    tensors = {f"model.{name}": tensor for name, tensor in model.state_dict().items()}
-    tensors |= {f"optimizer.{name}": tensor for name, tensor in _moments(optimizer).items()}
-    tensors["curve"] = torch.from_numpy(curve[:updates])
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     for part in folder.glob(f".*{PARTIAL}"):  # what a killed process wrote
         remove(part)
     file = folder / f"{updates:07d}.safetensors"

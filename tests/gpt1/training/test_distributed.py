@@ -160,15 +160,75 @@ def test_sigterm_to_every_process_beside_that_of_the_launcher_saves_once_and_res
         assert (out / name).read_bytes() == (whole / name).read_bytes()
 
 
+@pytest.mark.slow
+def test_a_stop_that_could_not_save_its_state_ends_with_an_error_not_with_resume_me(
+    tmp_path: Path,
+) -> None:
+    """The limit on the size of files is a full disk."""
+    out = tmp_path / "out"
+    out.mkdir()
+    job = start(2, out, pause=0.1, launcher="full disk")
+    assert job.stderr
+    line = next(line for line in job.stderr if "cannot save the state" in line)
+    assert "training goes on" in line
+    job.terminate()
+    _, errors = job.communicate(timeout=60)
+    assert job.returncode == 1
+    assert "stopped: cannot save the state" in errors
+    assert "Free space, and start again" in errors
+
+
+@pytest.mark.slow
+def test_a_machine_that_dies_is_started_again_and_all_resume_to_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    """Two agents of torchrun, each with a process, as on two machines that share a disk.
+
+    What ends with an error is started again, as Kubernetes does: the agent that is left may meet
+    the dead one again, wait for it, and give up.
+    """
+    whole, out = run(2, tmp_path / "whole"), tmp_path / "out"
+    out.mkdir()
+    port = free_port()
+
+    def agent(pause: float) -> "subprocess.Popen[str]":
+        return start(2, out, pause, launcher=f"agent localhost:{port}")
+
+    first = agent(pause=0.1)
+    wait_for(lambda: listens(port), first)  # the agents meet at this one
+    agents = [first, agent(pause=0.1)]
+    wait_for(lambda: saved(out / "state"), first)
+    for pid in (agents[1].pid, *children(agents[1])):
+        os.kill(pid, signal.SIGKILL)
+    started, errors = 2, ""
+    while any(job.poll() != 0 for job in agents):
+        for index, job in enumerate(agents):
+            if job.poll() not in {None, 0}:
+                errors += job.communicate()[1]
+                assert started < 20, errors
+                agents[index], started = agent(pause=0.0), started + 1
+        time.sleep(0.1)
+    assert started > 2
+    for name in ("model.safetensors", "curve.csv"):
+        assert (out / name).read_bytes() == (whole / name).read_bytes()
+
+
 def start(
     processes: int, out: Path, pause: float, launcher: str = "GPT1_NPROC"
 ) -> "subprocess.Popen[str]":
-    """The job as the stage starts it, or torchrun, or srun."""
+    """The job as the stage starts it, or torchrun, or srun, or one agent of two of torchrun."""
     module = ["-m", "test_distributed", str(out), str(pause)]
     command, variables = [sys.executable, *module], {"GPT1_NPROC": str(processes)}
     if launcher == "torchrun":
         options = ["--standalone", "--nproc-per-node", str(processes)]
         command = [sys.executable, "-m", "torch.distributed.run", *options, *module]
+    if launcher.startswith("agent "):
+        options = ["--nnodes", "2", "--max-restarts", "3", "--rdzv-backend", "c10d"]
+        options += ["--rdzv-conf", "read_timeout=5", "--local-addr", "localhost"]
+        options += ["--rdzv-endpoint", launcher.split()[1]]
+        command = [sys.executable, "-m", "torch.distributed.run", *options, *module]
+    if launcher == "full disk":
+        command = ["bash", "-c", 'ulimit -f 20; exec "$@"', "bash", *command]
     if launcher == "srun":
         command = ["bash", "-c", SRUN, "srun", sys.executable, *module]
         variables |= {"SLURM_NTASKS": str(processes), "MASTER_ADDR": "localhost"}
@@ -197,6 +257,11 @@ def free_port() -> int:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         return int(free.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("localhost", port)) == 0
 
 
 def tell(processes: list[int]) -> list[int]:
