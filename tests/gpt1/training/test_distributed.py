@@ -178,7 +178,7 @@ def test_a_stop_that_could_not_save_its_state_ends_with_an_error_not_with_resume
     assert "Free space, and start again" in errors
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_machine_that_dies_is_started_again_and_all_resume_to_the_same_bytes(
     tmp_path: Path,
 ) -> None:
