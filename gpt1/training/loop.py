@@ -21,8 +21,10 @@ from gpt1.errors import UserError, one_line
 from gpt1.training import distributed
 from gpt1.training.callback import Callback, Row
 from gpt1.training.cost import warn_if_emulated
+from gpt1.training.determinism import nondeterministic_operations
 from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
+from gpt1.training.profiling import Profile
 from gpt1.training.progress import Progress
 from gpt1.training.state import restore, save, saved
 from gpt1.training.stopping import RESUME_CODE, stop_requests
@@ -88,7 +90,11 @@ def fit(
     saved_at = measured = time.monotonic()
     with (
         stop_requests() as stop_requested,
-        Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
+        Progress(
+            title, done, objective.updates, objective.update_cost, _device(model), shown=is_rank_0
+        ) as bar,
+        Profile(title, done, _device(model), wanted=is_rank_0) as profile,
+        nondeterministic_operations(title),
     ):
         for update in range(done, objective.updates):
             micro_batches = _shared(objective.micro_batches(update), title)
@@ -112,6 +118,7 @@ def fit(
             else:
                 _end_not_finite(title, update, state, save_state(update))
             optimizer.zero_grad(set_to_none=True)
+            profile.step()
             if not is_rank_0:
                 continue
             for callback in callbacks:

@@ -1,9 +1,17 @@
-"""Recognise that memory is too small, and find a micro-batch that fits."""
+"""Measure memory, recognise that it is too small, and find a micro-batch that fits."""
 
+import resource
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process held at most: tensors on an accelerator, all of it on the CPU."""
+    if device.type == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    return torch.accelerator.max_memory_allocated(device)
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

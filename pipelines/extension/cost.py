@@ -50,7 +50,14 @@ class Cost:
 def show(graph: Graph, console: "Console") -> None:
     """Print the cost of every pretraining, fine-tuning and zero-shot stage in `graph`."""
     costs = list(of_graph(graph))
-    header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
+    header = (
+        "tokens",
+        "operations",
+        "memory",
+        "disk",
+        "here",
+        *(card.title for card in ACCELERATORS),
+    )
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
     table = Table(Column("stage", overflow="fold"), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for alike, cells in groupby(costs, key=lambda cost: replace(cost, stage=cost.kind)):
@@ -60,7 +67,7 @@ def show(graph: Graph, console: "Console") -> None:
         work, times = ["?", "?"], []
         if alike.known:
             work = [f"{training.tokens:.1e}", f"{training.operations:.1e}"]
-            days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS.values())]
+            days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS)]
             times = [*map(span, days)]
         label = f"{stage} and {len(others)} alike, each" if others else stage
         table.add_row(label, *work, *size, *times)
@@ -90,10 +97,14 @@ def show(graph: Graph, console: "Console") -> None:
         f"The paper's pretraining, counted the same way: {paper:.2f} petaflop/s-days; "
         f"OpenAI published {PETAFLOP_DAYS}."
     )
+    peaks = (
+        f"{card.title} {card.peak(precision) / 1e12:.0f} TFLOP/s in {precision}"
+        for precision in sorted({cost.training.precision for cost in costs})
+        for card in ACCELERATORS
+    )
     print(
         f"Here: measured for a second, uncompiled. Accelerators: one of them, at "
-        f"{UTILISATION:.0%} of its published peak: "
-        + ", ".join(f"{name} {peak / 1e12:.0f} TFLOP/s" for name, peak in ACCELERATORS.items())
+        f"{UTILISATION:.0%} of its published peak: {', '.join(peaks)}"
     )
 
 
@@ -186,7 +197,7 @@ PAPER = params.parse(
     Model,
     params.paper(Model)
     | {"seed": 1, "micro_batch": 4, "precision": "fp32", "threads": 2, "compile": False}
-    | {"validate_every": 0, "checkpoints": []},
+    | {"deterministic": False, "validate_every": 0, "checkpoints": []},
     "models.gpt",
 )
 """The paper's model: stands for weights that are not imported yet."""
