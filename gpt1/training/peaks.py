@@ -2,8 +2,8 @@
 
 Dense operations a second, without sparsity: where a data sheet gives the sparse rate alone, half of
 it. bf16 is that of tensor cores with fp32 accumulation, as PyTorch computes; 0 where they have no
-bf16 (their 16-bit peak is fp16's, which nothing here computes). fp32 is that of the plain cores:
-PyTorch leaves TF32 off for matrix products unless it is told otherwise.
+bf16 (their 16-bit peak is fp16's, which nothing here computes). fp32 is that of TF32 on tensor
+cores, in which `gpt1.device` has PyTorch compute; of cards without it, that of the other cores.
 
 A name is what the driver says (`torch.cuda.get_device_name`), as a regular expression for all of
 it: a part of a divided card (`... MIG 1g.10gb`), a laptop's version and a card that a provider had
@@ -38,32 +38,32 @@ CARDS = (
     Card("V100S", r"Tesla V100S-PCIE-32GB", 0.0, 16.4e12),
     Card("T4", r"Tesla T4", 0.0, 8.1e12),  # T4 data sheet; its 65 are fp16
     # A100, A30, A10, A10G (of AWS) and A40 data sheets
-    Card("A100", r"(NVIDIA )?A100(-SXM4-[48]0GB|-PCIE-[48]0GB| 80GB PCIe)", 312e12, 19.5e12),
-    Card("A30", r"NVIDIA A30", 165e12, 10.3e12),
-    Card("A10", r"NVIDIA A10", 125e12, 31.2e12),
+    Card("A100", r"(NVIDIA )?A100(-SXM4-[48]0GB|-PCIE-[48]0GB| 80GB PCIe)", 312e12, 156e12),
+    Card("A30", r"NVIDIA A30", 165e12, 82e12),
+    Card("A10", r"NVIDIA A10", 125e12, 62.5e12),
     Card("A10G", r"NVIDIA A10G", 70e12, 35e12),
-    Card("A40", r"NVIDIA A40", 149.7e12, 37.4e12),
+    Card("A40", r"NVIDIA A40", 149.7e12, 74.8e12),
     # NVIDIA Ampere GA102 GPU architecture, white paper, appendices A and B
-    Card("RTX A6000", r"NVIDIA RTX A6000", 154.8e12, 38.7e12),
+    Card("RTX A6000", r"NVIDIA RTX A6000", 154.8e12, 77.4e12),
     Card("RTX 3090", r"NVIDIA GeForce RTX 3090", 71e12, 35.6e12),
     Card("RTX 3090 Ti", r"NVIDIA GeForce RTX 3090 Ti", 80e12, 40e12),
     # L4, L40 and L40S data sheets
-    Card("L4", r"NVIDIA L4", 121e12, 30.3e12),
+    Card("L4", r"NVIDIA L4", 121e12, 60e12),
     Card("L40", r"NVIDIA L40", 181e12, 90.5e12),
-    Card("L40S", r"NVIDIA L40S", 362e12, 91.6e12),
+    Card("L40S", r"NVIDIA L40S", 362e12, 183e12),
     # NVIDIA Ada GPU architecture, white paper, appendix A; RTX 6000 Ada data sheet
     Card("RTX 4090", r"NVIDIA GeForce RTX 4090", 165.2e12, 82.6e12),
-    Card("RTX 6000 Ada", r"NVIDIA RTX 6000 Ada Generation", 364.2e12, 91.1e12),
+    Card("RTX 6000 Ada", r"NVIDIA RTX 6000 Ada Generation", 364.2e12, 182.1e12),
     # H100 and H200 data sheets; GH200 data sheet
-    Card("H100 SXM", r"NVIDIA H100 80GB HBM3", 989e12, 67e12),
-    Card("H100 PCIe", r"NVIDIA H100 PCIe", 756e12, 51e12),
-    Card("H100 NVL", r"NVIDIA H100 NVL", 835e12, 60e12),
-    Card("H200", r"NVIDIA H200", 989e12, 67e12),
-    Card("H200 NVL", r"NVIDIA H200 NVL", 835e12, 60e12),
-    Card("GH200", r"NVIDIA GH200 480GB", 989e12, 67e12),
+    Card("H100 SXM", r"NVIDIA H100 80GB HBM3", 989e12, 494.5e12),
+    Card("H100 PCIe", r"NVIDIA H100 PCIe", 756e12, 378e12),
+    Card("H100 NVL", r"NVIDIA H100 NVL", 835e12, 417.5e12),
+    Card("H200", r"NVIDIA H200", 989e12, 494.5e12),
+    Card("H200 NVL", r"NVIDIA H200 NVL", 835e12, 417.5e12),
+    Card("GH200", r"NVIDIA GH200 480GB", 989e12, 494.5e12),
     # NVIDIA Blackwell data sheet: HGX B200, and the B200 of a GB200 NVL72
-    Card("B200", r"NVIDIA B200", 2250e12, 75e12),
-    Card("GB200", r"NVIDIA GB200", 2500e12, 80e12),
+    Card("B200", r"NVIDIA B200", 2250e12, 1100e12),
+    Card("GB200", r"NVIDIA GB200", 2500e12, 1250e12),
     # NVIDIA RTX Blackwell GPU architecture, white paper, appendix A
     Card("RTX 5090", r"NVIDIA GeForce RTX 5090", 209.5e12, 104.8e12),
 )
