@@ -100,6 +100,16 @@ def finetuned(project: Path, task: str, where: str = ".", kept: bool = True) -> 
     )
 
 
+def test_a_fine_tune_chooses_its_kernels_before_the_device_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.use_deterministic_algorithms(False)
+    monkeypatch.setenv("GPT1_DEVICE", "none such")
+    with pytest.raises(UserError, match="GPT1_DEVICE"):
+        finetuned(project, "book")
+    assert torch.are_deterministic_algorithms_enabled()
+
+
 def evaluated(project: Path, task: str, out: Path | str) -> None:
     resampled = f"metrics/resampled/{task}.parquet"
     predictions = f"predictions/{task}"
