@@ -28,6 +28,7 @@ class Card:
     fp32: float
 
     def peak(self, precision: Precision) -> float:
+        """Operations a second in that precision; 0 where the hardware does not have it."""
         return self.bf16 if precision == "bf16" else self.fp32
 
 
@@ -75,4 +76,5 @@ def card(name: str) -> Card | None:
 
 
 def titled(title: str) -> Card:
+    """The card of that title, which must be listed."""
     return next(each for each in CARDS if each.title == title)

@@ -50,14 +50,8 @@ class Cost:
 def show(graph: Graph, console: "Console") -> None:
     """Print the cost of every pretraining, fine-tuning and zero-shot stage in `graph`."""
     costs = list(of_graph(graph))
-    header = (
-        "tokens",
-        "operations",
-        "memory",
-        "disk",
-        "here",
-        *(card.title for card in ACCELERATORS),
-    )
+    cards = (card.title for card in ACCELERATORS)
+    header = ("tokens", "operations", "memory", "disk", "here", *cards)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
     table = Table(Column("stage", overflow="fold"), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for alike, cells in groupby(costs, key=lambda cost: replace(cost, stage=cost.kind)):
