@@ -58,7 +58,7 @@ class Progress:
         `utilisation` is the share of the published peak; where there is none it is called
         `product_utilisation`, the share of the rate of a plain matrix product.
         """
-        memory = {"memory_gb": peak_memory(self._device) / 1e9}
+        memory = {"memory_gb": held / 1e9} if (held := peak_memory(self._device)) else {}
         rate = self._bar.format_dict["rate"]  # updates a second, a moving average
         if not (self._cost and rate):
             return memory
