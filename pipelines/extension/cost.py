@@ -91,15 +91,13 @@ def show(graph: Graph, console: "Console") -> None:
         f"The paper's pretraining, counted the same way: {paper:.2f} petaflop/s-days; "
         f"OpenAI published {PETAFLOP_DAYS}."
     )
-    peaks = (
-        f"{card.title} {card.peak(precision) / 1e12:.0f} TFLOP/s in {precision}"
-        for precision in sorted({cost.training.precision for cost in costs})
-        for card in ACCELERATORS
-    )
     print(
         f"Here: measured for a second, uncompiled. Accelerators: one of them, at "
-        f"{UTILISATION:.0%} of its published peak: {', '.join(peaks)}"
+        f"{UTILISATION:.0%} of its published peak, in TFLOP/s:"
     )
+    for precision in sorted({cost.training.precision for cost in costs}):
+        peaks = (f"{card.title} {card.peak(precision) / 1e12:.0f}" for card in ACCELERATORS)
+        print(f"  {precision}: {', '.join(peaks)}")
 
 
 def of_graph(graph: Graph) -> Iterator[Cost]:
