@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 import sys
 import warnings
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from gpt1.environment import Environment
 from gpt1.errors import UserError
-from gpt1.machine import cores
+from gpt1.machine import cores, memory, processor
 
 
 def device() -> torch.device:
@@ -40,6 +41,36 @@ def send(tensor: Tensor, place: torch.device) -> Tensor:
 def use_cores() -> None:
     """For commands without a `threads` param: limit PyTorch to the cores this process may use."""
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
+
+
+def hardware(device: torch.device) -> dict[str, str]:
+    """What `device` is: the processor with what we may use of it, and the card with its driver."""
+    found = {
+        "device": str(device),
+        "cpu": processor(),
+        "cpu.cores": str(cores()),
+        "cpu.memory": f"{memory() / 1e9:.0f} GB",
+        "version.torch": torch.__version__,
+    }
+    if device.type == "cuda":
+        card = torch.cuda.get_device_properties(device)
+        found |= {
+            "gpu": card.name,
+            "gpu.memory": f"{card.total_memory / 1e9:.0f} GB",
+            "gpu.driver": nvidia_driver(),
+            "version.cuda": torch.version.cuda or "",
+        }
+    return {name: value for name, value in found.items() if value}
+
+
+def nvidia_driver() -> str:
+    """The version of NVIDIA's driver; empty where `nvidia-smi` does not tell."""
+    ask = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(ask, capture_output=True, check=True, text=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return next(iter(done.stdout.split()), "")  # one line for each card
 
 
 @cache  # asked again for each checkpoint: try once, and say once why not

@@ -1,7 +1,9 @@
-"""Cores and memory that this process may use, within its affinity and the limits of its cgroups."""
+"""The processor, and the cores and memory that this process may use: affinity, cgroups."""
 
 import math
 import os
+import platform
+import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,6 +29,16 @@ def memory(root: Path = ROOT) -> float:
     """Bytes that this process may use, by the machine and by the limits of its cgroups."""
     limits = *_limits(root, "memory", "memory.max"), *_limits(root, "memory", MEMORY_V1)
     return min([psutil.virtual_memory().total, *(limit for (limit,) in limits)])
+
+
+def processor(root: Path = ROOT) -> str:
+    """The name of the processor; of one that Linux gives none, as on ARM, its architecture."""
+    try:
+        text = (root / "proc/cpuinfo").read_text()
+    except OSError:  # no Linux
+        text = ""
+    named = re.search(r"^model name\s*:\s*(.+)$", text, re.MULTILINE)
+    return named[1].strip() if named else platform.machine()
 
 
 QUOTA_V1 = ("cpu.cfs_quota_us", "cpu.cfs_period_us")

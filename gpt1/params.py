@@ -195,6 +195,9 @@ class Model:
     """CPU threads of each process. Results are bit-identical only for the same number."""
     compile: bool = key()
     """Use torch.compile: faster, but not bit-identical to eager mode."""
+    deterministic: bool = key()
+    """Use kernels that give the same bits again on the same kind of GPU; false: the fastest. No
+    difference on the CPU."""
     validate_every: Count = key()
     """Updates from one measurement of the held-out loss to the next, on the same documents. 0: only
     at the end, on all."""
@@ -303,6 +306,9 @@ class Finetune:
     """bf16: autocast matrix products to bfloat16; weights stay in float32."""
     threads: int = key(ge=1)
     """CPU threads. Results are bit-identical only for the same number."""
+    deterministic: bool = key()
+    """Use kernels that give the same bits again on the same kind of GPU; false: the fastest. No
+    difference on the CPU."""
 
 
 @section

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from gpt1.device import device
+from gpt1.device import device, hardware
 from gpt1.files import publish, sha256
 from gpt1.model.language_model import LanguageModel
 from gpt1.params import Finetune
@@ -17,6 +17,7 @@ from gpt1.tasks.predictions import majority_answer, read_predictions, write_pred
 from gpt1.tasks.table import Task
 from gpt1.tasks.tokenized import read_tokens
 from gpt1.tokens.tokenizer import load_tokenizer
+from gpt1.training.determinism import use_deterministic
 from stages import state, tracking
 from stages.tracking import comparison
 from stages.tracking.curve import Recorder
@@ -42,6 +43,7 @@ def run(
     """
     cell = f"{task.stem}-{name}-{seed}"
     torch.set_num_threads(recipe.threads)
+    use_deterministic(recipe.deterministic)
     described, examples = table.read_task(task)
     train = [example for example in examples if example.split == "train"]
     rest = [example for example in examples if example.split != "train"]
@@ -55,7 +57,7 @@ def run(
     ):
         names = {"task": described.name, "model": name, "seed": seed}
         record.params(names)
-        record.tags(names)
+        record.tags(names | hardware(device()))
         record.params(recipe)
         inputs, others = map(tuned.arrange, (train, rest), ids)
         for part, encoded in (("train", inputs), ("held_out", others)):

@@ -1,7 +1,7 @@
 """A long training continues under other conditions, knowingly: GPT1_RESUME.
 
 Conditions are what people change in the middle of a training, although it changes the bits of the
-result: code, threads, micro-batch, precision, learning rate, epochs. What is looked at on
+result: code, threads, micro-batch, precision, kernels, learning rate, epochs. What is looked at on
 the way, held-out text and checkpoints, may change unasked. The metrics say what changed at which
 update; law 2 in docs/architecture.md has this as the one exception.
 """
@@ -23,7 +23,8 @@ from gpt1.training.pretraining import STATE
 from gpt1.training.state import saved
 from stages import state
 
-CONDITIONS = ("epochs", "learning_rate", "micro_batch", "precision", "threads", "compile")
+HARDWARE = ("micro_batch", "precision", "threads", "compile", "deterministic")
+CONDITIONS = ("epochs", "learning_rate", *HARDWARE)
 UNASKED = "validate_every"
 Changes = dict[str, dict[str, list[Any]]]
 """Number of updates -> name of a condition -> its old and its new value."""

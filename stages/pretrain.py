@@ -4,7 +4,7 @@ import math
 import os
 from pathlib import Path
 
-from gpt1.device import device
+from gpt1.device import device, hardware
 from gpt1.environment import Environment
 from gpt1.files import publish, write_json
 from gpt1.model.language_model import LanguageModel
@@ -14,6 +14,7 @@ from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.shards import ShardReader
 from gpt1.training import disk, distributed
 from gpt1.training.cost import training_operations
+from gpt1.training.determinism import use_deterministic
 from gpt1.training.pretraining import STATE, checkpoint_updates, downsample, pretrain
 from gpt1.training.state import updates_done
 from gpt1.training.stopping import exit_on_sigterm
@@ -39,6 +40,7 @@ def main(
     distributed.launch(f"{__package__}.pretrain", lambda: continuing.states(f"pretrain@{model}"))
     exit_on_sigterm()
     params = entry.section(Model, f"models.{model}")
+    use_deterministic(params.deterministic)
     tokenizer, place = BPETokenizer.load(bpe), device()
     recipe, conditions = continuing.split(params)
     with (
@@ -47,6 +49,7 @@ def main(
         state.folder(f"pretrain@{model}", recipe, shards, bpe) as folder,
     ):
         run.params(params)
+        run.tags(hardware(place))
         if distributed.rank() == 0:
             disk.warn_if_short(params, len(tokenizer), f"pretrain {model}", folder=folder, out=out)
         changes = continuing.changes(folder, updates_done(folder / STATE), conditions)
@@ -70,13 +73,11 @@ def main(
         )
         distributed.exit_nonzero_ranks()
         scores = held_out(trained, math.inf).summary()
+        tokens = len(rows) * params.batch * params.context
         summary = {
             "parameters": sum(parameter.numel() for parameter in trained.parameters()),
             "updates": len(rows),
-            "operations": len(rows)
-            * params.batch
-            * params.context
-            * training_operations(trained.config),
+            "operations": tokens * training_operations(trained.config),
             "train": {"loss": downsample(rows, 10)["loss"].iloc[-1]} if len(rows) else {},
             "valid": scores,
         }

@@ -16,14 +16,11 @@ from gpt1.params import Model, paper
 from gpt1.tasks import table
 from gpt1.training.cost import PRECISIONS, product_rate, training_operations
 from gpt1.training.optimizer import adamw
+from gpt1.training.peaks import Card, Precision, titled
 from gpt1.training.pretraining import new_model
 
-ACCELERATORS = {
-    "V100": 125e12,
-    "A100": 312e12,
-    "H100 SXM": 989e12,
-}
-"""Dense peaks of 16-bit products from NVIDIA's data sheets, operations a second."""
+ACCELERATORS = [titled(each) for each in ("RTX 4090", "A100", "H100 SXM")]
+"""GPUs that people rent, dear ones last."""
 UTILISATION = 0.4
 """Model FLOPs utilisation; nanoGPT reports about 0.4 for GPT-2 on A100s."""
 PAPER_TOKENS = 100 * 1.0e9 * 1.23
@@ -53,6 +50,7 @@ class Training:
     """Bytes at the peak: weights, gradients, moments, activations and a chunk of logits."""
     seconds: float
     """On this machine."""
+    precision: Precision
 
     def times(self, factor: float) -> "Training":
         """The cost of `factor` times the tokens."""
@@ -66,9 +64,9 @@ class Training:
         third = {name: getattr(self, name) / 3 for name in ("operations", "seconds")}
         return replace(self, memory=4.0 * self.parameters, **third)
 
-    def days_on(self, peak: float) -> float:
-        """Days on hardware with that peak, in operations a second, at UTILISATION."""
-        return self.operations / (peak * UTILISATION) / 86_400
+    def days_on(self, card: Card) -> float:
+        """Days on one `card` at UTILISATION of its peak."""
+        return self.operations / (card.peak(self.precision) * UTILISATION) / 86_400
 
 
 def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> Training:
@@ -81,6 +79,7 @@ def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> 
         operations=tokens * training_operations(config),
         memory=parameters * BYTES_A_PARAMETER + activations,
         seconds=tokens / rate(params, vocab, device),
+        precision=params.precision,
     )
 
 

@@ -2,12 +2,13 @@
 
 import sys
 import time
-from typing import Literal
+from dataclasses import dataclass
 
 import torch
 
 from gpt1.model.lstm import LSTMConfig
 from gpt1.model.transformer import GPTConfig
+from gpt1.training.peaks import Precision, card
 
 SHAPE = (2048, 768, 3072)
 """The matrix product that measures the peak: the paper's feed-forward layer on 4 x 512 tokens."""
@@ -16,6 +17,15 @@ SMALL = (64, 768, 768)
 EMULATED = 1.3
 """A precision this many times slower than fp32 is emulated: with hardware for it, it is faster."""
 PRECISIONS = {"bf16": torch.bfloat16, "fp32": torch.float32}
+
+
+@dataclass(frozen=True)
+class Peak:
+    """Floating-point operations a second that a device does at best."""
+
+    rate: float
+    published: bool
+    """By its maker (`gpt1.training.peaks`); else measured, that of a plain matrix product."""
 
 
 def training_operations(config: GPTConfig | LSTMConfig) -> float:
@@ -30,6 +40,15 @@ def training_operations(config: GPTConfig | LSTMConfig) -> float:
         return 6.0 * (8 * config.layers * config.width**2 + output)
     attention = config.layers * config.width * config.context
     return 6.0 * (12 * config.layers * config.width**2 + output + attention)
+
+
+def peak(device: torch.device, precision: Precision) -> Peak:
+    """The published peak of `device`; of one that is not listed, and of a CPU, a measured rate."""
+    if device.type == "cuda":
+        listed = card(torch.cuda.get_device_name(device))
+        if listed and (rate := listed.peak(precision)):
+            return Peak(rate, published=True)
+    return Peak(product_rate(device, PRECISIONS[precision]), published=False)
 
 
 def product_rate(
@@ -54,7 +73,7 @@ def product_rate(
     return best
 
 
-def warn_if_emulated(device: torch.device, precision: Literal["bf16", "fp32"]) -> None:
+def warn_if_emulated(device: torch.device, precision: Precision) -> None:
     """Print how slow `precision` is where the hardware has no instructions for it."""
     slower = emulation(device, PRECISIONS[precision])
     if slower > EMULATED:

@@ -21,8 +21,10 @@ from gpt1.errors import UserError
 from gpt1.training import distributed
 from gpt1.training.callback import Callback, Row
 from gpt1.training.cost import warn_if_emulated
+from gpt1.training.determinism import nondeterministic_operations
 from gpt1.training.objective import MicroBatch, Objective
 from gpt1.training.optimizer import adamw
+from gpt1.training.profiling import Profile
 from gpt1.training.progress import Progress
 from gpt1.training.readback import Readback
 from gpt1.training.state import Saver, restore
@@ -126,7 +128,11 @@ def fit(
 
     with (
         stop_requests() as stop_requested,
-        Progress(title, done, objective.updates, objective.update_cost, shown=is_rank_0) as bar,
+        Progress(
+            title, done, objective.updates, objective.update_cost, _device(model), shown=is_rank_0
+        ) as bar,
+        Profile(title, done, _device(model), wanted=is_rank_0) as profile,
+        nondeterministic_operations(title),
         distributed.GradientSum(model) as gradients,
         Saver(state) as saver,
     ):
@@ -150,6 +156,7 @@ def fit(
                 group["lr"] = optimization.learning_rate(update)
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
+            profile.step()
             read()
             given = update, Readback(numbers)
             overdue = is_rank_0 and time.monotonic() - saved_at > save_seconds

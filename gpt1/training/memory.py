@@ -1,9 +1,22 @@
-"""Recognise that memory is too small, and find a micro-batch that fits."""
+"""Measure memory, recognise that it is too small, and find a micro-batch that fits."""
 
+import resource
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+
+
+def peak_memory(device: torch.device) -> int:
+    """Bytes that this process held at most: tensors on an accelerator, all of it on the CPU.
+
+    0 for an accelerator of which PyTorch does not count them.
+    """
+    if device.type == "cpu":
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux counts in KiB
+    # torch.accelerator's function fails where the backend has no caching allocator.
+    count = getattr(torch.get_device_module(device), "max_memory_allocated", lambda _: 0)
+    return int(count(device))
 
 
 def is_out_of_memory(error: RuntimeError) -> bool:

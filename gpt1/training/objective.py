@@ -7,6 +7,8 @@ from typing import Generic, TypeVar
 
 from torch import Tensor, nn
 
+from gpt1.training.cost import Peak
+
 MicroBatch = TypeVar("MicroBatch")
 
 
@@ -16,9 +18,9 @@ class UpdateCost:
 
     tokens: int
     operations: float
-    """Floating-point operations."""
-    peak: float
-    """Floating-point operations a second of plain matrix products on all processes together."""
+    """Floating-point operations of each process."""
+    peak: Peak
+    """Of the device of each process."""
 
 
 class Objective(ABC, Generic[MicroBatch]):

@@ -23,7 +23,7 @@ from gpt1.params import Model
 from gpt1.training import distributed, schedule
 from gpt1.training.callback import Callback, Checkpoints, HeldOut
 from gpt1.training.compilation import compile_parts
-from gpt1.training.cost import PRECISIONS, product_rate, training_operations
+from gpt1.training.cost import peak, training_operations
 from gpt1.training.loop import Optimization, fit
 from gpt1.training.memory import is_out_of_memory, suggest_micro_batch
 from gpt1.training.objective import Objective, UpdateCost
@@ -135,9 +135,8 @@ class Pretraining(Objective[Tensor]):
         tokens = params.batch * params.context
         self.update_cost = UpdateCost(
             tokens=tokens,
-            operations=tokens * training_operations(model.config),
-            peak=product_rate(self._device, PRECISIONS[params.precision])
-            * distributed.world_size(),
+            operations=tokens * training_operations(model.config) / distributed.world_size(),
+            peak=peak(self._device, params.precision),
         )
 
     def micro_batches(self, update: int) -> list[Tensor]:

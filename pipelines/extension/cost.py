@@ -50,7 +50,8 @@ class Cost:
 def show(graph: Graph, console: "Console") -> None:
     """Print the cost of every pretraining, fine-tuning and zero-shot stage in `graph`."""
     costs = list(of_graph(graph))
-    header = ("tokens", "operations", "memory", "disk", "here", *ACCELERATORS)
+    cards = (card.title for card in ACCELERATORS)
+    header = ("tokens", "operations", "memory", "disk", "here", *cards)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
     table = Table(Column("stage", overflow="fold"), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for alike, cells in groupby(costs, key=lambda cost: replace(cost, stage=cost.kind)):
@@ -60,7 +61,7 @@ def show(graph: Graph, console: "Console") -> None:
         work, times = ["?", "?"], []
         if alike.known:
             work = [f"{training.tokens:.1e}", f"{training.operations:.1e}"]
-            days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS.values())]
+            days = [training.seconds / 86_400, *map(training.days_on, ACCELERATORS)]
             times = [*map(span, days)]
         label = f"{stage} and {len(others)} alike, each" if others else stage
         table.add_row(label, *work, *size, *times)
@@ -92,9 +93,11 @@ def show(graph: Graph, console: "Console") -> None:
     )
     print(
         f"Here: measured for a second, uncompiled. Accelerators: one of them, at "
-        f"{UTILISATION:.0%} of its published peak: "
-        + ", ".join(f"{name} {peak / 1e12:.0f} TFLOP/s" for name, peak in ACCELERATORS.items())
+        f"{UTILISATION:.0%} of its published peak, in TFLOP/s:"
     )
+    for precision in sorted({cost.training.precision for cost in costs}):
+        peaks = (f"{card.title} {card.peak(precision) / 1e12:.0f}" for card in ACCELERATORS)
+        print(f"  {precision}: {', '.join(peaks)}")
 
 
 def of_graph(graph: Graph) -> Iterator[Cost]:
@@ -186,7 +189,7 @@ PAPER = params.parse(
     Model,
     params.paper(Model)
     | {"seed": 1, "micro_batch": 4, "precision": "fp32", "threads": 2, "compile": False}
-    | {"validate_every": 0, "checkpoints": []},
+    | {"deterministic": False, "validate_every": 0, "checkpoints": []},
     "models.gpt",
 )
 """The paper's model: stands for weights that are not imported yet."""

@@ -50,6 +50,7 @@ RECIPE = Finetune(
     clip=1.0,
     precision="fp32",
     threads=1,
+    deterministic=False,
 )
 
 
@@ -73,6 +74,7 @@ def sizes(kind: str, layers: int = 2, dropout: float = 0.0) -> Model:
         clip=1.0,
         precision="fp32",
         threads=1,
+        deterministic=False,
         compile=False,
         validate_every=0,
         checkpoints=[],

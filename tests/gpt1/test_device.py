@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gpt1.device import device, reason
+from gpt1.device import device, hardware, nvidia_driver, reason
 from gpt1.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -169,3 +169,29 @@ def test_what_nobody_foresaw_is_said_in_torch_s_first_sentence() -> None:
     assert reason("CUDA error: unspecified launch failure\nCUDA kernel errors might be ...") == (
         "CUDA error: unspecified launch failure"
     )
+
+
+def test_the_cpu_is_described_by_its_name_and_what_we_may_use_of_it() -> None:
+    found = hardware(torch.device("cpu"))
+    assert {*found} == {"device", "cpu", "cpu.cores", "cpu.memory", "version.torch"}
+    assert int(found["cpu.cores"]) >= 1
+    assert re.fullmatch(r"\d+ GB", found["cpu.memory"])
+
+
+@pytest.mark.parametrize(
+    ("script", "version"),
+    [
+        ("echo 570.86.15; echo 570.86.15", "570.86.15"),
+        ("echo 'NVIDIA-SMI has failed because it could not communicate'; exit 9", ""),
+        ("", ""),
+    ],
+)
+def test_the_driver_s_version_is_what_nvidia_smi_says_or_unknown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, version: str
+) -> None:
+    """Of two cards; over a driver that does not start; without a driver."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    if script:
+        (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / "nvidia-smi").chmod(0o755)
+    assert nvidia_driver() == version

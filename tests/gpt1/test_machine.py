@@ -1,6 +1,7 @@
 """Cgroups are folders written as the kernel writes them; the affinity is a real one."""
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gpt1.machine import cores, memory
+from gpt1.machine import cores, memory, processor
 
 ROOT = Path(__file__).parents[2]
 HERE = len(os.sched_getaffinity(0))
@@ -122,3 +123,19 @@ print(cores(), torch.get_num_threads(), pids == {os.getpid()})
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["1", "1", "True"]
+
+
+X86 = (
+    "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t\t: 1\nmodel name\t: AMD EPYC 9554 64-Core\n"
+)
+ARM = "processor\t: 0\nBogoMIPS\t: 50.00\nCPU implementer\t: 0x41\nCPU part\t: 0xd40\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [(X86, "AMD EPYC 9554 64-Core"), (ARM, platform.machine())]
+)
+def test_a_processor_has_the_name_that_linux_gives_or_that_of_its_architecture(
+    tmp_path: Path, text: str, name: str
+) -> None:
+    assert processor(machine(tmp_path, "", {"proc/cpuinfo": text})) == name
+    assert processor(tmp_path / "no Linux") == platform.machine()

@@ -1,5 +1,6 @@
 """`gpt1 plan --cost`: what is asked of the machine, before anything runs."""
 
+import dataclasses
 import json
 
 import pytest
@@ -9,6 +10,7 @@ from gpt1 import params
 from gpt1.analysis import estimate
 from gpt1.analysis.report import paper
 from gpt1.tasks import table
+from gpt1.training.peaks import titled
 from pipelines.extension import cost
 from pipelines.graph import graph
 
@@ -39,7 +41,17 @@ def test_every_stage_that_trains_has_a_line_from_the_books_alone(workspace, caps
     assert costs["pretrain@scratch"].training.tokens == 0
     assert not costs["finetune@book-gpt-1"].known
     cost.show(found, Console(width=120))
-    assert "OpenAI published 0.96" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "OpenAI published 0.96" in said
+    assert "\n  fp32: RTX 4090 83, A100 156, H100 SXM 494\n" in said
+
+
+def test_an_accelerator_takes_the_time_of_its_peak_in_the_precision_of_the_stage():
+    assert all(card.bf16 and card.fp32 for card in estimate.ACCELERATORS)
+    training = estimate.Training(1.0, 1, 312e12 * 0.4 * 86_400, 0.0, 0.0, "bf16")
+    a100 = titled("A100")
+    assert training.days_on(a100) == pytest.approx(1)
+    assert dataclasses.replace(training, precision="fp32").days_on(a100) == pytest.approx(2)
 
 
 def test_a_shuffled_model_reads_the_books_that_are_shuffled_whether_they_are_or_not(workspace):

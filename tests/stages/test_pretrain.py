@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import platform
 import re
 import shutil
 import signal
@@ -21,6 +22,7 @@ from ruamel.yaml import YAML
 from transformers import OpenAIGPTLMHeadModel
 
 from gpt1.errors import UserError
+from gpt1.machine import processor
 from gpt1.model.transformer import GPT
 from gpt1.params import Model, parse
 from gpt1.tokens.shards import ShardWriter
@@ -159,6 +161,26 @@ def test_the_stage_writes_a_model_that_transformers_opens_a_curve_and_metrics(
     assert float(watched[-1]) == metrics["valid"]["loss"], "all held-out text is in the sample"
     assert metrics["valid"]["perplexity_per_word"] > metrics["valid"]["perplexity"]
     assert not list((folder / ".work").rglob("*.safetensors"))
+
+
+def test_what_it_was_computed_on_is_in_no_output(folder: Path) -> None:
+    run(folder)
+    outputs = b"".join(files(folder / "models").values())
+    for value in (processor(), torch.__version__, platform.node()):
+        assert value.encode() not in outputs
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_kernels_are_chosen_before_the_device_starts(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    write_params(folder, deterministic=wanted)
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "")
+    monkeypatch.setenv("GPT1_DEVICE", "none such")
+    with pytest.raises(UserError, match="GPT1_DEVICE"):
+        run(folder)
+    assert torch.are_deterministic_algorithms_enabled() == wanted
+    assert bool(os.environ["CUBLAS_WORKSPACE_CONFIG"]) == wanted
 
 
 def test_no_epochs_give_an_untrained_model_and_a_curve_without_rows(folder: Path) -> None:
@@ -315,6 +337,7 @@ def test_a_stage_that_is_killed_while_its_state_goes_finds_none_of_it(
 
 
 OTHER = {"epochs": 2, "learning_rate": 1e-4, "micro_batch": 4, "threads": 2, "precision": "bf16"}
+OTHER |= {"deterministic": False}
 
 
 def test_other_conditions_are_refused_by_name_until_people_continue_knowingly(

@@ -26,6 +26,7 @@ from mlflow.entities import Run
 from ruamel.yaml import YAML
 
 from gpt1 import TaskModel
+from gpt1.device import hardware
 from gpt1.errors import UserError
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tasks import table
@@ -97,6 +98,16 @@ def finetuned(project: Path, task: str, where: str = ".", kept: bool = True) -> 
         predictions=f"{where}/predictions/{task}/gpt-1.parquet",
         curve=f"{where}/curves/finetune/{task}-gpt-1.csv",
     )
+
+
+def test_a_fine_tune_chooses_its_kernels_before_the_device_starts(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.use_deterministic_algorithms(False)
+    monkeypatch.setenv("GPT1_DEVICE", "none such")
+    with pytest.raises(UserError, match="GPT1_DEVICE"):
+        finetuned(project, "book")
+    assert torch.are_deterministic_algorithms_enabled()
 
 
 def evaluated(project: Path, task: str, out: Path | str) -> None:
@@ -294,6 +305,7 @@ def test_a_fine_tune_is_a_run_with_all_that_compares_it(
     assert found.info.run_name == "finetune@book-gpt-1"
     tags = {name: found.data.tags[name] for name in ("task", "model", "seed")}
     assert tags == {"task": "book", "model": "gpt", "seed": "1"}
+    assert hardware(torch.device("cpu")).items() <= found.data.tags.items()
     evaluated(project, "book", "scores.json")
     scores = json.loads((project / "scores.json").read_text())["gpt-1"]["splits"]
     measured = found.data.metrics

@@ -22,5 +22,6 @@ def token_losses(
     losses = -logarithms.gather(1, target)[:, 0]
     if not wanted:
         return losses, None
-    gradient = logarithms.exp_().scatter_add_(1, target, -torch.ones_like(losses)[:, None])
-    return losses, gradient.to(states.dtype)
+    # Compiled, a comparison is part of the same kernel; a scatter would be one of its own.
+    right = torch.arange(len(weight), device=weight.device) == target  # (n, V)
+    return losses, logarithms.exp_().sub_(right).to(states.dtype)

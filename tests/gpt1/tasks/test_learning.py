@@ -35,6 +35,7 @@ RECIPE = Finetune(
     clip=1.0,
     precision="fp32",
     threads=1,
+    deterministic=True,
 )
 SMALL = {"layers": 1, "width": 32, "heads": 2, "context": 64, "dropout": 0.0}
 DEMO = {"layers": 4, "width": 128, "heads": 4, "context": 128, "dropout": 0.1}
