@@ -1,41 +1,34 @@
-"""Tokens a second and peak memory of pretraining, against `transformers`' OpenAI GPT.
+"""Tokens a second and peak memory of pretraining on a CPU, against other code (sides.py).
 
-    python benchmarks/pretraining.py [paper | demo | claims] [bf16 | fp32]
+    python benchmarks/pretraining.py [paper | novels | demo | claims] [bf16 | fp32]
 
-Both sides have the same weights and batches, every dropout of the paper, fused AdamW and both
-cores; `transformers` runs under autocast, as its users run it. The speed of the machine drifts, so
-the sides are interleaved step by step, with the rate of a matrix product measured between them:
-compare the ratios alone. Peak memory is that of the second update, in a separate process for each
-side. The default precision is bf16 where the processor has it, else fp32.
+Both cores; the batch is the same for all sides. The speed of the machine drifts, so the sides are
+interleaved step by step, with the rate of a matrix product measured between them: compare the
+ratios alone. Peak memory is that of the second update, in a separate process for each side. The
+default precision is bf16 where the processor has it, else fp32.
 """
 
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-from transformers import OpenAIGPTLMHeadModel
+from sides import SIDES, Step, training_step
 
-from gpt1.model.transformer import GPT, GPTConfig
-from gpt1.training.compilation import compile_parts
+from gpt1.model.transformer import GPTConfig
 from gpt1.training.cost import EMULATED, PRECISIONS, emulation, product_rate, training_operations
-from gpt1.training.optimizer import adamw
 
 SIZES = {
     "paper": (GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1), 4),
+    "novels": (GPTConfig(vocab=8_100, layers=6, width=256, heads=4, context=256, dropout=0.1), 16),
     "demo": (GPTConfig(vocab=2_100, layers=4, width=128, heads=4, context=128, dropout=0.1), 8),
     "claims": (GPTConfig(vocab=4_100, layers=3, width=64, heads=2, context=128, dropout=0.1), 8),
 }
-SIDES = ["transformers", "gpt1", "gpt1, compiled"]
-ROUNDS = {"paper": 4, "demo": 40, "claims": 60}
+ROUNDS = {"paper": 4, "novels": 8, "demo": 40, "claims": 60}
 THREADS = 2
 CPU = torch.device("cpu")
-Step = Callable[[], None]
 
 
 def main(size: str, precision: str) -> None:
@@ -52,7 +45,7 @@ def main(size: str, precision: str) -> None:
             start = time.perf_counter()
             step()
             seconds[side].append(time.perf_counter() - start)
-        if size == "paper":
+        if size in {"paper", "novels"}:
             taken = ", ".join(f"{side} {seconds[side][-1]:.2f} s" for side in SIDES)
             print(f"round {round_ + 1} of {ROUNDS[size]}: {taken}", flush=True)
     steps.clear()
@@ -78,37 +71,8 @@ def main(size: str, precision: str) -> None:
 
 
 def step_of(side: str, size: str, precision: str) -> Step:
-    """One update of `side`: forward, backward, AdamW."""
-    config, batch = SIZES[size]
     torch.set_num_threads(THREADS)
-    torch.manual_seed(0)
-    ours = GPT(config).train()
-    tokens = torch.randint(config.vocab, (batch, config.context + 1))
-    if side == "transformers":
-        with tempfile.TemporaryDirectory() as folder:
-            ours.save(Path(folder))
-            model: nn.Module = OpenAIGPTLMHeadModel.from_pretrained(folder).train()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=2.5e-4, weight_decay=0.01, fused=True)
-
-        def loss() -> Tensor:
-            return model(tokens[:, :-1], labels=tokens[:, :-1]).loss
-    else:
-        model = ours
-        if side == "gpt1, compiled":
-            compile_parts(ours)
-        optimizer = adamw(ours, weight_decay=0.01)
-
-        def loss() -> Tensor:
-            return ours.loss(ours.states(tokens[:, :-1]), tokens[:, 1:])
-
-    def step() -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-            value = loss()
-        value.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
+    return training_step(side, *SIZES[size], precision, CPU)
 
 
 def memory_of(side: str, size: str, precision: str) -> float:

@@ -194,7 +194,8 @@ class Model:
     threads: int = key(ge=1)
     """CPU threads of each process. Results are bit-identical only for the same number."""
     compile: bool = key()
-    """Use torch.compile: faster, but not bit-identical to eager mode."""
+    """On an accelerator, use torch.compile: faster, but not bit-identical to eager mode. A CPU
+    gains nothing by it and leaves it."""
     deterministic: bool = key()
     """Use kernels that give the same bits again on the same kind of GPU; false: the fastest. No
     difference on the CPU."""

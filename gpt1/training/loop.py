@@ -164,10 +164,12 @@ def fit(
             if overdue or asked or (skip and update == done):
                 read()
             if overdue:
-                saver.start(update + 1, model, optimizer, curve)
-                saved_at = time.monotonic()
+                saver.wait()
             if fault := saver.fault():
                 print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
+            if overdue:
+                saver.start(update + 1, model, optimizer, curve)
+                saved_at = time.monotonic()
         read()
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})

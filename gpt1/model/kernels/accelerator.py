@@ -24,4 +24,4 @@ def token_losses(
         return losses, None
     # Compiled, a comparison is part of the same kernel; a scatter would be one of its own.
     right = torch.arange(len(weight), device=weight.device) == target  # (n, V)
-    return losses, logarithms.exp_().sub_(right).to(states.dtype)
+    return losses, logarithms.exp_().add_(right, alpha=-1).to(states.dtype)
