@@ -10,7 +10,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export DO_NOT_TRACK := 1
 
-.PHONY: setup run test check nightly lint lock fresh bench
+.PHONY: setup run test check nightly lint lock fresh bench gpu
 setup: $(VENV)/.run
 
 $(VENV)/.run: pyproject.toml constraints.txt scripts/install.py
@@ -62,3 +62,7 @@ bench: $(VENV)/.dev
 	python benchmarks/generation.py
 	python benchmarks/orchestration.py noop
 	python benchmarks/zero_shot.py
+
+# One GPU, eight minutes: is it right there, and how fast? Send the last line.
+gpu: $(VENV)/.dev
+	python benchmarks/gpu.py

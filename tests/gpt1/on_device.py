@@ -86,14 +86,14 @@ class RandomBatches(Batches):
 
     updates = UPDATES
 
-    def __init__(self, stop_at: int | None = None) -> None:
-        self.stop_at = stop_at
+    def __init__(self, rows: int, stop_at: int | None) -> None:
+        self.rows, self.stop_at = rows, stop_at
 
     def at(self, update: int) -> list[Tensor]:
         if update == self.stop_at:
             os.kill(os.getpid(), signal.SIGTERM)
         drawn = torch.Generator().manual_seed(update % 3)
-        return list(torch.randint(VOCABULARY, (8, 13), generator=drawn).split(4))
+        return list(torch.randint(VOCABULARY, (8, 13), generator=drawn).split(self.rows))
 
 
 class Counted(Callback):
@@ -111,12 +111,15 @@ class Counted(Callback):
             private_device.waits.clear()
 
 
-def pretrained(params: Model, folder: Path, stop: bool = False) -> dict[str, object]:
+def pretrained(
+    params: Model, folder: Path, *, rows: int = 4, stop: bool = False
+) -> dict[str, object]:
+    """rows: in a micro-batch."""
     model = new_model(params, VOCABULARY).to(device())
     counted = Counted()
 
     def run(stop_at: int | None = None) -> list[float]:
-        objective = Pretraining(model, RandomBatches(stop_at), params)
+        objective = Pretraining(model, RandomBatches(rows, stop_at), params)
         curve = fit(objective, OPTIMIZATION, state=folder, title="t", callbacks=[counted])
         return [*curve["loss"], *curve["gradient_norm"]]
 
@@ -185,7 +188,11 @@ def main(place: str, folder: Path) -> None:
         kind: lambda folder, kind=kind: pretrained(sizes(kind), folder)  # type: ignore[misc]
         for kind in ("transformer", "gpt2")
     }
-    jobs["three layers"] = lambda folder: pretrained(sizes("transformer", 3), folder)
+    for layers in (2, 3):
+        params = sizes("transformer", layers, 0.1)
+        jobs[f"in one piece, {layers} layers"] = lambda folder, params=params: pretrained(  # type: ignore[misc]
+            params, folder, rows=8
+        )
     jobs["dropout"] = lambda folder: pretrained(sizes("transformer", 2, 0.1), folder)
     jobs["resumed"] = lambda folder: pretrained(sizes("transformer", 2, 0.1), folder, stop=True)
     shapes: list[Shape] = ["classification", "entailment", "similarity", "regression"]
