@@ -83,6 +83,8 @@ def launch(module: str, progress: Callable[[], object]) -> None:
             sys.exit(0)
         except ChildFailedError as failed:
             killed = [each for each in failed.failures.values() if each.exitcode < 0]
+            if received:
+                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # at its end Python takes the default
             if received.count(signal.SIGINT) > 1:
                 sys.exit(128 + signal.SIGINT)
             if received and killed:  # before it could handle signals
