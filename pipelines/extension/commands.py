@@ -126,6 +126,31 @@ def generate(
 
 
 @app.command()
+def surprisal(
+    directory: Annotated[Path, typer.Argument(help="A model directory.")],
+    file: Annotated[
+        Path, typer.Argument(help="One text a line; or a table (CSV, JSON lines, ...) with `text`.")
+    ],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path(
+        "surprisal.parquet"
+    ),
+) -> None:
+    """Write the surprisal of each word in bits, as Parquet, for comparison with reading times."""
+    if out.exists():
+        raise UserError(f"{out} is there already; name another file with --out, or remove it")
+    from gpt1.analysis.surprisal import read_texts, word_surprisals, write_surprisals
+    from gpt1.device import device, use_cores
+    from gpt1.model.loading import load_model
+    from gpt1.tokens.tokenizer import load_tokenizer
+
+    texts = read_texts(file)
+    use_cores()
+    model, tokenizer = load_model(directory).to(device()), load_tokenizer(directory)
+    words = write_surprisals(word_surprisals(model, tokenizer, texts), out)
+    print(f"{out}: {words:,} words")
+
+
+@app.command()
 def glue(
     predictions: Annotated[
         list[Path], typer.Argument(help="predictions/*/MODEL-SEED.parquet of one model.")
