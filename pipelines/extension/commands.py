@@ -41,14 +41,12 @@ def doctor() -> None:
 @app.command()
 def results() -> None:
     """Show the comparison of all tasks and models."""
-    from rich.console import Console
-
     from pipelines.extension import results
 
     with workspace.enter():
         if not extension.present():
             raise UserError("this is no project of GPT-1; `dvc metrics show` has its metrics")
-        results.show(Console())
+        results.show()
 
 
 @app.command()

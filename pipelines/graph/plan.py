@@ -84,9 +84,7 @@ def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -
     """
     from dvc.exceptions import DvcException
 
-    extension.prepare()
-    graph = load(repo)
-    selected = frozenset(graph.upstream(_expand(graph, targets)))
+    graph, selected = select(repo, targets)
     stages = {stage.addressing: stage for stage in repo.index.stages}
     reasons = {}
     try:
@@ -100,6 +98,13 @@ def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -
     except DvcException as error:
         raise UserError(" ".join(str(error).split())) from None
     return Plan(graph, selected, reasons)
+
+
+def select(repo: "Repo", targets: Iterable[str] = ()) -> tuple[Graph, frozenset[str]]:
+    """The graph, and `targets` with every stage upstream of them. Raises as `build_plan`."""
+    extension.prepare()
+    graph = load(repo)
+    return graph, frozenset(graph.upstream(_expand(graph, targets)))
 
 
 def _expand(graph: Graph, targets: Iterable[str]) -> list[str]:
