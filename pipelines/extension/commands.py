@@ -21,8 +21,9 @@ def init(
     """Lay out a project: the graph, the demo's params, corpora and profiles, with git and DVC."""
     from pipelines.extension import layout
 
-    layout.lay_out(folder)
-    print(f"{folder}: a project, not committed yet; `gpt1 run` there runs the demo")
+    others = layout.lay_out(folder)
+    beside = f" beside {', '.join(others[:5])}{', ...' * (len(others) > 5)}" if others else ""
+    print(f"{folder}: a project{beside}, not committed yet; `gpt1 run` there runs the demo")
 
 
 @app.command()
