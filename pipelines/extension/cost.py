@@ -119,17 +119,19 @@ def of_stages(stages: Iterable[str]) -> Iterator[Cost]:
     """The cost of each stage that trains or scores, in their order.
 
     One micro-batch of each size of model is timed here, which takes seconds each, on a busy machine
-    a minute at the paper's size; a line on stderr says which.
+    a minute at the paper's size; a line on stderr says which. What trains on nothing, or on what is
+    not known yet, is not timed.
     """
     models = entry.sections(Model, "models")
     kept_weights = entry.section(params.Compare, "compare").kept_weights
-    measured: dict[str, Training] = {}
+    measured: dict[tuple[str, bool], Training] = {}
 
     def one(stage: str, model: Model, tokens: float) -> Training:
-        key = repr(changed(model, **NO_MATTER))
+        key = repr(changed(model, **NO_MATTER)), bool(tokens)
         if key not in measured:
-            print(f"measuring how fast {stage} trains here", file=sys.stderr, flush=True)
-            measured[key] = estimate.estimate(model, vocabulary(), 1.0, device())
+            if tokens:
+                print(f"measuring how fast {stage} trains here", file=sys.stderr, flush=True)
+            measured[key] = estimate.estimate(model, vocabulary(), float(bool(tokens)), device())
         return measured[key].times(tokens)
 
     def known(name: str) -> Model | None:
