@@ -53,7 +53,9 @@ def test_a_name_is_whole_in_a_narrow_terminal_and_what_is_unknown_is_no_sum_of_z
     tuned = [name for name in found.stages if name.startswith("finetune@book")]
     cost.show(found, tuned)
     said = capsys.readouterr().out
-    assert f"{tuned[0]} " in said
+    others = f" and {len(tuned) - 1} alike, each" if len(tuned) > 1 else ""
+    assert f"{tuned[0]}{others} " in said
+    assert all(name in said for name in ("operations", "memory", "H100 SXM"))
     assert "All of them" not in said
     assert "one stage after the other" not in said
 
