@@ -12,9 +12,10 @@ _HOMES = {
     "GPT": "gpt1.model.transformer",
     "GPT2": "gpt1.model.gpt2",
     "TaskModel": "gpt1.tasks.model",
+    "UserError": "gpt1.errors",
     "load_tokenizer": "gpt1.tokens.tokenizer",
 }
-__all__ = ["GPT", "GPT2", "BPETokenizer", "TaskModel", "load", "load_tokenizer"]
+__all__ = ["GPT", "GPT2", "BPETokenizer", "TaskModel", "UserError", "load", "load_tokenizer"]
 
 
 def load(directory: Path | str) -> "LanguageModel":

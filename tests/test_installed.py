@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
+from typer.testing import CliRunner
 
 from gpt1.errors import UserError
+from pipelines.cli import app
 from pipelines.extension import layout
 from stages import installed
 from tests.conftest import SITE, InstalledFolder, shrink, write_books
@@ -143,6 +145,14 @@ def test_init_writes_over_nothing_and_names_what_is_in_the_way(tmp_path):
     with pytest.raises(UserError, match=r"params\.yaml is there already"):
         layout.lay_out(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_init_names_what_is_in_the_folder_already(tmp_path):
+    (tmp_path / "books").mkdir()
+    (tmp_path / "notes.txt").write_text("mine")
+    said = CliRunner().invoke(app, ["init", str(tmp_path)]).stdout
+    assert "a project beside books, notes.txt, not committed yet" in said
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_init_says_that_a_file_is_no_folder(tmp_path):

@@ -70,7 +70,7 @@ class Training:
 
 
 def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> Training:
-    """The cost of training the model of `params` on `tokens` tokens."""
+    """The cost of training the model of `params` on `tokens` tokens; of none, nothing is timed."""
     torch.set_num_threads(params.threads)
     config, parameters, activations = sizes(params, vocab)
     return Training(
@@ -78,7 +78,7 @@ def estimate(params: Model, vocab: int, tokens: float, device: torch.device) -> 
         parameters=parameters,
         operations=tokens * training_operations(config),
         memory=parameters * BYTES_A_PARAMETER + activations,
-        seconds=tokens / rate(params, vocab, device),
+        seconds=tokens / rate(params, vocab, device) if tokens else 0.0,
         precision=params.precision,
     )
 

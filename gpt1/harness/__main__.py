@@ -6,9 +6,11 @@ Versions after 0.4.13 find the model by themselves, from the entry point in `pyp
 import sys
 from importlib import import_module
 
-from gpt1.errors import UserError
+from gpt1.errors import UserError, one_line
 
 if __name__ == "__main__":
+    if {"-h", "--help"} & {*sys.argv}:
+        print("lm_eval with the model gpt1: --model gpt1 --model_args pretrained=models/gpt\n")
     try:
         import_module("gpt1.harness.model")  # registers it
         from lm_eval.__main__ import cli_evaluate
@@ -20,3 +22,5 @@ if __name__ == "__main__":
         sys.exit("error: lm_eval is not installed; it comes with the extra `eval` of gpt1")
     except UserError as error:
         sys.exit(f"error: {error}")
+    except ConnectionError as error:
+        sys.exit(f"error: {one_line(error)}; the harness takes its tasks' data from there")

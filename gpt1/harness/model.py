@@ -19,9 +19,9 @@ from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.loading import load_model
 from gpt1.model.sampling import generate
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.byte_level import END_OF_TEXT
 from gpt1.tokens.tokenizer import load_tokenizer
 
-END_OF_TEXT = "<|endoftext|>"
 LINE_END = "\n"
 LENGTHS = ("max_gen_toks", "max_new_tokens", "max_tokens", "max_completion_tokens")
 OPTIONS = ("until", "do_sample", "temperature", "top_k", "top_p", "seed", *LENGTHS)

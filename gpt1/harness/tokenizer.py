@@ -1,8 +1,6 @@
 """Our tokenizer as one of `transformers`."""
 
-from collections.abc import Iterator, Sequence
-from difflib import SequenceMatcher
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +8,8 @@ from transformers import BatchEncoding, PreTrainedTokenizer
 
 from gpt1.tokens.bpe import BPETokenizer
 from gpt1.tokens.detokenize import detokenize
-from gpt1.tokens.fix_text import fix_text
-from gpt1.tokens.pre_tokenizer import standardise
-from gpt1.tokens.vocabulary import END_OF_WORD, UNKNOWN
-
-WILDCARD = "\0"
-"""Stands for an unknown symbol where a text is compared with its tokens."""
+from gpt1.tokens.offsets import offsets
+from gpt1.tokens.vocabulary import UNKNOWN
 
 
 class GPT1Tokenizer(PreTrainedTokenizer):
@@ -94,48 +88,3 @@ class GPT1Tokenizer(PreTrainedTokenizer):
     ) -> tuple[str, ...]:
         self.bpe.save(save_directory)
         return tuple(str(Path(save_directory, name)) for name in self.vocab_files_names.values())
-
-
-def offsets(text: str, symbols: Sequence[str]) -> list[tuple[int, int]]:
-    """For each symbol, where it begins and ends in the raw text.
-
-    Each character of the text is changed as the pre-tokenizer changes it alone. Where this and the
-    characters of the symbols still differ (unknown symbols, repaired encodings), a symbol gets the
-    place of what it replaces; in the worst case this takes quadratic time.
-    """
-    written = [*_characters(text)]
-    given = "".join(character for character, _ in written)
-    parts = [WILDCARD if s == UNKNOWN else s.removesuffix(END_OF_WORD) for s in symbols]
-    ours = "".join(parts)
-    begins, ends = [0] * len(ours), [0] * len(ours)
-    for tag, a, b, c, d in _differences(given, ours):
-        for place in range(c, d):
-            one = tag == "equal" or b - a == d - c  # character by character
-            first, last = (a + place - c,) * 2 if one else (a, max(a, b - 1))
-            begins[place] = written[min(first, len(written) - 1)][1]
-            ends[place] = written[min(last, len(written) - 1)][1] + 1
-    found, start = [], 0
-    for part in parts:
-        stop = start + len(part)
-        found.append((begins[start], max(ends[start:stop])))
-        start = stop
-    return found
-
-
-def _characters(text: str) -> Iterator[tuple[str, int]]:
-    """Each character as the vocabulary may have it, and its place; of white space, line ends."""
-    for place, character in enumerate(text):
-        if character == "\n" or not character.isspace():
-            for changed in _changed(character):
-                yield changed, place
-
-
-@cache
-def _changed(character: str) -> str:
-    return character if character == "\n" else standardise(fix_text(character)).lower()
-
-
-def _differences(given: str, ours: str) -> Sequence[tuple[str, int, int, int, int]]:
-    if given == ours:
-        return [("equal", 0, len(given), 0, len(ours))]
-    return SequenceMatcher(None, given, ours, autojunk=False).get_opcodes()

@@ -6,5 +6,5 @@
 - `byte_level.py`: GPT-2's tokenizer; `tokenizer.py` loads either.
 - `documents.py`: files of documents to shards, in parallel (stages `bpe` and `shards`).
 - `shards.py`: the format of token shards, their writer, and the reader of training windows.
-- `detokenize.py`: ids to readable text.
+- `detokenize.py`: ids to readable text; `offsets.py`: where tokens stand in the raw text.
 """

@@ -14,6 +14,7 @@ import numpy as np
 
 from gpt1.errors import UserError
 from gpt1.tokens.detokenize import detokenize
+from gpt1.tokens.offsets import offsets
 from gpt1.tokens.pre_tokenizer import PreTokenizer
 from gpt1.tokens.transformers_files import write_transformers_files
 from gpt1.tokens.vocabulary import (
@@ -145,6 +146,11 @@ class BPETokenizer:
         steps[0] = first[0]
         steps[ends[1:-1]] = first[1:] - (first + lengths)[:-1] + 1
         return self._ids[np.cumsum(steps)], of_texts
+
+    def encode_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of raw text, and where in it each one's characters begin and end."""
+        ids = self.encode(text)
+        return ids, offsets(text, [self.symbols[id] for id in ids])
 
     def decode(self, ids: Iterable[int]) -> str:
         """The words of `ids` with single spaces between them; line ends are kept.

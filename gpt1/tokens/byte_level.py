@@ -13,6 +13,7 @@ import numpy as np
 from gpt1.errors import UserError
 from gpt1.tokens.vocabulary import Vocabulary, write_vocabulary
 
+END_OF_TEXT = "<|endoftext|>"
 NO_SPACE_BEFORE = set(".,;:!?)]}%'")
 """Characters that follow a word without a space."""
 
@@ -33,6 +34,10 @@ class ByteLevelTokenizer:
         from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
         self.vocab, self.merges, self.added = vocab, merges, added or {}
+        self.symbols = {id: symbol for symbol, id in (vocab | self.added).items()}
+        """Id -> symbol, of the added tokens too."""
+        self.end_of_text = vocab.get(END_OF_TEXT, self.added.get(END_OF_TEXT))
+        """The id of the token that stands between texts; None in a vocabulary without one."""
         self._library = Tokenizer(models.BPE(vocab=vocab, merges=merges))
         self._library.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
         self._library.decoder = decoders.ByteLevel()
@@ -69,6 +74,24 @@ class ByteLevelTokenizer:
         found = [np.array(ids, np.uint16) for ids in self.encode_batch(texts)]
         lengths = np.array([len(ids) for ids in found], np.int64)
         return np.concatenate([np.zeros(0, np.uint16), *found]), lengths
+
+    def encode_offsets(self, text: str) -> tuple[list[int], list[tuple[int, int]]]:
+        """The ids of raw text, and where in it each one's characters begin and end.
+
+        Tokens that share the bytes of a character have all of it.
+        """
+        found = self._library.encode(text, add_special_tokens=False)
+        return found.ids, found.offsets
+
+    def begins_with_space(self) -> np.ndarray:
+        """For each id, whether a word before it has ended, bool (V,).
+
+        It has before white space and at `<|endoftext|>`. Bytes that are only the beginning of a
+        character (some of the white space beyond ASCII) count as none.
+        """
+        return np.array(
+            [self.decode([id])[:1].isspace() or id == self.end_of_text for id in range(len(self))]
+        )
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids`; bytes that are no UTF-8 become U+FFFD.

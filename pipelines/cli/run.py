@@ -97,13 +97,13 @@ def plan_(
     cost: Annotated[bool, typer.Option("--cost", help="Show time, memory and disk.")] = False,
 ) -> None:
     """Show which stages would run, and why."""
-    from pipelines.graph.plan import build_plan
+    from pipelines.graph.plan import build_plan, select
 
     with workspace.enter() as repo:
+        if cost:
+            extension.print_cost(*select(repo, targets or []))
+            return
         plan = build_plan(repo, targets or [])
-    if cost:
-        extension.print_cost(plan.graph)
-        return
     if as_json:
         print(json.dumps(plan.as_data(), indent=2))
         return

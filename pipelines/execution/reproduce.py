@@ -143,6 +143,12 @@ def _reproduce(stage: "Stage", force: bool, environment: Mapping[str, str]) -> t
         return "ran" if made else "unchanged", True
     if not force and not stage.changed():
         return "unchanged", True
+    for dep in stage.deps:
+        if dep.protocol == "local" and not dep.exists:
+            raise FileNotFoundError(
+                f"{dep} is not there, and {stage.addressing} depends on it; put it there, or see "
+                "where params.yaml or dvc.yaml names it"
+            )
     stage.remove_outs()
     status: Status = "restored"
     continued = False

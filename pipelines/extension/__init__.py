@@ -89,21 +89,17 @@ def print_results(selected: "Collection[str]") -> bool:
     """Print the comparison where the stage `report` is in a run; returns whether it is."""
     if not present() or "report" not in selected:
         return False
-    from rich.console import Console
-
     from pipelines.extension import results
 
-    results.show(Console())
+    results.show()
     print(f"\nreport      {results.REPORT}")
     return True
 
 
-def print_cost(graph: "Graph") -> None:
-    """Print what the long stages of `graph` take in time, memory and disk."""
+def print_cost(graph: "Graph", selected: "Collection[str]") -> None:
+    """Print what the long ones of the `selected` stages take in time, memory and disk."""
     if not present():
         raise UserError("--cost knows the stages of GPT-1 alone, and this is another project")
-    from rich.console import Console
-
     from pipelines.extension import cost
 
-    cost.show(graph, Console())
+    cost.show(graph, selected)

@@ -21,8 +21,9 @@ def init(
     """Lay out a project: the graph, the demo's params, corpora and profiles, with git and DVC."""
     from pipelines.extension import layout
 
-    layout.lay_out(folder)
-    print(f"{folder}: a project, not committed yet; `gpt1 run` there runs the demo")
+    others = layout.lay_out(folder)
+    beside = f" beside {', '.join(others[:5])}{', ...' * (len(others) > 5)}" if others else ""
+    print(f"{folder}: a project{beside}, not committed yet; `gpt1 run` there runs the demo")
 
 
 @app.command()
@@ -41,14 +42,12 @@ def doctor() -> None:
 @app.command()
 def results() -> None:
     """Show the comparison of all tasks and models."""
-    from rich.console import Console
-
     from pipelines.extension import results
 
     with workspace.enter():
         if not extension.present():
             raise UserError("this is no project of GPT-1; `dvc metrics show` has its metrics")
-        results.show(Console())
+        results.show()
 
 
 @app.command()
@@ -123,6 +122,31 @@ def generate(
     for piece in tokenizer.continuation(int(token) for token in generated):
         print(piece, end="", flush=True)
     print()
+
+
+@app.command()
+def surprisal(
+    directory: Annotated[Path, typer.Argument(help="A model directory.")],
+    file: Annotated[
+        Path, typer.Argument(help="One text a line; or a table (CSV, JSON lines, ...) with `text`.")
+    ],
+    out: Annotated[Path, typer.Option(help="The Parquet file to write.")] = Path(
+        "surprisal.parquet"
+    ),
+) -> None:
+    """Write the surprisal of each word in bits, as Parquet, for comparison with reading times."""
+    if out.exists():
+        raise UserError(f"{out} is there already; name another file with --out, or remove it")
+    from gpt1.analysis.surprisal import read_texts, word_surprisals, write_surprisals
+    from gpt1.device import device, use_cores
+    from gpt1.model.loading import load_model
+    from gpt1.tokens.tokenizer import load_tokenizer
+
+    texts = read_texts(file)
+    use_cores()
+    model, tokenizer = load_model(directory).to(device()), load_tokenizer(directory)
+    words = write_surprisals(word_surprisals(model, tokenizer, texts), out)
+    print(f"{out}: {words:,} words")
 
 
 @app.command()

@@ -1,14 +1,16 @@
 """What the long stages of the active params will take in time, memory and disk."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.table import Column, Table
 
 from gpt1 import params
@@ -21,13 +23,23 @@ from gpt1.model.gpt2 import GPT2
 from gpt1.model.loading import transformer
 from gpt1.params import Finetune, Model
 from gpt1.tokens import shards
+from pipelines.extension.results import WIDE
 from pipelines.graph.graph import Graph
 from stages import entry
 
-if TYPE_CHECKING:
-    from rich.console import Console
-
-
+NO_MATTER = {
+    "shards": "",
+    "books": 1.0,
+    "seed": 0,
+    "epochs": 1,
+    "checkpoints": [],
+    "validate_every": 0,
+    "learning_rate": 1.0,
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "clip": 1.0,
+}
+"""Params that leave the time and memory of a token alone."""
 START, START_TORCH = 2.0, 2.0
 """Seconds to start a stage, and in addition one that needs PyTorch: `benchmarks/startup.py`."""
 
@@ -47,13 +59,14 @@ class Cost:
         return self.stage.partition("@")[0]
 
 
-def show(graph: Graph, console: "Console") -> None:
-    """Print the cost of every pretraining, fine-tuning and zero-shot stage in `graph`."""
-    costs = list(of_graph(graph))
+def show(graph: Graph, selected: Collection[str]) -> None:
+    """Print the cost of every pretraining, fine-tuning and zero-shot stage that is selected."""
+    stages = [name for name in graph.stages if name in selected]
+    costs = list(of_stages(stages))
     cards = (card.title for card in ACCELERATORS)
     header = ("tokens", "operations", "memory", "disk", "here", *cards)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
-    table = Table(Column("stage", overflow="fold"), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(Column("stage", no_wrap=True), *numbers, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
     for alike, cells in groupby(costs, key=lambda cost: replace(cost, stage=cost.kind)):
         stage, *others = (cell.stage for cell in cells)
         training = alike.training
@@ -65,28 +78,9 @@ def show(graph: Graph, console: "Console") -> None:
             times = [*map(span, days)]
         label = f"{stage} and {len(others)} alike, each" if others else stage
         table.add_row(label, *work, *size, *times)
-    console.print(table)
-    total = sum(cost.training.operations for cost in costs) / PETAFLOP_DAY
+    Console(width=WIDE).print(table)
+    _print_sums(stages, costs)
     paper = estimate.paper_operations() / PETAFLOP_DAY
-    tokenizing, ids = token_ids(graph)
-    disk = (sum(cost.disk for cost in costs) + ids) / 1e9
-    starts = START * len(graph.stages) + START_TORCH * len(costs)
-    all_, starting, reading = (
-        span(seconds / 86_400)
-        for seconds in (
-            sum(cost.training.seconds for cost in costs) + starts + tokenizing,
-            starts,
-            tokenizing,
-        )
-    )
-    print(f"All of them: {total:.2g} petaflop/s-days.")
-    print(
-        f"Here, one stage after the other: {all_}, of which {starting} to start "
-        f"{len(graph.stages)} stages and {reading} to tokenize tasks."
-    )
-    print(f"DVC's cache: {disk:.2f} GB of models and token ids.")
-    print("Books, documents and shards take about 2 bytes there a byte of books.")
-    print("?: no table of the task yet; `dvc repro task derived_task` makes them.")
     print(
         f"The paper's pretraining, counted the same way: {paper:.2f} petaflop/s-days; "
         f"OpenAI published {PETAFLOP_DAYS}."
@@ -100,29 +94,57 @@ def show(graph: Graph, console: "Console") -> None:
         print(f"  {precision}: {', '.join(peaks)}")
 
 
-def of_graph(graph: Graph) -> Iterator[Cost]:
-    """The cost of each stage that trains or scores, in topological order.
+def _print_sums(stages: Sequence[str], costs: Sequence[Cost]) -> None:
+    """What all stages take together; where the tokens of some are unknown, without those."""
+    known = [cost for cost in costs if cost.known]
+    if unknown := len(costs) - len(known):
+        print(
+            "?: no table of the task yet; `dvc repro task derived_task` makes them. The sums leave "
+            f"out these {unknown} stages."
+        )
+    total = sum(cost.training.operations for cost in known) / PETAFLOP_DAY
+    tokenizing, ids = token_ids(stages)
+    starting = START * len(stages) + START_TORCH * len(costs)
+    seconds = sum(cost.training.seconds for cost in known) + starting + tokenizing
+    disk = (sum(cost.disk for cost in costs) + ids) / 1e9
+    if known:
+        print(f"All of them: {total:.2g} petaflop/s-days.")
+        print(
+            f"Here, one stage after the other: {span(seconds / 86_400)}, of which "
+            f"{span(starting / 86_400)} to start {len(stages)} stages and "
+            f"{span(tokenizing / 86_400)} to tokenize tasks."
+        )
+    print(f"DVC's cache: {disk:.2f} GB of models and token ids.")
+    print("Books, documents and shards take about 2 bytes there a byte of books.")
 
-    One micro-batch of each size of model is timed here, which takes a second each.
+
+def of_stages(stages: Iterable[str]) -> Iterator[Cost]:
+    """The cost of each stage that trains or scores, in their order.
+
+    One micro-batch of each size of model is timed here, which takes seconds each, on a busy machine
+    a minute at the paper's size; a line on stderr says which. What trains on nothing, or on what is
+    not known yet, is not timed.
     """
     models = entry.sections(Model, "models")
     kept_weights = entry.section(params.Compare, "compare").kept_weights
-    measured: dict[str, Training] = {}
+    measured: dict[tuple[str, bool], Training] = {}
 
-    def one(model: Model, tokens: float) -> Training:
-        key = repr(changed(model, shards="", books=1, seed=0, epochs=1, checkpoints=[]))
+    def one(stage: str, model: Model, tokens: float) -> Training:
+        key = repr(changed(model, **NO_MATTER)), bool(tokens)
         if key not in measured:
-            measured[key] = estimate.estimate(model, vocabulary(), 1.0, device())
+            if tokens:
+                print(f"measuring how fast {stage} trains here", file=sys.stderr, flush=True)
+            measured[key] = estimate.estimate(model, vocabulary(), float(bool(tokens)), device())
         return measured[key].times(tokens)
 
     def known(name: str) -> Model | None:
         return models.get(name) or imported(name)
 
-    for name in graph.stages:
+    for name in stages:
         kind, _, item = name.partition("@")
         if kind == "pretrain":
             model = models[item]
-            training = one(model, corpus(model) * model.epochs)
+            training = one(name, model, corpus(model) * model.epochs)
             yield Cost(name, training, kept(model, training.tokens) * 4.0 * training.parameters)
         elif kind.startswith("finetune"):
             task, cell, *others = item.split("-")
@@ -136,7 +158,7 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
                 if table.is_file()
                 else None
             )
-            training = one(as_model, tokens or 0.0)
+            training = one(name, as_model, tokens or 0.0)
             saved = (
                 4.0 * training.parameters * (kind == "finetune" and int(others[0]) in kept_weights)
             )
@@ -147,11 +169,11 @@ def of_graph(graph: Graph) -> Iterator[Cost]:
             table = Path(f"data/tasks/{task}.parquet")
             tokens = estimate.zero_shot_tokens(table, model.context) if table.is_file() else None
             readings = kept(model, corpus(model) * model.epochs) if cell in models else 1
-            reading = one(model, readings * (tokens or 0.0)).forward_only()
+            reading = one(name, model, readings * (tokens or 0.0)).forward_only()
             yield Cost(name, reading, 0.0, known=tokens is not None)
 
 
-def token_ids(graph: Graph) -> tuple[float, float]:
+def token_ids(stages: Iterable[str]) -> tuple[float, float]:
     """Seconds of one core, and bytes in the cache, of the token ids of all tasks with a table.
 
     The models of the books share a vocabulary; each imported one has its own.
@@ -159,7 +181,7 @@ def token_ids(graph: Graph) -> tuple[float, float]:
     models = entry.section(params.Compare, "compare").models
     imported = {*entry.sections(params.Imported, "imported")}
     vocabularies = len({model if model in imported else params.VOCABULARY for model in models})
-    tasks = [name.partition("@")[2] for name in graph.stages if name.startswith("tokens@")]
+    tasks = [name.partition("@")[2] for name in stages if name.startswith("tokens@")]
     tables = [path for task in tasks if (path := Path(f"data/tasks/{task}.parquet")).is_file()]
     seconds, size = np.sum([estimate.tokenizing(path) for path in tables] or [(0, 0)], axis=0)
     return vocabularies * seconds, vocabularies * size

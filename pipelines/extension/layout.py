@@ -13,8 +13,10 @@ FILES = ["params.yaml", "params.schema.json", ".dvc/.gitignore", ".dvc/config"]
 IGNORED = [".gitignore", ".dvcignore"]
 
 
-def lay_out(root: Path) -> None:
+def lay_out(root: Path) -> list[str]:
     """Write a project into `root`, which may exist and hold other files; nothing is committed.
+
+    Returns the names of the other files and folders, but those of git.
 
     Without a git repository around it one is made. A `.gitignore` that is there gets our lines.
     Raises UserError where git is missing or a file is in the way, and then writes nothing.
@@ -27,7 +29,9 @@ def lay_out(root: Path) -> None:
     if not shutil.which("git"):
         raise UserError("git is not installed, and DVC needs it (Debian: apt-get install git)")
     try:
+        others = sorted(path.name for path in root.iterdir()) if root.exists() else []
         _write(root)
+        return [name for name in others if not name.startswith(".git")]
     except OSError as error:
         raise UserError(f"{root}: {one_line(error)}") from None
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gpt1.document import Table as Compared
 
 REPORT = Path("report", "index.html")
+WIDE = 10_000
+"""Columns of the terminal that a table is for: it breaks or cuts no name, and is no wider."""
 
 
 def table() -> "Compared":
@@ -41,7 +43,7 @@ def table() -> "Compared":
     return replace(whole, columns=columns, rows=[[row[n] for n in kept] for row in whole.rows])
 
 
-def show(console: Console) -> None:
+def show() -> None:
     """Print it."""
     compared = table()
     shown = Table(box=SIMPLE_HEAD, caption=compared.caption.replace("`", ""))
@@ -49,7 +51,7 @@ def show(console: Console) -> None:
         shown.add_column(column, no_wrap=True)
     for row in compared.rows:
         shown.add_row(*row)
-    console.print(shown)
+    Console(width=WIDE).print(shown)
 
 
 def record(client: "MlflowClient", experiment: str, parent: str = "") -> None:

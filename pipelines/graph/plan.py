@@ -30,8 +30,10 @@ class Reason:
     new: Any = None
 
     def __str__(self) -> str:
-        values = f": {self.old} -> {self.new}" if self.what == "param" else f" {self.change}"
-        return f"{self.what} {self.name}".rstrip() + values
+        said = f" {self.change}"
+        if self.what == "param" and self.change == "changed":
+            said = f": {self.old} -> {self.new}"
+        return f"{self.what} {self.name}".rstrip() + said
 
 
 @dataclass(frozen=True)
@@ -84,9 +86,7 @@ def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -
     """
     from dvc.exceptions import DvcException
 
-    extension.prepare()
-    graph = load(repo)
-    selected = frozenset(graph.upstream(_expand(graph, targets)))
+    graph, selected = select(repo, targets)
     stages = {stage.addressing: stage for stage in repo.index.stages}
     reasons = {}
     try:
@@ -100,6 +100,13 @@ def build_plan(repo: "Repo", targets: Iterable[str] = (), force: bool = False) -
     except DvcException as error:
         raise UserError(" ".join(str(error).split())) from None
     return Plan(graph, selected, reasons)
+
+
+def select(repo: "Repo", targets: Iterable[str] = ()) -> tuple[Graph, frozenset[str]]:
+    """The graph, and `targets` with every stage upstream of them. Raises as `build_plan`."""
+    extension.prepare()
+    graph = load(repo)
+    return graph, frozenset(graph.upstream(_expand(graph, targets)))
 
 
 def _expand(graph: Graph, targets: Iterable[str]) -> list[str]:
@@ -161,7 +168,10 @@ def _file_reasons(stage: "DvcStage", changed: dict[str, dict[str, Any]]) -> list
 
 
 def _param_reasons(key: str, old: Any, new: Any) -> list[Reason]:
-    """One reason for each leaf that differs, such as `models.gpt.layers: 2 -> 4`."""
+    """One reason for each leaf that differs, such as `models.gpt.layers: 2 -> 4`.
+
+    A whole section that is new or gone is one reason; its text leaves out the values.
+    """
     if isinstance(old, dict) and isinstance(new, dict):
         return [
             reason
@@ -169,4 +179,7 @@ def _param_reasons(key: str, old: Any, new: Any) -> list[Reason]:
             if old.get(name) != new.get(name)
             for reason in _param_reasons(f"{key}.{name}", old.get(name), new.get(name))
         ]
-    return [Reason("param", key, "changed", old, new)]
+    change = "changed"
+    if isinstance(old, dict) or isinstance(new, dict):
+        change = "added" if old is None else "removed" if new is None else "replaced"
+    return [Reason("param", key, change, old, new)]

@@ -4,7 +4,6 @@ import dataclasses
 import json
 
 import pytest
-from rich.console import Console
 
 from gpt1 import params
 from gpt1.analysis import estimate
@@ -31,7 +30,7 @@ def test_memory_grows_with_the_micro_batch_alone():
 def test_every_stage_that_trains_has_a_line_from_the_books_alone(workspace, capsys):
     raw = sum(file.stat().st_size for file in (workspace.root / "books").iterdir())
     found = graph.load(graph.open_project())
-    costs = {each.stage: each for each in cost.of_graph(found)}
+    costs = {each.stage: each for each in cost.of_stages(found.stages)}
     assert set(costs) == {
         name for name in found.stages if name.startswith(("pretrain", "finetune"))
     }
@@ -40,10 +39,44 @@ def test_every_stage_that_trains_has_a_line_from_the_books_alone(workspace, caps
     assert trained.seconds > 0
     assert costs["pretrain@scratch"].training.tokens == 0
     assert not costs["finetune@book-gpt-1"].known
-    cost.show(found, Console(width=120))
+    cost.show(found, found.stages)
+    said = capsys.readouterr()
+    assert "OpenAI published 0.96" in said.out
+    assert "\n  fp32: RTX 4090 83, A100 156, H100 SXM 494\n" in said.out
+    measured = {line for line in said.err.splitlines() if line.startswith("measuring")}
+    assert measured == {"measuring how fast pretrain@gpt trains here"}, "the tasks have no tables"
+    assert f"leave out these {sum(not each.known for each in costs.values())} stages" in said.out
+
+
+def test_a_name_is_whole_in_a_narrow_terminal_and_what_is_unknown_is_no_sum_of_zero(
+    workspace, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", "40")
+    found = graph.load(graph.open_project())
+    tuned = [name for name in found.stages if name.startswith("finetune@book")]
+    cost.show(found, tuned)
     said = capsys.readouterr().out
-    assert "OpenAI published 0.96" in said
-    assert "\n  fp32: RTX 4090 83, A100 156, H100 SXM 494\n" in said
+    others = f" and {len(tuned) - 1} alike, each" if len(tuned) > 1 else ""
+    assert f"{tuned[0]}{others} " in said
+    assert all(name in said for name in ("operations", "memory", "H100 SXM"))
+    assert "All of them" not in said
+    assert "one stage after the other" not in said
+
+
+def test_models_that_differ_in_rate_and_seed_are_measured_once(workspace, capsys):
+    values = workspace.read("params.yaml")
+    values["models"]["fast"] = values["models"]["gpt"] | {"learning_rate": 0.1, "seed": 2}
+    workspace.dump(values, "params.yaml")
+    stages = ["pretrain@fast", "pretrain@gpt"]
+    assert len(list(cost.of_stages(stages))) == 2
+    assert capsys.readouterr().err.count("measuring") == 1
+
+
+def test_only_targets_and_what_they_hang_on_are_counted(workspace):
+    said = workspace.gpt1("plan", "--cost", "pretrain@gpt").stdout
+    assert "pretrain@gpt" in said
+    assert "pretrain@scratch" not in said
+    assert "finetune" not in said
 
 
 def test_an_accelerator_takes_the_time_of_its_peak_in_the_precision_of_the_stage():
@@ -76,7 +109,7 @@ def test_zero_shot_reads_what_is_scored_and_a_thresholds_train_split_at_each_che
     examples = [table.Example(split, "1", "x" * 45, target=0.0) for split in ("train", "dev")]
     (workspace.root / "data/tasks").mkdir(parents=True)
     table.write_task(task, examples, workspace.root / f"data/tasks/{name}.parquet")
-    costs = {each.stage: each for each in cost.of_graph(graph.load(graph.open_project()))}
+    costs = {each.stage: each for each in cost.of_stages(graph.load(graph.open_project()).stages)}
     reading = costs[f"zero_shot@{name}-gpt"].training
     assert reading.tokens == 3 * splits * (45 / estimate.CHARACTERS + 3)
     trained = costs["pretrain@gpt"].training
@@ -117,7 +150,7 @@ def test_what_starts_stages_and_tokenizes_tasks_is_part_of_the_sum(workspace, ca
     (workspace.root / "data/tasks").mkdir(parents=True)
     table.write_task(described, rows, workspace.root / f"data/tasks/{task}.parquet")
     found = graph.load(graph.open_project())
-    cost.show(found, Console(width=120))
+    cost.show(found, found.stages)
     said = capsys.readouterr().out
     assert f"to start {len(found.stages)} stages and 1.0 h to tokenize tasks" in said
 
@@ -127,7 +160,7 @@ def test_fine_tunes_take_disk_for_the_seeds_whose_weights_are_kept(workspace):
     values["compare"] |= {"seeds": [1, 2], "kept_weights": [2]}
     values["no_auxiliary"] = {"tasks": values["compare"]["tasks"], "seeds": [2]}
     workspace.dump(values, "params.yaml")
-    costs = cost.of_graph(graph.load(graph.open_project()))
+    costs = cost.of_stages(graph.load(graph.open_project()).stages)
     tuned = [each for each in costs if each.kind.startswith("finetune")]
     assert {each.kind for each in tuned} == {"finetune", "finetune_no_auxiliary"}
     for each in tuned:

@@ -64,6 +64,14 @@ def test_a_changed_param_is_named_down_to_its_key_with_both_values(built):
     assert states(made) == {"first": "will run", "second": "may run", "apart": "unchanged"}
 
 
+def test_a_section_that_is_new_or_gone_is_named_without_its_values(built):
+    built.write(STAGES, a={"x": 1, "new": {"k": [1, 2], "l": 3}}, b=1)
+    made = plan.build_plan(graph.open_project())
+    assert why(made) == {"first": ["param a.y removed", "param a.new added"]}
+    [_, new] = made.reasons["first"]
+    assert new.new == {"k": [1, 2], "l": 3}
+
+
 def test_plan_for_programs_is_json_with_old_and_new_values(built):
     built.write(STAGES, a={"x": 1, "y": {"z": 3}}, b=1)
     found = {s["stage"]: s for s in json.loads(built.gpt1("plan", "--json").stdout)}

@@ -76,6 +76,29 @@ def test_what_did_not_change_is_unchanged_and_what_the_cache_has_is_restored(pro
     assert run(force=True)[0].status == "ran"
 
 
+def test_a_dep_that_is_not_there_is_named_and_costs_no_output(project, run):
+    (project.root / "in").write_text("x")
+    project.write({"s": {"cmd": "cat in > out", "deps": ["in"], "outs": ["out"]}})
+    assert run()[0].status == "ran"
+    (project.root / "in").unlink()
+    outcome, _ = run()
+    assert outcome.status == "failed"
+    assert outcome.tail[-1].startswith("ERROR: in is not there, and s depends on it; put it there")
+    assert (project.root / "out").read_text() == "x"
+
+
+def test_dvc_checkout_has_back_what_a_stage_made_before_it_failed(project, run):
+    fails = "test $(cat in) = x && cat in > out"
+    (project.root / "in").write_text("x")
+    project.write({"s": {"cmd": fails, "deps": ["in"], "outs": ["out"]}})
+    assert run()[0].status == "ran"
+    (project.root / "in").write_text("y")
+    assert run()[0].status == "failed"
+    assert not (project.root / "out").exists()
+    project.dvc("checkout", "s")
+    assert (project.root / "out").read_text() == "x"
+
+
 def test_a_stage_that_fails_is_tried_again_as_often_as_its_needs_say(project, run):
     flaky = "echo >> tries; test $(wc -l < tries) = 3"
     project.write({"s": {"cmd": flaky, "meta": {"retries": 1}}})

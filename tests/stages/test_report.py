@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
+from gpt1.analysis.report import figures
 from gpt1.errors import UserError
 from stages import report, tracking
 
@@ -181,6 +182,30 @@ def test_two_reports_have_the_same_bytes(project):
     for name in names:
         first, second = project / "report" / name, project / "again" / name
         assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_papers_table_has_the_papers_names(project):
+    ask(project, **EVERYTHING)
+    found = build(project)
+    table = found[found.index("Table 5 of the paper: scores") :].split("\n\n")[1]
+    names = [line.split("|")[1].strip() for line in table.splitlines()[2:]]
+    assert names == [
+        "Transformer w/ aux LM (full)",
+        "Transformer w/o pre-training",
+        "LSTM w/ aux LM",
+        "Transformer w/o aux LM",
+    ]
+
+
+def test_the_loss_has_a_line_for_trigrams_and_says_what_the_dots_are(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(figures, "png", lambda figure: drawn.append(figure) or b"")
+    curve = pd.DataFrame({"update": [1, 2], "loss": [5.0, 4.0], "valid_loss": [None, 4.5]})
+    figures.loss_curves({"gpt": curve}, 4.25)
+    [axes] = drawn[0].axes
+    texts = [text.get_text() for text in axes.get_legend().get_texts()]
+    assert texts == ["gpt", "held-out", "trigram, held-out"]
+    assert [*axes.lines[-1].get_ydata()] == [4.25, 4.25]
 
 
 def test_a_model_that_was_not_trained_is_in_the_table_and_not_drawn(project):

@@ -16,8 +16,10 @@ STROKES, MARKERS = ("-", "--", "-.", ":"), "osD^vPX*"
 HATCHES = ("", "//", "..", "xx", "\\\\")
 
 
-def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
-    """Training loss over updates for each model; dots: the held-out loss where it was measured."""
+def loss_curves(curves: Mapping[str, pd.DataFrame], trigram: float) -> bytes:
+    """Training loss over updates for each model, dots where the held-out loss was measured, and a
+    line at the held-out loss of a trigram model.
+    """
     figure, [axes] = canvas("update", "loss (nats a token)")
     for index, (name, curve) in enumerate(curves.items()):
         stroke = STROKES[index % len(STROKES)]
@@ -26,6 +28,8 @@ def loss_curves(curves: Mapping[str, pd.DataFrame]) -> bytes:
         if len(measured):
             color = line.get_color()
             axes.plot(measured["update"], measured["valid_loss"], ".", color=color, markersize=5)
+    axes.plot([], [], ".", color="0.4", markersize=5, label="held-out")
+    axes.axhline(trigram, color="0.4", linewidth=0.8, label="trigram, held-out")
     return _with_legend(figure, axes)
 
 

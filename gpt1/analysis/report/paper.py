@@ -34,6 +34,13 @@ ABLATIONS = {
     "lstm": dict(zip(_GLUE, (30.3, 90.5, 83.2, 71.8, 68.1, 73.7, 81.1, 54.6), strict=True)),
 }
 """Table 5, by the names of the models here."""
+ROWS = {
+    "gpt": "Transformer w/ aux LM (full)",
+    "scratch": "Transformer w/o pre-training",
+    "no_auxiliary": "Transformer w/o aux LM",
+    "lstm": "LSTM w/ aux LM",
+}
+"""What Table 5 calls them."""
 AVERAGES = {"gpt": 74.7, "scratch": 59.9, "no_auxiliary": 75.0, "lstm": 69.1}
 
 ZERO_SHOT = ("cola", "sst2", "race", "dprd")

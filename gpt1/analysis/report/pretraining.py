@@ -19,8 +19,11 @@ def section(results: Results, names: Sequence[str]) -> Section:
             f"nats a token over {curve['update'].iloc[-1]:.0f} updates"
             for name, curve in trained.items()
         )
+        trigram = results.trigram_loss()
         caption = "Loss over updates; dots: on held-out documents, the same each time."
-        blocks.append(Figure("loss", figures.loss_curves(trained), caption, alternative))
+        picture = figures.loss_curves(trained, trigram)
+        alternative += f". A trigram model: {trigram:.2f} on held-out documents."
+        blocks.append(Figure("loss", picture, caption, alternative))
     rows, published = [], paper.PETAFLOP_DAYS * paper.PETAFLOP_DAY
     for name in names:
         summary = results.pretraining(name)

@@ -48,6 +48,8 @@ class Scores(NamedTuple):
     """float32 (tokens,), in nats."""
     greedy: np.ndarray
     """bool (tokens,): whether the token is the most probable one."""
+    of_class: np.ndarray
+    """float32 (tokens,), in nats: the log-probability of all tokens of the token's class."""
 
 
 def log_probabilities(
@@ -59,18 +61,23 @@ def log_probabilities(
 
 
 @torch.inference_mode()
-def score(model: LanguageModel, questions: Sequence[Question]) -> list[list[Scores]]:
+def score(
+    model: LanguageModel, questions: Sequence[Question], classes: np.ndarray | None = None
+) -> list[list[Scores]]:
     """The scores of each question's continuations.
 
     The first token of a continuation is predicted from the last token of the prefix. Questions are
-    truncated to the model's context.
+    truncated to the model's context. classes: bool (V,), divides the vocabulary into two classes;
+    without it all tokens are of one, whose log-probability is 0.
     """
     model.eval()
     truncated = [question.truncated(model.config.context) for question in questions]
     texts = [_Text(tuple(q.prefix), tuple(c)) for q in truncated for c in q.continuations]
     scored: dict[_Text, Scores] = {}
+    device = model.tokens.weight.device
+    divided = None if classes is None else torch.from_numpy(classes).to(device)
     for batch in _batches(_rows(dict.fromkeys(texts), branching=isinstance(model, GPT))):
-        scored |= _score(model, batch)
+        scored |= _score(model, batch, divided)
     scores = iter(scored[text] for text in texts)
     return [[next(scores) for _ in question.continuations] for question in truncated]
 
@@ -149,7 +156,9 @@ def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
         yield batch
 
 
-def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, Scores]:
+def _score(
+    model: LanguageModel, batch: Sequence[_Row], classes: Tensor | None
+) -> dict[_Text, Scores]:
     """The scores of the continuation of each text in the batch."""
     length = max(len(row.tokens) for row in batch)
     tokens = np.zeros((len(batch), length), np.int64)
@@ -174,7 +183,8 @@ def _score(model: LanguageModel, batch: Sequence[_Row]) -> dict[_Text, Scores]:
         assert isinstance(model, GPT)
         visible = _visible(torch.from_numpy(ends).to(device))
         states = model.states(ids, torch.from_numpy(depths).to(device), visible)
-    scores = _token_scores(model, states.flatten(0, 1), torch.tensor(where), torch.tensor(targets))
+    predicted = torch.tensor(where), torch.tensor(targets)
+    scores = _token_scores(model, states.flatten(0, 1), *predicted, classes)
     texts = [text for row in batch for text, _ in row.texts]
     ends = np.cumsum([len(text.continuation) for text in texts])[:-1]
     each = map(Scores, *(np.split(found.numpy(), ends) for found in scores))
@@ -189,23 +199,30 @@ def _visible(ends: Tensor) -> Tensor:
 
 
 def _token_scores(
-    model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor
-) -> tuple[Tensor, Tensor]:
+    model: LanguageModel, states: Tensor, where: Tensor, targets: Tensor, classes: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
     """Of each target, on the CPU: log p(target) from the state at `where`, of states (M, C),
-    float32 (N,), and whether no other token is more probable, bool (N,).
+    float32 (N,); whether no other token is more probable, bool (N,); log p(its class), the same.
 
     What is found in each chunk of logits is copied to the CPU, which waits for the device.
     """
     order = where.argsort(stable=True)
     places, counts = where[order].unique_consecutive(return_counts=True)
     found, greedy = torch.empty(len(where)), torch.empty(len(where), dtype=torch.bool)
+    of_class = torch.zeros(len(where))
     first = 0
     for part, count in zip(places.split(LOGITS_AT_ONCE), counts.split(LOGITS_AT_ONCE), strict=True):
         logits = F.linear(states[part.to(states.device)], model.tokens.weight)  # (chunk, V)
         which = order[first : first + int(count.sum())]
         rows = torch.arange(len(part)).repeat_interleave(count).to(states.device)
         wanted = targets[which].to(states.device)
-        found[which] = (logits[rows, wanted] - logits.logsumexp(-1)[rows]).cpu()
+        total = logits.logsumexp(-1)
+        found[which] = (logits[rows, wanted] - total[rows]).cpu()
         greedy[which] = (logits.argmax(-1)[rows] == wanted).cpu()
+        if classes is not None:
+            sums = [
+                logits.masked_fill(other, -torch.inf).logsumexp(-1) for other in (classes, ~classes)
+            ]
+            of_class[which] = (torch.stack(sums) - total)[classes[wanted].long(), rows].cpu()
         first += len(which)
-    return found, greedy
+    return found, greedy, of_class

@@ -169,7 +169,7 @@ def _as_user_error(source: _Source, file: str) -> Iterator[None]:
     except UserError:
         raise
     except FileNotFoundError:
-        raise source.error(file, "not found") from None
+        raise source.error(source.address, "not found") from None
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise source.error(file, reason) from None

@@ -12,6 +12,7 @@ from gpt1 import files
 from gpt1.errors import UserError, reading
 
 DELIMITERS = {",": "comma", "\t": "tab", ";": "semicolon", "|": "bar"}
+TABLES = (".csv", ".tsv", ".jsonl", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,18 @@ def table_rows(path: Path) -> Iterator[Row]:
     `.csv` and `.tsv` (both with quoted fields), `.jsonl` or `.parquet`. Raises UserError for a row
     with more fields than the header.
     """
-    readers = {
-        ".csv": lambda: csv_rows(path, ","),
-        ".tsv": lambda: csv_rows(path, "\t"),
-        ".jsonl": lambda: jsonl_rows(path),
-        ".parquet": lambda: parquet_rows(path),
-    }
-    if path.suffix.lower() not in readers:
-        raise UserError(f"{path.name}: unknown extension; use {', '.join(readers)}")
-    for row in readers[path.suffix.lower()]():
+    match path.suffix.lower():
+        case ".csv":
+            rows = csv_rows(path, ",")
+        case ".tsv":
+            rows = csv_rows(path, "\t")
+        case ".jsonl":
+            rows = jsonl_rows(path)
+        case ".parquet":
+            rows = parquet_rows(path)
+        case _:
+            raise UserError(f"{path.name}: unknown extension; use {', '.join(TABLES)}")
+    for row in rows:
         if row.beyond:
             columns = len(row.header)
             raise UserError(
@@ -55,7 +59,7 @@ def tsv_rows(path: Path, header: list[str] | None = None) -> Iterator[Row]:
 
     The first line that is not blank is the header, unless `header` is given.
     """
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines(path), 1):
         fields = line.split("\t")
         if header is None and line.strip():
             _check_delimiter(f"{path.name}, line {number}", line, "\t")
@@ -81,7 +85,7 @@ def csv_rows(path: Path, delimiter: str) -> Iterator[Row]:
 
 
 def jsonl_rows(path: Path) -> Iterator[Row]:
-    for number, line in enumerate(_lines(path), 1):
+    for number, line in enumerate(lines(path), 1):
         if not line.strip():
             continue
         with reading(f"{path.name}, line {number}", "not JSON ({})"):
@@ -126,7 +130,8 @@ def _check_delimiter(where: str, header: str, delimiter: str) -> None:
         )
 
 
-def _lines(path: Path) -> Iterator[str]:
+def lines(path: Path) -> Iterator[str]:
+    """The lines of a text file in UTF-8, without their ends. Raises UserError for other bytes."""
     for line in _decoded(path):
         yield line.rstrip("\n").rstrip("\r")
 

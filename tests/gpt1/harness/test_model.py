@@ -282,6 +282,22 @@ def test_the_harness_finds_the_model_by_its_entry_point_and_by_our_command(
     assert "acc,none" in json.loads(file.read_text())["results"]["local_blimp"]
 
 
+@pytest.mark.slow
+def test_a_hub_that_cannot_be_reached_is_one_line_and_the_help_names_the_model(directory, tmp_path):
+    there = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HOME": str(tmp_path)}
+
+    def run(arguments):
+        command = [sys.executable, "-m", "gpt1.harness", *arguments.split()]
+        options = {"env": os.environ | there, "capture_output": True, "text": True}
+        return subprocess.run(command, cwd=tmp_path, check=False, **options)
+
+    done = run(f"--model gpt1 --model_args pretrained={directory} --tasks blimp_causative")
+    assert done.returncode == 1
+    assert "error: Couldn't reach 'nyu-mll/blimp' on the Hub" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert "--model gpt1" in run("--help").stdout
+
+
 def test_a_gpt2_is_scored_and_continued_in_its_own_ids(tmp_path):
     """As the harness does it with `transformers`' network and tokenizer, which it asks for both."""
     from lm_eval.models.huggingface import HFLM

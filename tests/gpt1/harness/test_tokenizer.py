@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from transformers import AutoModelForCausalLM, AutoProcessor, AutoTokenizer, OpenAIGPTTokenizer
 
 from gpt1.analysis.zero_shot.scoring import Question, log_probabilities
-from gpt1.harness.tokenizer import offsets
 from gpt1.model.loading import load_model
 from gpt1.tasks.model import TaskModel
 from gpt1.tasks.table import Task
 from gpt1.tokens.bpe import BPETokenizer
+from gpt1.tokens.offsets import offsets
 
 ADVERSARIAL = [
     "“Don’t move,” she said…",
