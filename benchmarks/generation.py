@@ -5,10 +5,12 @@
 Generation: 128 new tokens after 128, greedy, fp32, same weights, both cores. `transformers` has no
 cache for this model and reads the whole text again for every token. All 128 tokens would take half
 an hour, so its time is the mean at three lengths between 128 and 255. The bound at batch 1 is
-memory bandwidth, measured between the runs: every weight is read once a token. Perplexity: the same
+memory bandwidth, measured between the runs: every weight is read once a token. Where the processor
+has bf16, weights are held in it too (`gpt1 generate --bf16`). Perplexity: the same
 windows of 512 tokens, ours and a plain loop over `transformers`.
 """
 
+import copy
 import math
 import statistics
 import tempfile
@@ -26,6 +28,7 @@ from gpt1.model.perplexity import measure_perplexity
 from gpt1.model.sampling import generate
 from gpt1.model.transformer import GPT, GPTConfig
 from gpt1.tokens.shards import Document
+from gpt1.training.cost import EMULATED, emulation
 
 CONFIG = GPTConfig(vocab=40_478, layers=12, width=768, heads=12, context=512, dropout=0.1)
 PROMPT, NEW, WINDOWS, ROUNDS = 128, 128, 4, 2
@@ -39,13 +42,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         model.save(Path(folder))
         theirs = OpenAIGPTLMHeadModel.from_pretrained(folder).eval()
+    has_bf16 = emulation(torch.device("cpu"), torch.bfloat16) <= EMULATED
+    half = copy.deepcopy(model).bfloat16() if has_bf16 else None
     size = sum(parameter.numel() * 4 for parameter in model.parameters())
     for batch in (1, 16):
         tokens = torch.randint(CONFIG.vocab, (batch, 512))
-        bandwidths, ours, other = [], [], []
+        bandwidths, ours, halved, other = [], [], [], []
         for _ in range(ROUNDS if batch == 1 else 1):
             bandwidths.append(bandwidth())
             ours.append(seconds(partial(list, generate(model, tokens[:, :PROMPT], NEW))))
+            if half:
+                halved.append(seconds(partial(list, generate(half, tokens[:, :PROMPT], NEW))))
             other.append(NEW * statistics.mean(plain(theirs, tokens, n) for n in LENGTHS))
         rate, their_rate = (batch * NEW / min(times) for times in (ours, other))
         print(f"batch {batch}: gpt1 {rate:.1f} tokens/s, transformers {their_rate:.2f}", end=", ")
@@ -54,6 +61,8 @@ def main() -> None:
             bound = max(bandwidths) / size
             print(f"; the bandwidth of {max(bandwidths) / 1e9:.1f} GB/s allows {bound:.1f}", end="")
             print(f" tokens/s, ratio {rate / bound:.2f}", end="")
+        if halved:
+            print(f"; weights in bf16 {batch * NEW / min(halved):.1f} tokens/s", end="")
         print()
     perplexity(model, theirs)
 

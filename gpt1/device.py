@@ -38,6 +38,11 @@ def send(tensor: Tensor, place: torch.device) -> Tensor:
     return tensor.to(place, non_blocking=True)
 
 
+def tokens_at_once(place: torch.device) -> int:
+    """Of a batch that is scored: few stay in the caches of a CPU, many keep an accelerator busy."""
+    return 1024 if place.type == "cpu" else 65_536
+
+
 def use_cores() -> None:
     """For commands without a `threads` param: limit PyTorch to the cores this process may use."""
     torch.set_num_threads(min(torch.get_num_threads(), cores()))

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
+from gpt1.device import tokens_at_once
 from gpt1.errors import UserError, refuse_unknown
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.loading import load_model
@@ -154,13 +155,14 @@ class TaskModel(nn.Module):
     def scores(self, inputs: Inputs) -> list[np.ndarray]:
         """Of each example, in order: float32 probabilities (labels or choices,), or a score (1,).
 
-        Batches hold examples of similar length, to save padding.
+        Batches hold examples of similar length, the longest first, to save padding.
         """
         self.eval()
-        found = {}
-        order = np.argsort(inputs.lengths, kind="stable")
-        for start in range(0, len(order), PREDICT_BATCH):
-            indices = order[start : start + PREDICT_BATCH]
+        found: dict[int, np.ndarray] = {}
+        order = np.argsort(-inputs.lengths, kind="stable")
+        while len(found) < len(order):
+            fitting = tokens_at_once(self.device) // int(inputs.lengths[order[len(found)]])
+            indices = order[len(found) :][: max(PREDICT_BATCH, fitting)]
             scores, _ = self(collate(inputs, indices))
             if self.task.shape != "regression":
                 scores = scores.float().softmax(dim=1)

@@ -101,6 +101,9 @@ def generate(
         float, typer.Option(min=0, max=1, help="Draw from the likeliest with this share.")
     ] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    bf16: Annotated[
+        bool, typer.Option("--bf16", help="Hold the weights in bfloat16: half the bytes to read.")
+    ] = False,
 ) -> None:
     """Continue a text, printed word by word."""
     import torch
@@ -112,6 +115,8 @@ def generate(
 
     use_cores()
     model, tokenizer = load_model(directory), load_tokenizer(directory)
+    if bf16:
+        model.bfloat16()
     prompt = torch.tensor([tokenizer.encode(text)])
     if not prompt.numel():
         raise UserError("there is no word to go on from; give a text")

@@ -16,13 +16,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gpt1.device import tokens_at_once
 from gpt1.model.language_model import LanguageModel
 from gpt1.model.transformer import GPT
 
 TOKENS_IN_ROW = 128
 """Limit of a row whose texts share little: attention is quadratic in the tokens of a row."""
-TOKENS_AT_ONCE = 1024
-"""Limit of a batch, with padding."""
+TOKENS_IN_SHARED_ROW = 1024
+"""Limit of a row whose texts share most of their tokens."""
 LOGITS_AT_ONCE = 1024
 """Positions whose logits are in memory together, each as wide as the vocabulary."""
 
@@ -76,7 +77,8 @@ def score(
     scored: dict[_Text, Scores] = {}
     device = model.tokens.weight.device
     divided = None if classes is None else torch.from_numpy(classes).to(device)
-    for batch in _batches(_rows(dict.fromkeys(texts), branching=isinstance(model, GPT))):
+    rows = _rows(dict.fromkeys(texts), branching=isinstance(model, GPT))
+    for batch in _batches(rows, tokens_at_once(device)):
         scored |= _score(model, batch, divided)
     scores = iter(scored[text] for text in texts)
     return [[next(scores) for _ in question.continuations] for question in truncated]
@@ -133,7 +135,7 @@ def _rows(texts: Iterable[_Text], branching: bool) -> Iterator[_Row]:
         shared = row.shared(text.read)
         new = len(text.read) - shared
         goes_on = shared == len(row.path)
-        fits = len(row.tokens) + new <= (TOKENS_AT_ONCE if shared >= new else TOKENS_IN_ROW)
+        fits = len(row.tokens) + new <= (TOKENS_IN_SHARED_ROW if shared >= new else TOKENS_IN_ROW)
         if not (goes_on or (branching and fits)):
             row.close()
             yield row
@@ -144,11 +146,11 @@ def _rows(texts: Iterable[_Text], branching: bool) -> Iterator[_Row]:
         yield row
 
 
-def _batches(rows: Iterable[_Row]) -> Iterator[list[_Row]]:
-    """Batch rows of similar length, shortest first, of at most `TOKENS_AT_ONCE` tokens."""
+def _batches(rows: Iterable[_Row], limit: int) -> Iterator[list[_Row]]:
+    """Batch rows of similar length, shortest first, of at most `limit` tokens with padding."""
     batch: list[_Row] = []
     for row in sorted(rows, key=lambda row: len(row.tokens)):
-        if batch and (len(batch) + 1) * len(row.tokens) > TOKENS_AT_ONCE:
+        if batch and (len(batch) + 1) * len(row.tokens) > limit:
             yield batch
             batch = []
         batch.append(row)

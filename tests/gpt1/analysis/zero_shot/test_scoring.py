@@ -53,7 +53,8 @@ def assert_same(model, questions):
 
 
 def test_shared_prefixes_and_batches_give_what_each_text_gives_alone(model, monkeypatch):
-    monkeypatch.setattr(scoring, "TOKENS_AT_ONCE", 100)
+    monkeypatch.setattr(scoring, "tokens_at_once", lambda device: 100)
+    monkeypatch.setattr(scoring, "TOKENS_IN_SHARED_ROW", 100)
     monkeypatch.setattr(scoring, "LOGITS_AT_ONCE", 7)
     assert_same(model, random_questions(40))
 
