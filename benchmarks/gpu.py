@@ -45,6 +45,7 @@ Found = dict[str, float]
 
 
 def main(config: GPTConfig, seconds: float) -> None:
+    use_deterministic(True)  # cuBLAS reads its workspaces once, before the first product
     place = device()
     found: Found = {}
     ceiling = peak(place, PRECISION)
@@ -171,10 +172,12 @@ def pretraining(
             steps[side] = step
     taken: dict[str, list[float]] = {side: [] for side in steps}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or len(min(taken.values(), key=len, default=[0])) < 3:
-        for side, step in steps.items():
-            with suppress(torch.OutOfMemoryError):
-                taken[side].append(timed(step))
+    while steps and (time.perf_counter() < end or min(map(len, taken.values())) < 3):
+        for side in [*steps]:
+            try:
+                taken[side].append(timed(steps[side]))
+            except torch.OutOfMemoryError:
+                del steps[side], taken[side]
     steps.clear()
     if place.type == "cuda":
         torch.cuda.empty_cache()

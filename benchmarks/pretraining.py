@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 import torch
-from sides import SIDES, Step, training_step
+from sides import Step, training_step
 
 from gpt1.model.transformer import GPTConfig
 from gpt1.training.cost import EMULATED, PRECISIONS, emulation, product_rate, training_operations
@@ -26,6 +26,7 @@ SIZES = {
     "demo": (GPTConfig(vocab=2_100, layers=4, width=128, heads=4, context=128, dropout=0.1), 8),
     "claims": (GPTConfig(vocab=4_100, layers=3, width=64, heads=2, context=128, dropout=0.1), 8),
 }
+SIDES = ("transformers", "nanogpt", "gpt1")
 ROUNDS = {"paper": 4, "novels": 8, "demo": 40, "claims": 60}
 THREADS = 2
 CPU = torch.device("cpu")

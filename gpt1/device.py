@@ -33,7 +33,9 @@ def computing() -> list[str]:
 
 def send(tensor: Tensor, place: torch.device) -> Tensor:
     """The tensor on a device; of one on the CPU a copy that the host does not wait for."""
-    if tensor.device.type == "cpu" and place.type != "cpu":
+    if place.type in {"cpu", "mps"}:
+        return tensor.to(place)
+    if tensor.device.type == "cpu":
         tensor = tensor.pin_memory()  # from other memory the host would wait
     return tensor.to(place, non_blocking=True)
 
@@ -48,6 +50,7 @@ def use_cores() -> None:
     torch.set_num_threads(min(torch.get_num_threads(), cores()))
 
 
+@cache  # asks the driver, which takes a second
 def hardware(device: torch.device) -> dict[str, str]:
     """What `device` is: the processor with what we may use of it, and the card with its driver."""
     found = {

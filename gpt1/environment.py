@@ -37,8 +37,8 @@ class Environment:
     should its loss not be finite. Such a result is no function of deps and params, and its metrics
     say so."""
     profile: str = ""
-    """GPT1_PROFILE: a folder for profiles: a training writes one of three of its updates, after the
-    first ones since it started. Empty: none."""
+    """GPT1_PROFILE: a folder for profiles: a training writes a trace of three of its updates, after
+    the first ones since it started. Empty: none."""
     continued: str = ""
     """GPT1_CONTINUED: a file that a stage makes when its result is no function of deps and params;
     the flow sets it, and keeps such a result out of DVC's run cache."""

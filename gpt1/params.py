@@ -190,7 +190,8 @@ class Model:
     clip: float = key(paper=1.0, gt=0)
     """Largest norm of the gradient; longer ones are scaled down."""
     precision: Literal["bf16", "fp32"] = key()
-    """bf16: autocast matrix products to bfloat16; weights stay in float32."""
+    """bf16: autocast matrix products to bfloat16; weights stay in float32. fp32: on an NVIDIA card,
+    products are computed in TF32."""
     threads: int = key(ge=1)
     """CPU threads of each process. Results are bit-identical only for the same number."""
     compile: bool = key()
@@ -304,7 +305,8 @@ class Finetune:
     clip: float = key(paper=1.0, gt=0)
     """Largest norm of the gradient; longer ones are scaled down."""
     precision: Literal["bf16", "fp32"] = key()
-    """bf16: autocast matrix products to bfloat16; weights stay in float32."""
+    """bf16: autocast matrix products to bfloat16; weights stay in float32. fp32: on an NVIDIA card,
+    products are computed in TF32."""
     threads: int = key(ge=1)
     """CPU threads. Results are bit-identical only for the same number."""
     deterministic: bool = key()

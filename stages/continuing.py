@@ -23,8 +23,15 @@ from gpt1.training.pretraining import STATE
 from gpt1.training.state import saved
 from stages import state
 
-HARDWARE = ("micro_batch", "precision", "threads", "compile", "deterministic")
-CONDITIONS = ("epochs", "learning_rate", *HARDWARE)
+CONDITIONS = (
+    "epochs",
+    "learning_rate",
+    "micro_batch",
+    "precision",
+    "threads",
+    "compile",
+    "deterministic",
+)
 UNASKED = "validate_every"
 Changes = dict[str, dict[str, list[Any]]]
 """Number of updates -> name of a condition -> its old and its new value."""

@@ -85,15 +85,16 @@ class Batch:
     predicting: Tensor
     """int64 (M,): flat places in (N, T) of all tokens that another follows in their sequence."""
     weights: Tensor
-    """float32 (M,): of what they predict; a mean over a sequence, its example's, and the batch."""
+    """float32 (M,): weight of each predicted token, which sum to 1 over the batch."""
     choices: int
     """Most sequences of an example."""
     update_examples: int
     """Examples in the whole update, over all of its micro-batches."""
 
     def to(self, device: torch.device) -> "Batch":
-        """Also for a batch that is there. What needs a look at the numbers is done before this, so
-        that the host never waits for the device.
+        """Does nothing for tensors that are there already.
+
+        What depends on their numbers is computed before, so that the host never waits.
         """
         moved: dict[str, Any] = {
             name: send(each, device)
@@ -153,7 +154,7 @@ def collate(
         for choice, sequence in enumerate(inputs.sequences[index])
     ]
     lengths = np.array([len(sequence) for sequence, _, _ in rows])
-    example, choice = np.array([row[1:] for row in rows]).T
+    example, choice = map(np.array, zip(*(row[1:] for row in rows), strict=True))
     tokens = np.zeros((len(rows), lengths.max()), dtype=np.int64)
     places = np.arange(tokens.shape[1])
     tokens[places < lengths[:, None]] = np.concatenate([row[0] for row in rows])

@@ -15,7 +15,10 @@ Row = dict[str, float]
 
 
 class Callback:
-    """Hooks of the training loop, which do nothing here. The process of rank 0 alone calls them."""
+    """Hooks of the training loop, which do nothing here.
+
+    The process of rank 0 alone calls them, but for `reads_model`.
+    """
 
     def reads_model(self, updates: int) -> bool:
         """Whether `on_update` reads the model as it is after `updates` updates.

@@ -13,10 +13,10 @@ def compile_parts(model: nn.Module) -> None:
     """Compile each block of a model on an accelerator, and its loss, in place.
 
     A line says where that does not work. Compiled once and used for every layer, a block takes
-    seconds, the whole network a minute. All but the embeddings and their dropout is in them, and
-    the gradients of a block are there before those of the next, so that processes can sum them
-    meanwhile. On a CPU the forms in `gpt1.model.kernels.cpu` are as fast uncompiled (0.96 to 1.04
-    times), and PyTorch 2.13 makes NaN of them in bf16.
+    seconds, the whole network a minute; only the embeddings and their dropout are left out. The
+    gradients of a block are ready before those of the next, and processes sum them meanwhile. On a
+    CPU the forms in `gpt1.model.kernels.cpu` are as fast uncompiled (0.96 to 1.04 times), and
+    PyTorch 2.13 makes NaN of them in bf16.
     """
     device = next(model.parameters()).device
     if device.type == "cpu":

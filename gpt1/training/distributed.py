@@ -48,17 +48,24 @@ def launch(module: str, progress: Callable[[], object]) -> None:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     received: list[int] = []
+    told: set[int] = set()
+
+    def forward(number: int) -> None:
+        for process in psutil.Process().children():
+            if process.pid not in told or number == signal.SIGKILL:
+                told.add(process.pid)
+                with suppress(psutil.NoSuchProcess):
+                    process.send_signal(number)
 
     def handle(number: int, frame: FrameType | None) -> None:
         received.append(number)
-        forwarded = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
         if received.count(signal.SIGINT) > 1:
-            forwarded = signal.SIGKILL
-        elif len(received) > 1:
-            return
-        for process in psutil.Process().children():
-            with suppress(psutil.NoSuchProcess):
-                process.send_signal(forwarded)
+            forward(signal.SIGKILL)
+        elif len(received) == 1:
+            to_all = signal.SIGINT if number == signal.SIGINT else signal.SIGTERM
+            # Again and again, for processes that do not exist yet.
+            signal.signal(signal.SIGALRM, lambda *_: forward(to_all))
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.5)
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -204,9 +211,9 @@ def barrier() -> None:
     _max(0.0)
 
 
-def any_rank(flag: bool) -> bool:
-    """Whether `flag` is true in any process; every process must call this, and waits here."""
-    return bool(_max(float(flag)))
+def greatest(number: int) -> int:
+    """The greatest number of all processes; every process must call this, and waits here."""
+    return int(_max(number))
 
 
 def require_equal(number: int, message: str) -> None:

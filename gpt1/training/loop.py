@@ -32,6 +32,8 @@ from gpt1.training.stopping import RESUME_CODE, stop_requests
 
 SAVE_SECONDS = 300.0
 SPEED_SECONDS = 10.0
+SAVE, STOP = 1, 2
+"""Requests of a process, which all follow."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +72,8 @@ def fit(
     in the curve are NaN.
 
     The process of rank 0 saves, shows progress and calls the callbacks. SIGTERM or SIGINT saves the
-    state after the current micro-batch, on an accelerator after the update, and exits with
-    RESUME_CODE (`gpt1.training.stopping`).
+    state before the update in hand, after its current micro-batch (on an accelerator its last), and
+    exits with RESUME_CODE (`gpt1.training.stopping`).
     The host does not wait for an update before it has given the next one to the device. So a loss
     that is not finite is seen one update late; the device itself leaves out that update and all
     later ones.
@@ -96,9 +98,14 @@ def fit(
         return saver.fault()
 
     not_finite = torch.zeros((), device=_device(model))
-    optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # 1: its step changes nothing
+    optimizer.found_inf = not_finite  # type: ignore[attr-defined]  # where it is 1, a step changes nothing
     given: tuple[int, Readback] | None = None
     saved_at = measured = time.monotonic()
+
+    def request() -> int:
+        if stop_requested():
+            return STOP
+        return SAVE if is_rank_0 and time.monotonic() - saved_at > save_seconds else 0
 
     def read() -> None:
         """Take the numbers of the last update from the device; tell the callbacks."""
@@ -138,15 +145,15 @@ def fit(
     ):
         for update in range(done, objective.updates):
             micro_batches = _shared(objective.micro_batches(update), title)
-            losses = _backward(
+            losses, asked = _backward(
                 objective,
                 micro_batches,
                 update,
                 optimization,
                 gradients=gradients,
-                stop_requested=stop_requested,
+                request=request,
             )
-            if losses is None:
+            if asked == STOP:
                 read()
                 _stop(title, update, save_state(update))
             norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
@@ -159,15 +166,15 @@ def fit(
             profile.step()
             read()
             given = update, Readback(numbers)
-            overdue = is_rank_0 and time.monotonic() - saved_at > save_seconds
-            asked = any(callback.reads_model(update + 1) for callback in callbacks)
-            if overdue or asked or (skip and update == done):
+            model_is_read = any(callback.reads_model(update + 1) for callback in callbacks)
+            if asked == SAVE or model_is_read or (skip and update == done):
                 read()
-            if overdue:
+            saves = is_rank_0 and asked == SAVE
+            if saves:
                 saver.wait()
             if fault := saver.fault():
                 print(f"warning: {title}: {fault}; training goes on", file=sys.stderr)
-            if overdue:
+            if saves:
                 saver.start(update + 1, model, optimizer, curve)
                 saved_at = time.monotonic()
         read()
@@ -217,14 +224,16 @@ def _backward(
     optimization: Optimization,
     *,
     gradients: distributed.GradientSum,
-    stop_requested: Callable[[], bool],
-) -> Tensor | None:
-    """Give the parameters the gradient of an update; return its losses.
+    request: Callable[[], int],
+) -> tuple[Tensor, int]:
+    """Give the parameters the gradient of an update; return its losses and the greatest request.
 
-    The losses, fp32 (losses,), stay on the device. None when a process was told to stop.
+    The losses, fp32 (losses,), stay on the device. With a request to STOP of any process they are
+    not complete, nor is the gradient.
     """
     device = _device(objective.model)
     losses = torch.zeros(len(objective.losses), device=device)
+    asked = 0
     for begin in range(0, len(micro_batches), distributed.world_size()):
         index = begin + distributed.rank()
         is_last = begin + distributed.world_size() >= len(micro_batches)
@@ -242,10 +251,12 @@ def _backward(
             gradients.finish()
         # All processes wait for the slowest here. On a CPU a micro-batch takes seconds, and the
         # grace of a scheduler is short; on an accelerator an update takes less than one.
-        if (is_last or device.type == "cpu") and distributed.any_rank(stop_requested()):
-            return None
+        if is_last or device.type == "cpu":
+            asked = distributed.greatest(request())
+            if asked == STOP:
+                return losses, asked
     distributed.all_reduce(losses)
-    return losses
+    return losses, asked
 
 
 def _device(model: nn.Module) -> torch.device:

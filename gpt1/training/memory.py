@@ -21,7 +21,8 @@ def peak_memory(device: torch.device) -> int:
 
 def is_out_of_memory(error: RuntimeError) -> bool:
     """Whether an accelerator or this machine ran out of memory."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+    said = ("can't allocate memory", "ALLOC_FAILED")  # of the CPU, of cuBLAS
+    return isinstance(error, torch.OutOfMemoryError) or any(each in str(error) for each in said)
 
 
 def suggest_micro_batch(loss: Callable[[int], Tensor], rows: int, model: nn.Module) -> str:

@@ -27,7 +27,7 @@ from pipelines.extension.results import WIDE
 from pipelines.graph.graph import Graph
 from stages import entry
 
-NO_MATTER = {
+IRRELEVANT = {
     "shards": "",
     "books": 1.0,
     "seed": 0,
@@ -130,7 +130,7 @@ def of_stages(stages: Iterable[str]) -> Iterator[Cost]:
     measured: dict[tuple[str, bool], Training] = {}
 
     def one(stage: str, model: Model, tokens: float) -> Training:
-        key = repr(changed(model, **NO_MATTER)), bool(tokens)
+        key = repr(changed(model, **IRRELEVANT)), bool(tokens)
         if key not in measured:
             if tokens:
                 print(f"measuring how fast {stage} trains here", file=sys.stderr, flush=True)

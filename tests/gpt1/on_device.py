@@ -120,7 +120,8 @@ def pretrained(
 
     def run(stop_at: int | None = None) -> list[float]:
         objective = Pretraining(model, RandomBatches(rows, stop_at), params)
-        curve = fit(objective, OPTIMIZATION, state=folder, title="t", callbacks=[counted])
+        saving = {"save_seconds": 0.0} if stop else {}
+        curve = fit(objective, OPTIMIZATION, state=folder, title="t", callbacks=[counted], **saving)
         return [*curve["loss"], *curve["gradient_norm"]]
 
     if stop:

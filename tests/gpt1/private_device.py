@@ -113,7 +113,8 @@ def _count(op: Any, args: Any, kwargs: Any, leaves: list[Tensor]) -> None:
         kwargs.get("non_blocking") or (op is aten.copy_.default and args[2:3] == (True,))
     )
     is_copy = op in COPIES and (to_cpu or on_cpu)
-    unpinned = any(id(each) not in _pinned for each in on_cpu) and not to_cpu
+    pinned = [id(each) in _pinned and each.is_contiguous() for each in on_cpu]
+    unpinned = not all(pinned) and not to_cpu
     by_mask = op is aten.index.Tensor and any(
         each is not None and each.dtype == torch.bool for each in args[1]
     )
@@ -125,7 +126,7 @@ def _count(op: Any, args: Any, kwargs: Any, leaves: list[Tensor]) -> None:
 
 
 def _pin(tensor: Tensor) -> Tensor:
-    copy = tensor.clone()
+    copy = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype).copy_(tensor)
     _pinned.add(id(copy))
     _kept.append(copy)  # an id is of one object for as long as it lives
     return copy

@@ -6,8 +6,8 @@
 | `gelu_linear` | `F.linear(F.gelu(x), weight, bias)` | recomputes the GELU | PyTorch's kernels |
 | `linear_cross_entropy` | `F.cross_entropy(F.linear(states, weight), targets)` | chunks of 512 tokens | chunks of 8,192 |
 
-`cpu.py` has the forms for the CPU, `accelerator.py` the others. Only here and in `cross_entropy.py`,
-which both share, is a form chosen.
+`cpu.py` has the forms for the CPU, `accelerator.py` that of the loss. Only here and in
+`cross_entropy.py`, which both share, is a form chosen.
 """  # noqa: E501
 
 import torch.nn.functional as F

@@ -1,4 +1,4 @@
-"""The operations of `gpt1.model.kernels` in the forms that suit a GPU.
+"""The loss of `gpt1.model.kernels` in the form that suits a GPU; the others are PyTorch's own.
 
 There bandwidth and the launches of kernels are the limit, and arithmetic is not: so PyTorch's own
 fused kernels, and few of them.
@@ -9,8 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 TOKENS_AT_ONCE = 8192
-"""Whose logits the loss holds: 0.7 GB in bf16 with the paper's vocabulary, 2 GB with the softmax in
-fp32 where nothing is compiled."""
+"""Whose logits the loss holds: 0.7 GB in bf16 with the paper's vocabulary, 3.3 GB at the peak with
+those in fp32 where nothing is compiled."""
 
 
 def token_losses(

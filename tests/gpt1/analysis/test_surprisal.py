@@ -224,7 +224,7 @@ def test_words_are_as_given_and_each_token_is_of_one_word_or_of_white_space(kind
     beside = {*range(before, len(found.ids) - before)} - {*places}
     for place in beside:  # for ftfy the white space U+0085 is an ellipsis
         symbol = tokenizer.decode([found.ids[place]])
-        assert not symbol.replace("...", "").replace("\ufffd", "").strip()
+        assert not symbol.strip("." if "\x85" in text else "").replace("\ufffd", "").strip()
 
 
 LONG = "the cat sat on the mat. " * 40

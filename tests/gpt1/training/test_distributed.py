@@ -285,6 +285,28 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
 
 
+EARLY = """
+import os, signal, sys, time
+if "RANK" not in os.environ:
+    from gpt1.training import distributed
+    distributed.launch("early", lambda: os.kill(os.getpid(), signal.SIGTERM))
+time.sleep(60)
+"""
+
+
+def test_a_signal_before_there_is_a_process_reaches_all_of_them(tmp_path: Path) -> None:
+    """The launcher asks for the progress between taking signals and starting processes."""
+    (tmp_path / "early.py").write_text(EARLY)
+    done = subprocess.run(
+        [sys.executable, "-m", "early"],
+        cwd=tmp_path,
+        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        check=False,
+        timeout=50,
+    )
+    assert done.returncode == RESUME_CODE
+
+
 FLAKY = """
 import os, signal, sys
 from pathlib import Path
