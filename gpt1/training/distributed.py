@@ -83,30 +83,35 @@ def launch(module: str, progress: Callable[[], object]) -> None:
         shutdown_timeout=STOP_SECONDS,
         signals_to_handle="SIGQUIT",  # at a second signal PyTorch would leave the processes alone
     )
-    vain, reached = 0, progress()
-    while vain <= RESTARTS:
-        try:
-            elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
-            sys.exit(0)
-        except ChildFailedError as failed:
-            killed = [each for each in failed.failures.values() if each.exitcode < 0]
-            if received:
-                signal.signal(signal.SIGTERM, signal.SIG_IGN)  # at its end Python takes the default
-            if received.count(signal.SIGINT) > 1:
-                sys.exit(128 + signal.SIGINT)
-            if received and killed:  # before it could handle signals
-                sys.exit(RESUME_CODE)
-            if not killed:
-                sys.exit(failed.get_first_failure()[1].exitcode)
-            before, reached = reached, progress()
-            vain = 0 if reached != before else vain + 1
-            what = (
-                "all restart from the last state"
-                if vain <= RESTARTS
-                else f"they end, for {RESTARTS} restarts brought no new state"
-            )
-            name = signal.Signals(-killed[0].exitcode).name
-            print(f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr)
+    try:
+        vain, reached = 0, progress()
+        while vain <= RESTARTS:
+            try:
+                elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
+                sys.exit(0)
+            except ChildFailedError as failed:
+                killed = [each for each in failed.failures.values() if each.exitcode < 0]
+                if received.count(signal.SIGINT) > 1:
+                    sys.exit(128 + signal.SIGINT)
+                if received and killed:  # before it could handle signals
+                    sys.exit(RESUME_CODE)
+                if not killed:
+                    sys.exit(failed.get_first_failure()[1].exitcode)
+                before, reached = reached, progress()
+                vain = 0 if reached != before else vain + 1
+                what = (
+                    "all restart from the last state"
+                    if vain <= RESTARTS
+                    else f"they end, for {RESTARTS} restarts brought no new state"
+                )
+                name = signal.Signals(-killed[0].exitcode).name
+                print(
+                    f"process {killed[0].local_rank} was killed ({name}); {what}", file=sys.stderr
+                )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        if received:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # at its end Python takes the default
     sys.exit(1)
 
 
