@@ -194,10 +194,10 @@ class Model:
     products are computed in TF32."""
     threads: int = key(ge=1)
     """CPU threads of each process. Results are bit-identical only for the same number."""
-    compile: bool = key()
+    compile: bool = key(strict=True)
     """On an accelerator, use torch.compile: faster, but not bit-identical to eager mode. A CPU
     gains nothing by it and leaves it."""
-    deterministic: bool = key()
+    deterministic: bool = key(strict=True)
     """Use kernels that give the same bits again on the same kind of GPU; false: the fastest. No
     difference on the CPU."""
     validate_every: Count = key()
@@ -309,7 +309,7 @@ class Finetune:
     products are computed in TF32."""
     threads: int = key(ge=1)
     """CPU threads. Results are bit-identical only for the same number."""
-    deterministic: bool = key()
+    deterministic: bool = key(strict=True)
     """Use kernels that give the same bits again on the same kind of GPU; false: the fastest. No
     difference on the CPU."""
 

@@ -17,7 +17,7 @@ from gpt1.training.cost import training_operations
 from gpt1.training.determinism import use_deterministic
 from gpt1.training.pretraining import STATE, checkpoint_updates, downsample, pretrain
 from gpt1.training.state import updates_done
-from gpt1.training.stopping import exit_on_sigterm
+from gpt1.training.stopping import exit_on_signals
 from stages import continuing, entry, state, tracking
 from stages.checkpoints import save_checkpoints
 from stages.tracking.curve import Recorder
@@ -38,7 +38,7 @@ def main(
 ) -> None:
     """Write the model that `models.MODEL` describes, its checkpoints, curve and metrics."""
     distributed.launch(f"{__package__}.pretrain", lambda: continuing.states(f"pretrain@{model}"))
-    exit_on_sigterm()
+    exit_on_signals()
     params = entry.section(Model, f"models.{model}")
     use_deterministic(params.deterministic)
     tokenizer, place = BPETokenizer.load(bpe), device()

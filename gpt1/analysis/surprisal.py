@@ -74,10 +74,14 @@ def read_texts(file: Path) -> list[str]:
     """
     if not file.is_file():
         raise UserError(f"{file}: no such file; name a text file, one text a line, or a table")
+    if file.suffix.lower() == ".json":
+        raise UserError(f"{file}: not a text file; use {', '.join(TABLES)}, or one text a line")
     if file.suffix.lower() in TABLES:
         texts = [_text(row.where, row.values, row.header) for row in table_rows(file)]
     else:
         texts = list(lines(file))
+    if any("\0" in text for text in texts):
+        raise UserError(f"{file}: not a text file: there is a zero byte in it")
     if not any(map(str.strip, texts)):
         raise UserError(f"{file}: there is no word in it")
     return texts

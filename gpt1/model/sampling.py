@@ -8,6 +8,9 @@ from torch.nn import functional as F
 
 from gpt1.model.language_model import LanguageModel
 
+GREEDY = 1e-6
+"""Below this temperature a division would leave the range of fp32."""
+
 
 def generate(
     model: LanguageModel,
@@ -46,7 +49,7 @@ def choose(
     logits: Tensor, temperature: float, top_k: int, top_p: float, random: torch.Generator
 ) -> Tensor:
     """One token for each row: logits (B, V) to int64 (B,)."""
-    if temperature == 0:
+    if temperature < GREEDY:
         return logits.argmax(-1)
     ordered, tokens = (logits / temperature).sort(-1, descending=True)
     if top_k:

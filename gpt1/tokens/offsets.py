@@ -12,6 +12,8 @@ from gpt1.tokens.vocabulary import END_OF_WORD, UNKNOWN
 
 WILDCARD = "\0"
 """Stands for an unknown symbol where a text is compared with its tokens."""
+LINE_ENDS = "\n\r\u2028\u2029"
+"""Each becomes a line feed when the text is repaired."""
 WINDOW = 256
 """Characters in which the two are first compared where they differ."""
 AGAIN = 8
@@ -50,9 +52,10 @@ def _characters(text: str) -> Iterator[tuple[str, int]]:
     Of several line ends in a row there is one, as in the tokens.
     """
     last = "\n"
-    for found in re.finditer(r"\n|\S+", text):
-        if not last == found[0] == "\n":
-            for last, place in [("\n", 0)] if found[0] == "\n" else _changed(found[0]):
+    for found in re.finditer(f"[{LINE_ENDS}]|\\S+", text):
+        is_end = found[0] in LINE_ENDS
+        if not (is_end and last == "\n"):
+            for last, place in [("\n", 0)] if is_end else _changed(found[0]):
                 yield last, found.start() + place
 
 

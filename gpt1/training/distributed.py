@@ -90,13 +90,18 @@ def launch(module: str, progress: Callable[[], object]) -> None:
                 elastic_launch(config, sys.executable)("-m", module, *sys.argv[1:])
                 sys.exit(0)
             except ChildFailedError as failed:
-                killed = [each for each in failed.failures.values() if each.exitcode < 0]
+                codes = [each.exitcode for each in failed.failures.values()]
+                # SIGTERM is the agent's, to those that are left after an error, or early and ours.
+                killed = [
+                    each
+                    for each in failed.failures.values()
+                    if each.exitcode < 0 and each.exitcode != -signal.SIGTERM
+                ]
                 if received.count(signal.SIGINT) > 1:
                     sys.exit(128 + signal.SIGINT)
-                if received and killed:  # before it could handle signals
-                    sys.exit(RESUME_CODE)
-                if not killed:
-                    sys.exit(failed.get_first_failure()[1].exitcode)
+                if received or not killed:
+                    errors = (code for code in codes if code > 0 and code != RESUME_CODE)
+                    sys.exit(next(errors, RESUME_CODE))
                 before, reached = reached, progress()
                 vain = 0 if reached != before else vain + 1
                 what = (

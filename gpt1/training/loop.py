@@ -27,7 +27,7 @@ from gpt1.training.optimizer import adamw
 from gpt1.training.profiling import Profile
 from gpt1.training.progress import Progress
 from gpt1.training.readback import Readback
-from gpt1.training.state import Saver, restore
+from gpt1.training.state import Saver, restore, saved
 from gpt1.training.stopping import RESUME_CODE, stop_requests
 
 SAVE_SECONDS = 300.0
@@ -178,6 +178,11 @@ def fit(
                 saver.start(update + 1, model, optimizer, curve)
                 saved_at = time.monotonic()
         read()
+        # What follows, such as scoring, may take long; a run of seconds has no state yet.
+        last = [int(file.stem) for file in saved(state)][-1:]
+        behind = is_rank_0 and last and last[0] < objective.updates
+        if behind and (fault := save_state(objective.updates)):
+            print(f"warning: {title}: {fault}", file=sys.stderr)
     model.eval()
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
 
@@ -202,8 +207,9 @@ def _say_not_finite(title: str, update: int) -> None:
 def _end_not_finite(title: str, update: int, state: Path, fault: str) -> NoReturn:
     kept = f"the state before it is kept in {state}" if update else "it is the first"
     raise UserError(
-        f"{title}: the loss of update {update} is not finite; {fault or kept}. Try "
-        "precision: fp32, a lower learning_rate or more warmup (docs/training.md: Stop and resume)"
+        f"{title}: the loss of update {update} is not finite; {fault or kept}. Try a lower "
+        "learning_rate, more warmup, or precision: fp32 where it is bf16 (docs/training.md: Stop "
+        "and resume)"
     )
 
 

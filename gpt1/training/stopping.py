@@ -50,8 +50,8 @@ def stop_requests() -> Iterator[Callable[[], bool]]:
         signal.raise_signal(received[0])
 
 
-def exit_on_sigterm() -> None:
-    """Make SIGTERM exit with RESUME_CODE from now on, where no block of `stop_requests` handles it.
+def exit_on_signals() -> None:
+    """Make SIGTERM and SIGINT exit with RESUME_CODE from now on, outside `stop_requests`.
 
     For what comes before and after the loop of a training: loading, and scoring held-out text. The
     state on disk is the last one of the loop.
@@ -59,6 +59,8 @@ def exit_on_sigterm() -> None:
 
     def handle(number: int, frame: FrameType | None) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it would end the exit
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         sys.exit(RESUME_CODE)
 
-    signal.signal(signal.SIGTERM, handle)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)

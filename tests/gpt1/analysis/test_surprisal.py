@@ -312,3 +312,20 @@ def test_the_command_writes_a_row_for_each_word_and_never_over_a_file(directory,
     assert [row["surprisal_bits"] for row in rows] == [word.bits for word in flat]
     again = CliRunner().invoke(app, asked)
     assert "is there already" in str(again.exception)
+
+
+@pytest.mark.parametrize("end", ["\r", "\r\n", "\u2028", "\u2029"])
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_no_line_end_is_part_of_a_word(kind, end):
+    tokenizer = vocabularies()[kind]
+    found, expected = (align(text, tokenizer) for text in (f"the dog{end}ran", "the dog\nran"))
+    assert found.words == expected.words
+    if kind == "words":  # whose texts are repaired to the same
+        assert found.places == expected.places
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path):
+    for name, content in {"a.json": b"[]", "b.xlsx": b"PK\0\3 words"}.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(UserError, match=f"{name}: not a text file"):
+            read_texts(tmp_path / name)

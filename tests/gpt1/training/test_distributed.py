@@ -285,6 +285,35 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
 
 
+BOTH_FAIL = """
+import os, signal, sys, time
+if "RANK" not in os.environ:
+    from gpt1.training import distributed
+    distributed.launch("both_fail", lambda: 0)
+if os.environ["RANK"] == "1":
+    time.sleep(60)
+with open("starts", "a") as file:
+    file.write("x")
+sys.exit(1)
+"""
+
+
+def test_an_error_ends_all_at_once_also_where_the_others_are_ended_with_it(tmp_path: Path) -> None:
+    (tmp_path / "both_fail.py").write_text(BOTH_FAIL)
+    done = subprocess.run(
+        [sys.executable, "-m", "both_fail"],
+        cwd=tmp_path,
+        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 1
+    assert (tmp_path / "starts").read_text() == "x"
+    assert "restart" not in done.stderr
+
+
 EARLY = """
 import os, signal, sys, time
 if "RANK" not in os.environ:

@@ -33,7 +33,10 @@ def new_model(width: int = 16) -> GPT:
 
 
 def train(
-    folder: Path, before: Hook = lambda update: None, optimization: Optimization = OPTIMIZATION
+    folder: Path,
+    before: Hook = lambda update: None,
+    optimization: Optimization = OPTIMIZATION,
+    save_seconds: float = 0.0,
 ) -> bytes:
     """A run that saves after every update; returns the bytes of its weights and its curve."""
     model = new_model()
@@ -43,7 +46,7 @@ def train(
         return list(torch.arange(72).view(8, 9).add(update).remainder(50).split(4))
 
     objective = Windows(model, UPDATES, batch_at, batch=8)
-    curve = fit(objective, optimization, state=folder, title="test", save_seconds=0.0)
+    curve = fit(objective, optimization, state=folder, title="test", save_seconds=save_seconds)
     weights = [parameter.detach().numpy().tobytes() for parameter in model.parameters()]
     return b"".join(weights) + curve.to_json().encode()
 
@@ -99,6 +102,18 @@ def test_a_file_that_people_put_there_is_no_state_and_the_order_is_that_of_numbe
     for name in ("10000000", "9999999", "0001200 (copy)", "0001200-old", ".0001300"):
         (tmp_path / f"{name}.safetensors").touch()
     assert [file.stem for file in saved(tmp_path)] == ["9999999", "10000000"]
+
+
+def test_a_training_that_has_a_state_ends_with_one_so_that_a_stop_while_scoring_loses_nothing(
+    state: Path, tmp_path: Path, whole: bytes
+) -> None:
+    assert train(state, save_seconds=1e9) == whole
+    assert updates_done(state) == UPDATES
+    started: list[int] = []
+    assert train(state, started.append) == whole
+    assert not started
+    train(tmp_path / "short", save_seconds=1e9)
+    assert not saved(tmp_path / "short"), "a short one begins anew in no time"
 
 
 def test_a_state_of_other_code_is_refused_in_a_line(state: Path) -> None:
