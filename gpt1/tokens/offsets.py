@@ -33,9 +33,11 @@ def offsets(text: str, symbols: Sequence[str]) -> list[tuple[int, int]]:
     ours = "".join(parts)
     begins, ends = [0] * len(ours), [0] * len(ours)
     for tag, a, b, c, d in _differences(given, ours):
+        # What replaces nothing is of the character before it where a line ends here.
+        begin = a - 1 if a == b > 0 and given[a : a + 1] in {"", "\n"} else a
         for place in range(c, d):
             one = tag == "equal" or b - a == d - c  # character by character
-            first, last = (a + place - c,) * 2 if one else (a, max(a, b - 1))
+            first, last = (a + place - c,) * 2 if one else (begin, max(begin, b - 1))
             begins[place] = written[min(first, len(written) - 1)][1]
             ends[place] = written[min(last, len(written) - 1)][1] + 1
     found, start = [], 0
@@ -52,7 +54,7 @@ def _characters(text: str) -> Iterator[tuple[str, int]]:
     Of several line ends in a row there is one, as in the tokens.
     """
     last = "\n"
-    for found in re.finditer(f"[{LINE_ENDS}]|\\S+", text):
+    for found in re.finditer(f"[{LINE_ENDS}]|\\S+", text.rstrip()):
         is_end = found[0] in LINE_ENDS
         if not (is_end and last == "\n"):
             for last, place in [("\n", 0)] if is_end else _changed(found[0]):
