@@ -193,8 +193,8 @@ PIECES = [
     *"aA.'’“—…é½ﬁİΣς\n\t\r \x0b\x1c\u2028\u3000",
     *("e\u0301", ":o", ")", "the", "don't", "cat", "  ", "🐈", "中"),
 ]
-"""Not HTML, mistaken encodings and control characters, which the repair of a text sees across words:
-of such texts one in thousands has a token at the word beside. Below are some that are right."""
+"""No HTML, mistaken encodings and control characters, which are repaired across words: of such
+texts one in thousands has a token at the word beside. Below are some that are right."""
 
 
 @pytest.mark.parametrize("kind", ["words", "bytes"])
