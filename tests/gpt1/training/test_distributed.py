@@ -285,6 +285,22 @@ def wait_for(condition, process: "subprocess.Popen[str]") -> None:
         assert process.poll() is None, process.communicate()
 
 
+def launched(
+    name: str, script: str, folder: Path, *arguments: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run a script that launches itself as two processes."""
+    (folder / f"{name}.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, "-m", name, *arguments],
+        cwd=folder,
+        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{folder}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
 BOTH_FAIL = """
 import os, signal, sys, time
 if "RANK" not in os.environ:
@@ -299,16 +315,7 @@ sys.exit(1)
 
 
 def test_an_error_ends_all_at_once_also_where_the_others_are_ended_with_it(tmp_path: Path) -> None:
-    (tmp_path / "both_fail.py").write_text(BOTH_FAIL)
-    done = subprocess.run(
-        [sys.executable, "-m", "both_fail"],
-        cwd=tmp_path,
-        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=50,
-    )
+    done = launched("both_fail", BOTH_FAIL, tmp_path)
     assert done.returncode == 1
     assert (tmp_path / "starts").read_text() == "x"
     assert "restart" not in done.stderr
@@ -325,14 +332,7 @@ time.sleep(60)
 
 def test_a_signal_before_there_is_a_process_reaches_all_of_them(tmp_path: Path) -> None:
     """The launcher asks for the progress between taking signals and starting processes."""
-    (tmp_path / "early.py").write_text(EARLY)
-    done = subprocess.run(
-        [sys.executable, "-m", "early"],
-        cwd=tmp_path,
-        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
-        check=False,
-        timeout=50,
-    )
+    done = launched("early", EARLY, tmp_path)
     assert done.returncode == RESUME_CODE
 
 
@@ -359,16 +359,8 @@ def test_only_restarts_that_bring_no_new_state_are_counted(
     tmp_path: Path, kind: str, code: int, runs: int
 ) -> None:
     """The second process is killed six times."""
-    (tmp_path / "flaky.py").write_text(FLAKY)
     (tmp_path / "runs").write_text("0")
-    done = subprocess.run(
-        [sys.executable, "-m", "flaky", kind],
-        cwd=tmp_path,
-        env=os.environ | {"GPT1_NPROC": "2", "PYTHONPATH": f"{ROOT}:{tmp_path}"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = launched("flaky", FLAKY, tmp_path, kind)
     assert done.returncode == code, done.stderr
     assert (tmp_path / "runs").read_text() == str(runs)
     said = [line for line in done.stderr.splitlines() if line.startswith("process 1 was killed")]
