@@ -13,8 +13,9 @@ import torch
 
 from gpt1.errors import UserError
 
-WORKSPACE = ":16:8"
-"""Eight buffers of 16 KiB for cuBLAS: of one size, as it and cuDNN's LSTM ask for."""
+WORKSPACE = ":4096:8"
+"""Eight buffers of 4 MiB for cuBLAS: of one size, as it and cuDNN's LSTM ask for. With the smaller
+ones that are allowed (`:16:8`) torch warns on an H200 that cuBLASLt has too little."""
 NONE = " does not have a deterministic implementation"
 
 

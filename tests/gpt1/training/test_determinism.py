@@ -26,7 +26,7 @@ from tests.gpt1.training.windows import OPTIMIZATION, Windows
 
 @pytest.fixture(autouse=True)
 def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
     before = torch.are_deterministic_algorithms_enabled()
     yield
     torch.use_deterministic_algorithms(before)
@@ -71,7 +71,7 @@ def test_new_tensors_are_not_filled() -> None:
 
 def test_cublas_and_the_compiler_are_told_too_and_only_when_it_is_wanted() -> None:
     use_deterministic(False)
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8"
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:2"
     assert not torch._inductor.config.deterministic
     use_deterministic(True)
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == WORKSPACE
