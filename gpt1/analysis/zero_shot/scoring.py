@@ -24,7 +24,7 @@ TOKENS_IN_ROW = 128
 """Limit of a row whose texts share little: attention is quadratic in the tokens of a row."""
 TOKENS_IN_SHARED_ROW = 1024
 """Limit of a row whose texts share most of their tokens."""
-LOGITS_AT_ONCE = 1024
+LOGITS_AT_ONCE, LOGITS_AT_ONCE_ON_ACCELERATOR = 512, 8192
 """Positions whose logits are in memory together, each as wide as the vocabulary."""
 
 
@@ -208,23 +208,28 @@ def _token_scores(
 
     What is found in each chunk of logits is copied to the CPU, which waits for the device.
     """
+    device = states.device
+    chunk = LOGITS_AT_ONCE if device.type == "cpu" else LOGITS_AT_ONCE_ON_ACCELERATOR
     order = where.argsort(stable=True)
     places, counts = where[order].unique_consecutive(return_counts=True)
     found, greedy = torch.empty(len(where)), torch.empty(len(where), dtype=torch.bool)
     of_class = torch.zeros(len(where))
     first = 0
-    for part, count in zip(places.split(LOGITS_AT_ONCE), counts.split(LOGITS_AT_ONCE), strict=True):
-        logits = F.linear(states[part.to(states.device)], model.tokens.weight)  # (chunk, V)
+    for part, count in zip(places.split(chunk), counts.split(chunk), strict=True):
+        logits = F.linear(states[part.to(device)], model.tokens.weight)  # (chunk, V)
         which = order[first : first + int(count.sum())]
-        rows = torch.arange(len(part)).repeat_interleave(count).to(states.device)
-        wanted = targets[which].to(states.device)
-        total = logits.logsumexp(-1)
-        found[which] = (logits[rows, wanted] - total[rows]).cpu()
-        greedy[which] = (logits.argmax(-1)[rows] == wanted).cpu()
+        rows = torch.arange(len(part)).repeat_interleave(count).to(device)
+        wanted = targets[which].to(device)
+        right, greatest = logits[rows, wanted], logits.amax(-1)
+        sums = [
+            logits.masked_fill(other, -torch.inf).logsumexp(-1)
+            for other in ([] if classes is None else [classes, ~classes])
+        ]
+        # In place, with the greatest that is needed anyway: a quarter of the time of logsumexp.
+        total = greatest + logits.sub_(greatest[:, None]).exp_().sum(-1).log()
+        found[which] = (right - total[rows]).cpu()
+        greedy[which] = (right >= greatest[rows]).cpu()
         if classes is not None:
-            sums = [
-                logits.masked_fill(other, -torch.inf).logsumexp(-1) for other in (classes, ~classes)
-            ]
             of_class[which] = (torch.stack(sums) - total)[classes[wanted].long(), rows].cpu()
         first += len(which)
     return found, greedy, of_class
