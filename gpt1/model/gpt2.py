@@ -45,8 +45,7 @@ class GPT2(GPT):
             "add_cross_attention": False,
             "tie_word_embeddings": True,
         },
-        # Without these `transformers` takes 50256, which other vocabularies do not have.
-        constants={"bos_token_id": None, "eos_token_id": None},
+        token_ids=("bos_token_id", "eos_token_id", "pad_token_id"),
     )
 
     def __init__(self, config: GPTConfig) -> None:

@@ -54,8 +54,8 @@ class Layout:
     """The same of norms outside of the blocks."""
     fixed: Mapping[str, Any]
     """Values on which the network relies, and which `transformers` takes where a key is missing."""
-    constants: Mapping[str, Any]
-    """Other values that are written and not read."""
+    token_ids: tuple[str, ...]
+    """Keys of special tokens: values that are kept, and used by `transformers` alone."""
 
     def weight_names(self, layers: int) -> dict[str, str]:
         """Our name -> the name in `transformers`, in the order of the released arrays."""
@@ -90,7 +90,9 @@ class Layout:
             "initializer_range": 0.02,
         }
         weights = {names[ours]: self._transposed(ours, tensor) for ours, tensor in tensors.items()}
-        write_model(directory, {**self.fixed, **self.constants, **published}, weights)
+        # null, not no key: `transformers` would take 50256, which other vocabularies do not have.
+        published |= {key: config["token_ids"].get(key) for key in self.token_ids}
+        write_model(directory, {**self.fixed, **published}, weights)
 
     def load(self, directory: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """Our config and weights, from a directory that `save` or `transformers` wrote.
@@ -127,7 +129,9 @@ class Layout:
         if missing:
             raise UserError(f"{file}: the key {missing[0]} is missing")
         self._check_config(config, file)
-        return {ours: config[theirs] for ours, theirs in CONFIG_KEYS.items()}
+        token_ids = {key: config[key] for key in self.token_ids if _is_token_id(config, key)}
+        values = {ours: config[theirs] for ours, theirs in CONFIG_KEYS.items()}
+        return values | {"token_ids": token_ids}
 
     def _check_config(self, config: dict[str, Any], file: Path) -> None:
         """Check every value on which the network relies. Raises UserError for another."""
@@ -175,6 +179,13 @@ class Layout:
         return tensor.T.contiguous() if is_linear else tensor
 
 
+def _is_token_id(config: dict[str, Any], key: str) -> bool:
+    """Whether the vocabulary has the id, or each of a list of them, that the config names."""
+    value = config.get(key)
+    ids = value if isinstance(value, list) else [value]
+    return all(type(id) is int and 0 <= id < config["vocab_size"] for id in ids)
+
+
 OPENAI_GPT = Layout(
     network="GPT-1",
     model_type="openai-gpt",
@@ -182,6 +193,6 @@ OPENAI_GPT = Layout(
     embeddings={"positions": "positions_embed", "tokens": "tokens_embed"},
     norms={},
     fixed={"afn": "gelu", "layer_norm_epsilon": 1e-5, "tie_word_embeddings": True},
-    constants={},
+    token_ids=(),
 )
 """`transformers` calls GPT-1 so."""

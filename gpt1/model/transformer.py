@@ -6,11 +6,11 @@ al., 2018), with the equations of Vaswani et al. (2017) without the encoder.
 Shapes: B sequences, T tokens each, C = width, H heads of size D = C / H, V = vocabulary.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -35,6 +35,8 @@ class GPTConfig:
     heads: int
     context: int
     dropout: float
+    token_ids: Mapping[str, Any] = field(default_factory=dict)
+    """Special tokens of an imported GPT-2, such as {"eos_token_id": 50256}; GPT-1 has none."""
 
 
 class GPT(LanguageModel):

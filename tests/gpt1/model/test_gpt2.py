@@ -195,3 +195,28 @@ def test_the_last_norm_is_transferred_with_the_last_layer(model: GPT2, layers: i
         equal = torch.equal(ours.attention.output.weight, theirs.attention.output.weight)
         assert equal == (index < layers)
     assert torch.equal(found(TOKENS), model(TOKENS)) == (layers == 2)
+
+
+def test_special_tokens_of_an_imported_one_are_those_that_generation_of_transformers_heeds(
+    tmp_path: Path,
+) -> None:
+    theirs = their_model()
+    asked = {"max_new_tokens": 8, "do_sample": False, "pad_token_id": 0}
+    free = theirs.generate(TOKENS[:1, :4], **asked)[0, 4:]
+    stop = int(free[2])
+    theirs.config.bos_token_id, theirs.config.pad_token_id = 5, 7
+    theirs.config.eos_token_id = theirs.generation_config.eos_token_id = [stop, 6]
+    theirs.save_pretrained(tmp_path / "theirs")
+    model = gpt1.load(tmp_path / "theirs")
+    model.add_special_tokens(3)  # as a fine-tuned one
+    model.save(tmp_path / "ours")
+    opened = GPT2LMHeadModel.from_pretrained(tmp_path / "ours").eval()
+    config = opened.config
+    assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (5, [stop, 6], 7)
+    found = opened.generate(TOKENS[:1, :4], **asked)
+    assert found.tolist() == theirs.generate(TOKENS[:1, :4], **asked).tolist()
+    assert found[0, -1] in (stop, 6)
+    assert found.shape[1] < 12
+    change_config(tmp_path / "theirs", eos_token_id=97)  # the vocabulary ends before
+    gpt1.load(tmp_path / "theirs").save(tmp_path / "ours")
+    assert GPT2Config.from_pretrained(tmp_path / "ours").eos_token_id is None
