@@ -96,7 +96,9 @@ class TaskModel(nn.Module):
     def encode(self, examples: Sequence[Example]) -> Inputs:
         """Tokenize examples, truncated to the network's context."""
         encode = partial(encode_texts, tokenizer=self.tokenizer)
-        return self.arrange(examples, tokenize(as_table(examples), encode))
+        return self.arrange(
+            examples, tokenize(as_table(examples), encode, self.tokenizer.continuing)
+        )
 
     def arrange(self, examples: Sequence[Example], tokens: pa.Table) -> Inputs:
         """Arrange the ids of the examples' texts, a row for each, as `encode` does."""

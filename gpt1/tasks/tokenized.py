@@ -37,11 +37,26 @@ TEXTS = 10_000
 """Texts that a worker encodes at once."""
 
 
-def tokenize(examples: pa.Table, encode: Callable[[pa.Array], pa.Array]) -> pa.Table:
-    """The ids (`SCHEMA`) of rows of a task's table; `encode` gets each different text once."""
+def tokenize(
+    examples: pa.Table, encode: Callable[[pa.Array], pa.Array], continuing: Callable[[str], str]
+) -> pa.Table:
+    """The ids (`SCHEMA`) of rows of a task's table; `encode` gets each different text once.
+
+    continuing: the tokenizer's. The question of a multiple choice is encoded as it stands after its
+    context, for no delimiter separates them.
+    """
     text, text_pair, choices = (
         examples[name].combine_chunks() for name in ("text", "text_pair", "choices")
     )
+    if choices.null_count < len(choices):
+        parts = (column.to_pylist() for column in (text, text_pair, choices))
+        text_pair = pa.array(
+            [
+                continuing(second) if first and second and answers is not None else second
+                for first, second, answers in zip(*parts, strict=True)
+            ],
+            pa.string(),
+        )
     listed = choices.flatten()
     distinct = pc.unique(pa.chunked_array([text, text_pair, listed], pa.string())).drop_null()
     encoded = encode(distinct)
@@ -69,7 +84,8 @@ def tokenize_task(task: Path, vocabulary: Path, out: Path) -> None:
     """
     digest = read_vocabulary(vocabulary).digest
     encode = partial(_encode_parallel, vocabulary=vocabulary.resolve(), digest=digest)
-    tokens = tokenize(read_table(task), encode)
+    continuing = shared_tokenizer(vocabulary.resolve(), digest).continuing
+    tokens = tokenize(read_table(task), encode, continuing)
     made_of = {"task": sha256(task), "vocabulary": digest}
     with publish(out) as beside:
         pq.write_table(tokens.replace_schema_metadata(made_of), beside, compression="zstd")

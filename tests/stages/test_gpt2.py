@@ -165,6 +165,32 @@ def test_a_context_is_followed_by_a_space_where_no_prefix_is_there_for_words(pro
     assert theirs.decode(whole) == "The old man sat by the sea. Why? calm"
 
 
+def test_a_question_is_read_as_it_stands_after_its_context_when_fine_tuned_too(project):
+    import_theirs()
+    theirs = GPT2TokenizerFast.from_pretrained(THEIRS)
+    model = gpt1.TaskModel.from_pretrained(
+        gpt1.load("models/theirs"),
+        table.read_task(Path("ends.parquet"))[0],
+        gpt1.load_tokenizer("models/theirs"),
+        dropout=0.1,
+    )
+    context, question = "The old man sat by the sea.", "Why did he?"
+    both = theirs(f"{context} {question}")["input_ids"]
+    for text, pair, expected in [
+        (context, question, both),
+        (context, None, theirs(context)["input_ids"]),
+        ("", question, theirs(question)["input_ids"]),
+    ]:
+        encoded = model.encode([Example("dev", "0", text, pair, ("calm", "so"))])
+        start, *read = encoded.sequences[0][0].tolist()
+        assert (start, read[: len(expected) + 1]) == (330, [*expected, 331])
+    pretrain_ours()
+    make_ids()
+    row = pd.read_parquet("ids/theirs.parquet").iloc[0]
+    whole = [*row["text"], *row["text_pair"]]
+    assert whole == theirs("The old man sat by the sea. Why?")["input_ids"]
+
+
 def test_one_that_is_trained_here_has_the_books_vocabulary_and_every_stage(project):
     pretrain_ours()
     import_theirs()

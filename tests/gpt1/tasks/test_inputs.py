@@ -32,7 +32,7 @@ def encode(
 ) -> inputs.Inputs:
     task = Task("t", shape, ("accuracy",), labels=("no", "yes"))
     examples = [Example("train", "0", text, pair, choices, 1.0)]
-    tokens = tokenize(as_table(examples), partial(encode_texts, tokenizer=Numbers()))
+    tokens = tokenize(as_table(examples), partial(encode_texts, tokenizer=Numbers()), str)
     return inputs.arrange(task, examples, tokens, SpecialTokens(START, DELIMITER, EXTRACT), context)
 
 
