@@ -3,22 +3,30 @@
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import unquote
 
 from gpt1.errors import UserError
 
-UNPINNED = re.compile(r"hf://(datasets/|(?!datasets/))[^/@]+/[^/@]+(@REVISION|@main)?(/|$)")
-"""An address on the hub without a revision, with the word that stands for one, or a moving one."""
+ON_HUB = re.compile(r"hf://((?:(?:datasets|spaces|models)/)?[^/@]+/[^/@]+)(?:@([^/]*))?")
+"""A repository on the hub and its revision; there may be one after `::` in an address."""
+COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
 def check_pinned(address: str, where: str) -> None:
-    """Raise UserError for an address without a revision: its files may change without notice.
+    """Raise UserError for an address on the hub that names no commit.
 
+    A branch or a tag can move, and DVC, which sees the source file alone, would not notice.
     where: the file or key that holds the address, for the message.
     """
-    if found := UNPINNED.match(address):
-        place = f"hf://{found[1]}OWNER/NAME@REVISION/..."
-        fault = f"has {found[2][1:]} in place of a commit" if found[2] else "names no revision"
-        raise UserError(f"{where} {fault}; pin one: {place}")
+    for repository, revision in ON_HUB.findall(address):
+        if not COMMIT.fullmatch(revision):
+            moving = revision not in ("", "REVISION")
+            fault = f"has {revision}, which can move, not" if moving else "does not have"
+            place = f"https://huggingface.co/{repository.removeprefix('models/')}"
+            raise UserError(
+                f"{where} {fault} a whole hash of a commit; pin hf://{repository}@HASH, the first "
+                f"word of `git ls-remote {place} {unquote(revision) if moving else 'main'}`"
+            )
 
 
 def download(address: str, path: Path) -> None:

@@ -21,7 +21,7 @@ def model_files(source: Path) -> Iterator[Path]:
     """Yield `source` if it is a folder, or one with the files that the source file names.
 
     They are downloaded, and removed at the end. Raises UserError that names a wrong key, an address
-    without a revision, or one that cannot be read.
+    without a commit, or one that cannot be read.
     """
     if source.suffix != ".yaml":
         yield source

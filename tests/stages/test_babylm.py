@@ -14,6 +14,7 @@ from tests.gpt1 import hub
 
 FILES = ("bnc_spoken", "childes", "gutenberg", "open_subtitles", "simple_wiki", "switchboard")
 WORDS = ("sang", "spoke", "read", "wrote", "walked", "slept", "laughed")
+REVISION = "a" * 40
 TASKS = {
     "boolq": ("question", "passage"),
     "mnli": ("premise", "hypothesis"),
@@ -25,11 +26,11 @@ TASKS = {
 
 @pytest.fixture
 def profile(workspace):
-    """The project with that profile active, its corpora at revision `v1`."""
+    """The project with that profile active, its corpora at a revision."""
     values = workspace.read(ROOT / "profiles/babylm.yaml")
     workspace.dump(values, "params.yaml")
     for path in (workspace.root / "corpora").glob("babylm_strict*"):
-        path.write_text(path.read_text().replace("@REVISION", "@v1"))
+        path.write_text(path.read_text().replace("@REVISION", f"@{REVISION}"))
     return values
 
 
@@ -46,8 +47,12 @@ def corpus(owner_and_name, suffix, lines=40):
 @pytest.mark.parametrize(
     ("source", "place", "suffix"),
     [
-        ("babylm_strict_small", "BabyLM-community/BabyLM-2026-Strict-Small@v1", ".train.txt"),
-        ("babylm_strict", "BabyLM-community/BabyLM-2026-Strict@v1", ".train.txt"),
+        (
+            "babylm_strict_small",
+            f"BabyLM-community/BabyLM-2026-Strict-Small@{REVISION}",
+            ".train.txt",
+        ),
+        ("babylm_strict", f"BabyLM-community/BabyLM-2026-Strict@{REVISION}", ".train.txt"),
         (
             "babylm_2023_strict_small",
             "cambridge-climb/BabyLM@a245e722dd2722f3dd8587c067af1a91572519de/original/10M",
@@ -58,7 +63,7 @@ def corpus(owner_and_name, suffix, lines=40):
 def test_a_corpus_is_read_from_the_hub(tmp_path, source, place, suffix):
     path = tmp_path / f"{source}.yaml"
     text = (ROOT / f"corpora/{source}.yaml").read_text()
-    path.write_text(text.replace("@REVISION", "@v1").replace("lines: 1000", "lines: 25"))
+    path.write_text(text.replace("@REVISION", f"@{REVISION}").replace("lines: 1000", "lines: 25"))
     script = (
         "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read_books\n"
         "print(json.dumps([book.text.count('\\n') for book in read_books(Path(sys.argv[1]))]))"
@@ -70,7 +75,8 @@ def test_a_corpus_is_read_from_the_hub(tmp_path, source, place, suffix):
 
 def test_the_revision_must_be_filled_in_before_anything_is_read():
     with pytest.raises(
-        UserError, match=r"strict_small\.yaml: .* has REVISION in place of a commit; pin one"
+        UserError,
+        match=r"strict_small\.yaml: .* does not have a whole hash of a commit; pin",
     ):
         list(read_books(ROOT / "corpora/babylm_strict_small.yaml"))
 
@@ -109,7 +115,7 @@ def test_the_profile_leads_from_the_hub_to_the_report(workspace, profile, databa
             path = workspace.root / f"real/glue_filtered/{task}.{split}.jsonl"
             path.write_text("".join(json.dumps(row) + "\n" for row in rows))
     shutil.copytree(ROOT / "hub", workspace.root / "hub")
-    place = "BabyLM-community/BabyLM-2026-Strict-Small@v1"
+    place = f"BabyLM-community/BabyLM-2026-Strict-Small@{REVISION}"
     files = corpus(place, ".train.txt", lines=3000)
     with hub.serving(files, workspace.root / "hub_client") as variables:
         workspace.variables = variables

@@ -113,9 +113,14 @@ def test_weights_and_tasks_of_the_hub_go_all_the_way_to_the_report(
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("at: hf://o/n\nfiles: [a]", r"at names no revision; pin one: hf://OWNER/NAME@REVISION"),
-        ("at: hf://o/n@REVISION\nfiles: [a]", "at has REVISION in place of a commit; pin one"),
-        ("at: hf://o/n@main\nfiles: [a]", "at has main in place of a commit; pin one"),
+        (
+            "at: hf://o/n\nfiles: [a]",
+            "weights.yaml: at does not have a whole hash of a commit; pin",
+        ),
+        (
+            "at: hf://o/n@main\nfiles: [a]",
+            "at has main, which can move, not a whole hash of a commit",
+        ),
         ("at: hf://o/n@1\nfiles: []", r"files is \[\], not a list of names"),
         ("at: hf://o/n@1\nfiles: [../a]", r"files has '\.\./a', not the name of a file"),
         ("at: hf://o/n@1\nfile: [a]", "unknown key file; did you mean files"),

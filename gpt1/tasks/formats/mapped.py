@@ -47,7 +47,7 @@ class MappedFiles:
 
 
 def read_source_file(path: Path) -> MappedFiles:
-    """Raises UserError that names a wrong or missing key, or an address without a revision."""
+    """Raises UserError that names a wrong or missing key, or an address without a commit."""
     values = read_yaml(path)
     for key in ("files", "columns"):
         if not isinstance(values.get(key), dict):

@@ -202,11 +202,13 @@ def test_a_table_is_read_from_s3(table: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_data_set_of_the_hub_is_read_at_its_revision(table: Path) -> None:
-    files = {}
+    files, revision = {}, "0123456789abcdef" * 2 + "01234567"
     for place, part in enumerate((ROWS[:2], ROWS[2:])):
         pd.DataFrame(part).to_parquet(table / "part.parquet")
-        files[f"owner/name@v1/data/train-{place}.parquet"] = (table / "part.parquet").read_bytes()
-    address = "hf://datasets/owner/name@v1/data/*.parquet"
+        files[f"owner/name@{revision}/data/train-{place}.parquet"] = (
+            table / "part.parquet"
+        ).read_bytes()
+    address = f"hf://datasets/owner/name@{revision}/data/*.parquet"
     path = source(table, address=address, format="parquet", text="text", book="title")
     script = (
         "import sys, json; from pathlib import Path; from gpt1.corpus.sources import read_books\n"
@@ -269,7 +271,7 @@ def test_the_king_james_bible_is_66_books_of_verses() -> None:
         ({"format": "csv", "text": "text", "address": "odd://x/y"}, "odd"),
         (
             {"format": "csv", "text": "text", "address": "hf://datasets/a/b/c.csv"},
-            "names no revision",
+            "does not have a whole hash of a commit",
         ),
     ],
 )

@@ -495,7 +495,10 @@ def test_an_address_that_cannot_be_read_is_named(mirror: str, tmp_path: Path) ->
         load.official("rte", source_file(tmp_path, f"{mirror}/gone"))
 
 
-def test_a_hub_address_without_a_revision_is_refused(tmp_path: Path) -> None:
+def test_a_hub_address_without_a_commit_is_refused(tmp_path: Path) -> None:
     path = source_file(tmp_path, "hf://datasets/nyu-mll/glue/rte")
-    with pytest.raises(UserError, match=r"rte\.yaml: files\.train names no revision; pin one"):
+    with pytest.raises(
+        UserError,
+        match=r"rte\.yaml: files\.train does not have a whole hash of a commit; pin hf",
+    ):
         load.official("rte", path)
