@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from gpt1.errors import UserError
 from pipelines.cli import app
-from pipelines.extension import layout
+from pipelines.extension import layout, template
 from stages import installed
 from tests.conftest import SITE, InstalledFolder, shrink, write_books
 
@@ -126,7 +126,9 @@ def test_a_graph_of_other_code_than_the_installed_one_is_named(laid):
     graph = laid.root / "dvc.yaml"
     graph.write_text(graph.read_text().replace("--out data/raw", "--to data/raw"))
     (laid.root / "gpt1.json").write_text("{}")
-    assert "dvc.yaml is not its own" in laid.gpt1("plan").stderr
+    said = "dvc.yaml is not that of the installed gpt1; `gpt1 init . --update`"
+    assert said in laid.gpt1("plan").stderr
+    assert said not in laid.gpt1("plan").stderr
 
 
 def test_the_digest_of_the_installed_code_changes_with_any_of_its_files(tmp_path, monkeypatch):
@@ -176,6 +178,70 @@ def test_init_in_a_git_repository_makes_no_other_and_keeps_its_ignored_files(tmp
     assert not (tmp_path / "new" / ".git").exists()
     lines = (tmp_path / "new" / ".gitignore").read_text().splitlines()
     assert {"mine", "/data/", "/models/"} <= {*lines}
+
+
+@pytest.fixture
+def upgraded(tmp_path, monkeypatch):
+    """A project laid out by a package whose graph and schema another one has replaced since."""
+    root, newer = tmp_path / "project", tmp_path / "newer"
+    layout.lay_out(root)
+    for name in ("dvc.yaml", *layout.SCHEMAS):
+        (newer / name).parent.mkdir(parents=True, exist_ok=True)
+        (newer / name).write_text((ROOT / name).read_text().replace("models", "names"))
+    monkeypatch.setattr(template, "FOLDER", newer)
+    return root
+
+
+def update(root):
+    return CliRunner().invoke(app, ["init", str(root), "--update"], standalone_mode=False)
+
+
+def test_an_update_replaces_graph_and_schemas_by_the_installed_ones_and_nothing_else(upgraded):
+    before = {
+        p: p.read_text() for p in upgraded.rglob("*") if p.is_file() and ".git" not in p.parts
+    }
+    assert "replaced dvc.yaml, params.schema.json, profiles/params.schema.json" in (
+        update(upgraded).stdout
+    )
+    changed = {str(p.relative_to(upgraded)) for p, text in before.items() if p.read_text() != text}
+    assert changed == {"dvc.yaml", *layout.SCHEMAS}
+    assert (upgraded / "dvc.yaml").read_text() == template.graph()
+    assert "all is of the installed gpt1 already" in update(upgraded).stdout
+
+
+def test_an_update_shows_what_differs_from_an_edited_graph_and_leaves_everything(upgraded):
+    graph, schema = upgraded / "dvc.yaml", (upgraded / "params.schema.json").read_text()
+    edited = graph.read_text().replace("stages:\n", "stages:\n  mine:\n    cmd: 'true'\n", 1)
+    graph.write_text(edited)
+    done = update(upgraded)
+    assert isinstance(done.exception, UserError)
+    assert re.fullmatch(r".*dvc\.yaml was edited, so it was not replaced: .*", str(done.exception))
+    assert "\n-  mine:\n" in done.stdout
+    assert "\n+" in done.stdout
+    assert (graph.read_text(), (upgraded / "params.schema.json").read_text()) == (edited, schema)
+    graph.unlink()
+    assert "replaced dvc.yaml, params.schema.json" in update(upgraded).stdout
+
+
+def test_a_folder_that_was_not_laid_out_is_not_updated(tmp_path):
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    with pytest.raises(
+        UserError, match=r"gpt1\.json is missing, so `gpt1 init` did not lay it out"
+    ):
+        layout.update(tmp_path)
+    assert (tmp_path / "dvc.yaml").read_text() == "stages: {}\n"
+
+
+def test_a_graph_of_an_older_package_is_named_by_every_run_until_it_is_replaced(
+    upgraded, monkeypatch, capsys
+):
+    monkeypatch.chdir(upgraded)
+    for _ in range(2):
+        template.tell_of_other_code(just_installed=False)
+        assert "dvc.yaml is not that of the installed gpt1" in capsys.readouterr().err
+    update(upgraded)
+    template.tell_of_other_code(just_installed=False)
+    assert capsys.readouterr().err == ""
 
 
 def test_a_clone_lays_out_projects_that_run_its_modules(tmp_path):

@@ -45,10 +45,10 @@ def prepare() -> None:
         from stages import entry
 
         entry.check()
-    if installed.FILE.is_file() and installed.refresh():
+    if installed.FILE.is_file():
         from pipelines.extension import template
 
-        template.tell_of_other_code()
+        template.tell_of_other_code(just_installed=installed.refresh())
 
 
 def is_code(path: str) -> bool:

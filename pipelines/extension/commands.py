@@ -17,10 +17,21 @@ app = typer.Typer()
 @app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where to; it may be there already.")],
+    *,
+    update: Annotated[
+        bool,
+        typer.Option("--update", help="Of a project: dvc.yaml and schemas of the installed gpt1."),
+    ] = False,
 ) -> None:
     """Lay out a project: the graph, the demo's params, corpora and profiles, with git and DVC."""
     from pipelines.extension import layout
 
+    if update:
+        if replaced := layout.update(folder):
+            print(f"{folder}: replaced {', '.join(replaced)}; `git diff` shows what changed")
+        else:
+            print(f"{folder}: all is of the installed gpt1 already")
+        return
     others = layout.lay_out(folder)
     beside = f" beside {', '.join(others[:5])}{', ...' * (len(others) > 5)}" if others else ""
     print(f"{folder}: a project{beside}, not committed yet; `gpt1 run` there runs the demo")

@@ -1,13 +1,17 @@
 """What `gpt1 init` lays out: this project's files, and a `dvc.yaml` that runs installed code."""
 
 import shutil
+from difflib import unified_diff
 from pathlib import Path
 
 from gpt1.errors import UserError, one_line
+from gpt1.files import publish
 from pipelines.execution import commands
 from pipelines.extension import template
 from stages import installed
 
+SCHEMAS = ["params.schema.json", "profiles/params.schema.json"]
+"""Generated, and not for people to edit."""
 FOLDERS = ["corpora", "hub", "profiles"]
 FILES = ["params.yaml", "params.schema.json", ".dvc/.gitignore", ".dvc/config"]
 IGNORED = [".gitignore", ".dvcignore"]
@@ -34,6 +38,38 @@ def lay_out(root: Path) -> list[str]:
         return [name for name in others if not name.startswith(".git")]
     except OSError as error:
         raise UserError(f"{root}: {one_line(error)}") from None
+
+
+def update(root: Path) -> list[str]:
+    """Replace `dvc.yaml` and the schemas below `root` by the installed package's own.
+
+    Returns the names of the files that were replaced. Raises UserError where `root` was not laid
+    out, or where `dvc.yaml` was edited since: then its difference is printed and nothing written.
+    """
+    if not (root / installed.FILE).is_file():
+        raise UserError(f"{root}: {installed.FILE} is missing, so `gpt1 init` did not lay it out")
+    new = {template.GRAPH: template.graph()}
+    new |= {name: (template.FOLDER / name).read_text() for name in SCHEMAS}
+    new = {name: text for name, text in new.items() if (root / name).parent.is_dir()}
+    old = {name: _text(root / name) for name in new}
+    graph = template.GRAPH
+    if old[graph] not in ("", new[graph]) and not template.is_as_laid_out(old[graph]):
+        mine, newer = old[graph].splitlines(), new[graph].splitlines()
+        names = str(root / graph), "of the package"
+        print("\n".join(unified_diff(mine, newer, *names, lineterm="")))
+        raise UserError(
+            f"{root / graph} was edited, so it was not replaced: bring what differs (above) into "
+            "it, or remove it and run this again"
+        )
+    replaced = [name for name in new if old[name] != new[name]]
+    for name in replaced:
+        with publish(root / name) as beside:
+            beside.write_text(new[name])
+    return replaced
+
+
+def _text(file: Path) -> str:
+    return file.read_text() if file.is_file() else ""
 
 
 def _write(root: Path) -> None:

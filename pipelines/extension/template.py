@@ -1,5 +1,6 @@
 """The files that a project outside a clone begins with, and its `dvc.yaml`."""
 
+import hashlib
 import re
 import sys
 from pathlib import Path
@@ -12,6 +13,8 @@ PACKAGE = Path(gpt1.__file__).parent
 PACKED = PACKAGE / "_project"
 FOLDER = PACKED if PACKED.is_dir() else PACKAGE.parent
 """The folder that has all files: in the installed package, or the clone."""
+LAID_OUT = "# `gpt1 init . --update` replaces this file as long as the rest has SHA-256 "
+"""The begin of the first line of a `dvc.yaml` that was laid out."""
 CODE_DEPS = re.compile(r"(?:^( +- )(?:gpt1|stages)/.*\n)+", re.MULTILINE)
 
 
@@ -19,12 +22,32 @@ def graph() -> str:
     """Our `dvc.yaml`, whose commands name the installed modules and whose code is `gpt1.json`."""
     text = (FOLDER / GRAPH).read_text()
     text = text.replace("python -m stages.", f"python -m {installed.__package__}.")
-    return CODE_DEPS.sub(rf"\1{installed.FILE}\n", text)
+    rest = CODE_DEPS.sub(rf"\1{installed.FILE}\n", text)
+    return f"{LAID_OUT}{_digest(rest)}\n{rest}"
 
 
-def tell_of_other_code() -> None:
-    """Say that another package is installed, and whether the graph in the project is its own."""
-    other = f"another gpt1 is installed than {installed.FILE} said: all stages run again"
-    print(other, file=sys.stderr)
-    if Path(GRAPH).read_text() != graph():
-        print(f"{GRAPH} is not its own; compare with what `gpt1 init` writes", file=sys.stderr)
+def is_as_laid_out(text: str) -> bool:
+    """Whether a `dvc.yaml` is as some version of `graph` returned it."""
+    first, _, rest = text.partition("\n")
+    return first == f"{LAID_OUT}{_digest(rest)}"
+
+
+def tell_of_other_code(just_installed: bool) -> None:
+    """Say that another package was installed, and that the graph in the project is not its own.
+
+    Of a graph that somebody edited it is said only where the package was `just_installed`.
+    """
+    if just_installed:
+        other = f"another gpt1 is installed than {installed.FILE} said: all stages run again"
+        print(other, file=sys.stderr)
+    text = Path(GRAPH).read_text() if Path(GRAPH).is_file() else ""
+    if text != graph() and (just_installed or is_as_laid_out(text)):
+        print(
+            f"{GRAPH} is not that of the installed gpt1; `gpt1 init . --update` replaces it, or "
+            "shows what differs where you edited it",
+            file=sys.stderr,
+        )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
