@@ -10,6 +10,7 @@ MAX_BYTES = 100_000_000
 """Limit on the unpacked size of one book. War and Peace has 3 million bytes."""
 MAX_REPLACED = 0.01
 """Limit on the share of U+FFFD, of which each stands for bytes that could not be decoded."""
+GUESSED = "not UTF-8: taken for Windows-1252; if its letters are wrong, save it as UTF-8"
 _BROKEN_WORD = re.compile("\u00ad[ \\t]*(\\r\\n?|\\n)[ \\t]*(?=\\w)")
 _INVISIBLE = "\u00ad\u200b\u2060\ufeff"
 """Soft hyphens and other marks of width zero, which say where a word may be broken."""
@@ -58,6 +59,8 @@ class Book:
             note = "; ".join(filter(None, [note, f"replacement characters: {replaced} ({tried})"]))
         if reason:
             return cls(name, origin, "", reason)
+        if decoded.guessed:
+            note = "; ".join(filter(None, [note, GUESSED]))
         return cls(name, origin, text, "", note, valid(left_out))
 
 

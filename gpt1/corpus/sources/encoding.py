@@ -2,7 +2,7 @@
 
 import codecs
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gpt1.corpus.sources.unreadable import UnreadableError
 
@@ -29,10 +29,15 @@ _TWO_CONTROLS = re.compile(b"[" + _CONTROLS + b"]{2}")
 
 @dataclass(frozen=True)
 class Decoded:
-    """A text, and the encodings that were tried, in their order."""
+    """A text, and the encodings that were tried, in their order.
+
+    guessed: whether the last of them is Windows-1252 for want of anything better. No bytes tell it
+    from Mac Roman, CP437 or CP1251; charset-normalizer takes English in it for CP1250.
+    """
 
     text: str
     tried: tuple[str, ...]
+    guessed: bool = False
 
 
 def decode(content: bytes, declared: str = "") -> Decoded:
@@ -81,7 +86,8 @@ def _decode(content: bytes, declared: str) -> Decoded:
         multibyte = sum(ord(character) > 127 for character in replaced.text)
         if error.start and 2 * replaced.text.count("\ufffd") < multibyte:
             return replaced
-        return _replaced(content, declared or "cp1252", "utf-8")
+        found = _replaced(content, declared or "cp1252", "utf-8")
+        return replace(found, guessed=not declared)
 
 
 def _wide_encoding(sample: bytes, declared: str) -> str:

@@ -39,6 +39,7 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
     """
     pages: dict[str, Page] = {}
     tried: dict[str, None] = {}
+    guessed = False
     lost: list[str] = []
     with open_zip(io.BytesIO(content), "EPUB") as archive:
         package = _Package(archive)
@@ -53,6 +54,7 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
                 lost.append(f"{path}: {error}")
                 continue
             tried |= dict.fromkeys(decoded.tried)
+            guessed |= decoded.guessed
     if not pages:
         raise UnreadableError(f"broken EPUB: no page can be read; {_listed(lost) or 'it has none'}")
     texts, kinds = _sorted(pages, package.kinds)
@@ -62,7 +64,7 @@ def read_epub(content: bytes) -> tuple[Decoded, str, str]:
     notes = [f"unreadable pages: {_listed(lost)}"] if lost else []
     if share > MUCH_LEFT_OUT:
         notes.append(f"{100 * share:.0f} % of its words left out: {left_out}")
-    return Decoded("\n\n".join(texts), tuple(tried)), "; ".join(notes), left_out
+    return Decoded("\n\n".join(texts), tuple(tried), guessed), "; ".join(notes), left_out
 
 
 def _sorted(pages: dict[str, Page], said: dict[str, str]) -> tuple[list[str], dict[str, str]]:

@@ -1,5 +1,6 @@
 import gzip
 import io
+import json
 import os
 import tarfile
 import tempfile
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpt1.corpus.sources import book, read_books
+from gpt1.corpus.sources import book, read_books, store_books
+from gpt1.corpus.sources.book import GUESSED
 from gpt1.errors import UserError
 from tests.gpt1.corpus.sources.epubs import epub
 
@@ -26,6 +28,27 @@ def found(path: Path) -> dict[str, str]:
 def test_text_in_any_encoding_one_meets_is_decoded(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "a.txt").write_bytes(TEXT.encode(encoding))
     assert found(tmp_path) == {"a.txt": TEXT}
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "mac_roman", "cp437", "cp1251"])
+def test_a_guessed_encoding_is_told_with_the_file_and_in_the_manifest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], encoding: str
+) -> None:
+    text = "\u041f\u0440\u0438\u0432\u0435\u0442.\n" if encoding == "cp1251" else "Caf\u00e9.\n"
+    (tmp_path / "books").mkdir()
+    (tmp_path / "books/b.txt").write_bytes((text * 9).encode(encoding))
+    (tmp_path / "books/plain.txt").write_text(text * 9)
+    pages = {"one": f"<html><body><p>{text * 9}</p></body></html>"}
+    (tmp_path / "books/declared.epub").write_bytes(epub(pages, ["one"]))
+    store_books(tmp_path / "books", tmp_path / "out")
+    [line] = capsys.readouterr().err.splitlines()
+    assert line == f"b.txt: kept, but {GUESSED}"
+    rows = map(json.loads, (tmp_path / "out/manifest.jsonl").read_text().splitlines())
+    assert {row["origin"]: row["note"] for row in rows} == {
+        "b.txt": GUESSED,
+        "declared.epub": "",
+        "plain.txt": "",
+    }
 
 
 def test_a_folder_is_read_to_any_depth_by_name(tmp_path: Path) -> None:
