@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from gpt1.errors import UserError
 from stages import installed
+from stages.tracking import git_tags
 from stages.tracking.driver import recorder
 from stages.tracking.mlflow_run import FOLDER as MLFLOW_FOLDER
 from stages.tracking.mlflow_run import MLflowRun
@@ -28,7 +29,14 @@ if TYPE_CHECKING:
     from gpt1.document import Table
     from pipelines.graph.graph import Graph
 
-__all__ = ["MLFLOW_FOLDER", "MLflowRun", "connect_mlflow", "mlflow_database", "recorder"]
+__all__ = [
+    "MLFLOW_FOLDER",
+    "MLflowRun",
+    "connect_mlflow",
+    "git_tags",
+    "mlflow_database",
+    "recorder",
+]
 
 
 def present() -> bool:

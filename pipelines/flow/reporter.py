@@ -33,7 +33,7 @@ class Reporter:
         self.records.mark_orphaned_runs_killed()
         self.terminal = terminal
         self._root = root
-        self._run = extension.MLflowRun("pipeline", {"stage": "pipeline"})
+        self._run = extension.MLflowRun("pipeline", {"stage": "pipeline"} | extension.git_tags())
 
     @cached_property
     def _writers(self) -> dict[OutputKey, str]:

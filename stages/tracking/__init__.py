@@ -53,7 +53,7 @@ def run() -> Iterator[Run]:
     The run's status is FINISHED, FAILED when the block raises, or KILLED on an interrupt or exit.
     """
     stage = os.environ.get("DVC_STAGE") or Path(sys.argv[0]).stem
-    tags = {"stage": stage, "mlflow.source.name": stage} | _git_tags()
+    tags = {"stage": stage, "mlflow.source.name": stage} | git_tags()
     if parent := Environment.read().parent_run:
         tags["mlflow.parentRunId"] = parent
     record = _begin(stage, tags)
@@ -81,7 +81,7 @@ def _begin(name: str, tags: dict[str, str]) -> Run:
     return MLflowRun(name, tags)
 
 
-def _git_tags() -> dict[str, str]:
+def git_tags() -> dict[str, str]:
     """The git commit, and whether tracked files other than dvc.lock differ; {} without git."""
     try:
         commit, changes = (

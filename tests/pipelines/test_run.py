@@ -33,6 +33,11 @@ with tracking.run():
 """
 
 
+def commit(project):
+    project.run("git", "add", "-A")
+    project.run("git", "-c", "user.name=x", "-c", "user.email=x@x", "commit", "-qm", "x")
+
+
 def begun(project):
     (project.root / "in").write_text("x")
     project.write(STAGES)
@@ -119,6 +124,7 @@ def twice(new_project, databases, note):
     (project.root / "copies.py").write_text(TRACKED)
     stages = STAGES | {"s": {"cmd": "python copies.py", "deps": ["in"], "outs": ["out"]}}
     project.write(stages)
+    commit(project)
     project.gpt1("run", check=False)
     whole = server.task_states()
     [run] = Records(project.root).runs("tags.stage = 's'")
@@ -162,6 +168,12 @@ def test_what_a_run_read_and_made_is_in_mlflow_and_cached_stages_link_to_it(twic
     assert run.data.tags["mlflow.parentRunId"] == twice.pipeline.info.run_id
     assert twice.pipeline.info.status == "FINISHED"
     assert run.info.run_id in twice.tasks["s"].message
+
+
+def test_the_run_of_the_pipeline_has_the_commit_of_its_stages(twice):
+    commit = "mlflow.source.git.commit"
+    assert twice.pipeline.data.tags[commit] == twice.run.data.tags[commit]
+    assert twice.pipeline.data.tags["git.dirty"] == "false"  # as the run began
 
 
 def test_cancelled_every_child_ends_and_the_next_run_goes_on(small, server):
