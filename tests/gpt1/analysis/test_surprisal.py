@@ -259,6 +259,25 @@ def test_a_text_file_has_a_text_in_each_line_blank_ones_counted(tmp_path):
     assert read_texts(tmp_path / "t") == ["The cat.", "", " a\u2028dog"]
 
 
+@pytest.mark.parametrize("mark", "\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_what_separates_lines_elsewhere_ends_no_text_and_separates_its_words(kind, mark, tmp_path):
+    (tmp_path / "t").write_text(f"The{mark}cat\nA dog\n", newline="")
+    texts = read_texts(tmp_path / "t")
+    assert texts == [f"The{mark}cat", "A dog"]
+    assert align(texts[0], vocabularies()[kind]).words == ["The", "cat"]
+
+
+def test_two_columns_of_one_name_are_refused_by_that_name(tmp_path):
+    (tmp_path / "t.csv").write_text("text,,id,,text\nThe cat,,1,,A dog\n")
+    (tmp_path / "t.tsv").write_text("text\ttext\nThe cat\tA dog\n")
+    table = pa.Table.from_arrays([pa.array(["The cat"])] * 2, names=["text", "text"])
+    pq.write_table(table, tmp_path / "t.parquet")
+    for name in ("t.csv", "t.tsv", "t.parquet"):
+        with pytest.raises(UserError, match=f"^{name}: 2 columns are named text; rename all but"):
+            read_texts(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
