@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from gpt1.device import device, hardware, nvidia_driver, reason
 from gpt1.errors import UserError
+from pipelines.cli import app
 
 ROOT = Path(__file__).parents[2]
 SHOW = "from gpt1.device import *; print(device(), device(), *computing())"

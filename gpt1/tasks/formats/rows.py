@@ -1,7 +1,6 @@
 """Rows of TSV, CSV, JSON lines and Parquet files, each with its place for error messages."""
 
 import json
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +31,7 @@ def table_rows(path: Path) -> Iterator[Row]:
     """Read a table with a header by its file extension.
 
     `.csv` and `.tsv` (both with quoted fields), `.jsonl` or `.parquet`. Raises UserError for a row
-    with more fields than the header, and for two columns of one name.
+    with more fields than the header.
     """
     match path.suffix.lower():
         case ".csv":
@@ -45,9 +44,7 @@ def table_rows(path: Path) -> Iterator[Row]:
             rows = parquet_rows(path)
         case _:
             raise UserError(f"{path.name}: unknown extension; use {', '.join(TABLES)}")
-    for number, row in enumerate(rows):
-        if not number:
-            _refuse_repeated(path, row.header)
+    for row in rows:
         if row.beyond:
             columns = len(row.header)
             raise UserError(
@@ -100,10 +97,7 @@ def jsonl_rows(path: Path) -> Iterator[Row]:
 
 def parquet_rows(path: Path) -> Iterator[Row]:
     with reading(path.name, "not a readable Parquet file ({})"):
-        table = pq.read_table(path)
-    _refuse_repeated(path, table.column_names)
-    with reading(path.name, "not a readable Parquet file ({})"):
-        values = table.to_pylist()
+        values = pq.read_table(path).to_pylist()
     for number, each in enumerate(values, 1):
         yield Row(f"{path.name}, row {number}", each)
 
@@ -114,13 +108,6 @@ def _row(where: str, header: Sequence[str], fields: list[str]) -> Row:
     while beyond and not beyond[-1].strip():
         beyond.pop()
     return Row(where, dict(zip(header, fields, strict=False)), header, len(beyond))
-
-
-def _refuse_repeated(path: Path, header: Sequence[str]) -> None:
-    """Raise UserError for a name of two columns. Empty ones may be many: spreadsheets add them."""
-    for name, count in Counter(header).items():
-        if count > 1 and name.strip():
-            raise UserError(f"{path.name}: {count} columns are named {name}; rename all but one")
 
 
 def _with_delimiter(path: Path, delimiter: str) -> Iterator[str]:
