@@ -5,7 +5,7 @@ import signal
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # no traceback of imports; `main` raises it again
 
-from pipelines.cli import main  # noqa: E402
+from pipelines.cli import main
 
 if __name__ == "__main__":
     main()

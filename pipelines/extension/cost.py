@@ -124,8 +124,8 @@ def _print_sums(stages: Sequence[str], costs: Sequence[Cost]) -> None:
         makers = {f"{kind}@{task}" for kind in ("task", "derived_task") for task in tasks}
         kinds = sorted({name.partition("@")[0] for name in makers.intersection(stages)})
         print(
-            f"?: no table of the task yet; `dvc repro {' '.join(kinds)}` makes them. The sums leave "
-            f"out these {len(unknown)} stages."
+            f"?: no table of the task yet; `dvc repro {' '.join(kinds)}` makes them. The sums "
+            f"leave out these {len(unknown)} stages."
         )
     total = sum(cost.training.operations for cost in known) / PETAFLOP_DAY
     tokenizing, ids = token_ids(stages)
