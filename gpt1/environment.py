@@ -5,6 +5,7 @@ The one exception is GPT1_RESUME, by which people continue what should have begu
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, get_type_hints
 
 from gpt1.errors import UserError
@@ -63,4 +64,17 @@ class Environment:
             raise UserError("GPT1_NPROC must be 1 or more, GPT1_WORKERS 0 or more")
         if values.get("resume", "changed") not in {"changed", "skip"}:
             raise UserError(f"GPT1_RESUME={values['resume']}: must be `changed` or `skip`")
+        if fault := _no_folder(values.get("profile", "")):
+            raise UserError(f"GPT1_PROFILE={values['profile']}: {fault}; name another folder")
         return cls(**values)
+
+
+def _no_folder(name: str) -> str:
+    """Why the folder `name` cannot be written, nor made; empty where it can, or for no name."""
+    if not name:
+        return ""
+    path = Path(name).absolute()
+    there = next(each for each in (path, *path.parents) if os.path.exists(each))
+    if not there.is_dir():
+        return f"{there} is a file"
+    return "" if os.access(there, os.W_OK | os.X_OK) else f"{there} cannot be written"

@@ -34,7 +34,9 @@ CONDITIONS = (
 )
 UNASKED = "validate_every"
 Changes = dict[str, dict[str, list[Any]]]
-"""Number of updates -> name of a condition -> its old and its new value."""
+"""Number of updates done -> name of a condition -> its old and its new value.
+
+An update that is left out has its number in the curve, which counts from 1."""
 
 
 def split(params: Model) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -100,7 +102,7 @@ def concluded(
     it, and the driver is told. Plain DVC takes no such word: docs/training.md.
     """
     for update in rows.loc[rows["loss"].isna(), "update"]:
-        changes.setdefault(str(update - 1), {})["left_out"] = [False, True]
+        changes.setdefault(str(update), {})["left_out"] = [False, True]
     for update in listed:
         if not (checkpoints / f"{update:07d}").is_dir():
             changes.setdefault(str(update), {})["no_checkpoint"] = [False, True]

@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -53,8 +54,10 @@ def check() -> None:
 def run(stage: Callable[..., None]) -> None:
     """Call `stage` with one required `--name value` argument for each of its parameters.
 
-    A UserError ends the process with its message and exit code 1.
+    A UserError ends the process with its message and exit code 1, Ctrl-C silently with 130.
     """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=inspect.getdoc(stage))
     for name, parameter in inspect.signature(stage).parameters.items():
         parser.add_argument(f"--{name.replace('_', '-')}", required=True, type=parameter.annotation)
@@ -63,3 +66,5 @@ def run(stage: Callable[..., None]) -> None:
         stage(**vars(parser.parse_args()))
     except UserError as error:
         sys.exit(f"error: {error}")
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from gpt1 import params
 from gpt1.analysis.report.compose import report
+from gpt1.errors import UserError
 from gpt1.files import publish
 from stages import entry, tracking
 
@@ -26,7 +27,10 @@ def main(*, metrics: Path, curves: Path, out: Path) -> None:
     with tracking.run() as run:
         run.params(experiment.compare)
         with publish(out) as folder:
-            document = report(metrics, curves, experiment)
+            try:
+                document = report(metrics, curves, experiment)
+            except UserError as error:  # DVC removes the last report before it runs this stage
+                raise UserError(f"{error} (`dvc checkout {out}` has the last report)") from None
             document.save(folder / "report.md", folder / "index.html")
         run.artifact(out)
 

@@ -14,7 +14,11 @@ from stages.checkpoints import read_checkpoints
 
 
 def main(*, model: Path, checkpoints: Path, pretraining: Path, out: Path) -> None:
-    """Continue the prompt with every checkpoint of `model` and with the model itself."""
+    """Continue the prompt with every checkpoint of `model` and with the model itself.
+
+    Always on one thread of the CPU, also where GPT1_DEVICE names another device: a device that
+    rounds otherwise draws other words, and the text is an output.
+    """
     params = entry.section(Samples, "samples")
     torch.set_num_threads(1)  # results are bit-identical only for the same number of threads
     tokenizer = load_tokenizer(model)

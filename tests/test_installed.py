@@ -157,6 +157,16 @@ def test_init_names_what_is_in_the_folder_already(tmp_path):
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["gpt1.py", "gpt1/__init__.py", "stages/__init__.py"])
+def test_init_refuses_a_folder_whose_own_package_stages_would_import(tmp_path, name):
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    package = name[:-3].partition("/")[0]
+    with pytest.raises(UserError, match=rf"{name}: stages would import this `{package}` in place"):
+        layout.lay_out(tmp_path)
+    assert not (tmp_path / "dvc.yaml").exists()
+
+
 def test_init_says_that_a_file_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="is a file; name a folder"):

@@ -139,6 +139,8 @@ def _batch(number: int, words: Sequence[Word]) -> pa.RecordBatch:
 
 def _text(where: str, values: dict[str, object], header: Sequence[str]) -> str:
     """The text of a row; half of a surrogate pair, which JSON can hold, becomes U+FFFD."""
+    if list(header).count(COLUMN) > 1:
+        raise UserError(f"{where}: two columns are called {COLUMN}; rename one")
     if COLUMN not in (known := header or [*values]):
         raise UserError(f"{where}: no column {COLUMN}; there are {', '.join(known)}")
     text = values.get(COLUMN)

@@ -119,10 +119,10 @@ def fit(
         row: Row = dict(zip(columns, values, strict=True))
         if not all(map(math.isfinite, [*losses, norm])):
             if not (skip and update == done):
-                _end_not_finite(title, update, state, save_state(update))
+                _end_not_finite(title, update + 1, state, save_state(update))
             row |= dict.fromkeys([*objective.losses, "gradient_norm"], math.nan)
             not_finite.zero_()
-            _say_not_finite(title, update)
+            _say_not_finite(title, update + 1)
         if is_rank_0:
             for callback in callbacks:
                 callback.on_update(update + 1, row)
@@ -155,7 +155,8 @@ def fit(
             )
             if asked == STOP:
                 read()
-                _stop(title, update, save_state(update))
+                progress = f"{update} of {objective.updates} updates"
+                _stop(f"{title}: stopped after {progress}", save_state(update))
             norm = nn.utils.clip_grad_norm_(model.parameters(), optimization.clip)
             numbers = torch.cat([losses, norm[None]])
             torch.maximum(not_finite, 1 - numbers.isfinite().all().float(), out=not_finite)
@@ -187,25 +188,26 @@ def fit(
     return pd.DataFrame(curve, columns=columns).astype({"update": int})
 
 
-def _stop(title: str, update: int, fault: str) -> NoReturn:
+def _stop(message: str, fault: str) -> NoReturn:
     """End all processes, with RESUME_CODE unless the state could not be saved."""
     if fault:
-        raise UserError(f"{title}: stopped: {fault}. Free space, and start again")
+        raise UserError(f"{message}: {fault}. Free space, and start again")
     if distributed.rank() == 0:
-        message = f"{title}: stopped before update {update}; start again to resume"
-        print(message, file=sys.stderr)
+        print(f"{message}; start again to resume", file=sys.stderr)
     distributed.barrier()  # a launcher ends the others after the first that exits
     sys.exit(RESUME_CODE)
 
 
 def _say_not_finite(title: str, update: int) -> None:
+    """update: counted from 1, as in the curve."""
     if distributed.rank() == 0:
         message = f"warning: {title}: the loss of update {update} is not finite; it is left out"
         print(message, file=sys.stderr)
 
 
 def _end_not_finite(title: str, update: int, state: Path, fault: str) -> NoReturn:
-    kept = f"the state before it is kept in {state}" if update else "it is the first"
+    """update: counted from 1, as in the curve."""
+    kept = f"the state before it is kept in {state}" if update > 1 else "it is the first"
     raise UserError(
         f"{title}: the loss of update {update} is not finite; {fault or kept}. Try a lower "
         "learning_rate, more warmup, or precision: fp32 where it is bf16 (docs/training.md: Stop "

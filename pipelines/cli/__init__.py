@@ -41,6 +41,8 @@ def options(
 
 def main() -> None:
     """Run a command. A UserError is printed in one line and exits with status 1."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in interrupts.endings():  # unlike a kill, an exit cleans up
         signal.signal(number, lambda number, _: sys.exit(128 + number))
     try:

@@ -101,7 +101,7 @@ def plan_(
 
     with workspace.enter() as repo:
         if cost:
-            extension.print_cost(*select(repo, targets or []))
+            extension.print_cost(*select(repo, targets or []), as_json)
             return
         plan = build_plan(repo, targets or [])
     if as_json:

@@ -104,10 +104,10 @@ def print_results(selected: "Collection[str]") -> bool:
     return True
 
 
-def print_cost(graph: "Graph", selected: "Collection[str]") -> None:
+def print_cost(graph: "Graph", selected: "Collection[str]", as_json: bool) -> None:
     """Print what the long ones of the `selected` stages take in time, memory and disk."""
     if not present():
         raise UserError("--cost knows the stages of GPT-1 alone, and this is another project")
     from pipelines.extension import cost
 
-    cost.show(graph, selected)
+    cost.show(graph, selected, as_json)

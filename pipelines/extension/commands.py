@@ -74,14 +74,14 @@ def predict(
 ) -> None:
     """Print label and probabilities by a fine-tuned model, in the order of the texts."""
     from gpt1 import TaskModel
-    from gpt1.device import use_cores
+    from gpt1.device import device, use_cores
     from gpt1.tasks import request
 
     for text in texts or []:
         if not text.strip():
             raise UserError("an argument is an empty text; give texts")
     use_cores()
-    for answer in request.answers(TaskModel.load(model), texts or file):
+    for answer in request.answers(TaskModel.load(model).to(device()), texts or file):
         print(json.dumps(answer, ensure_ascii=False) if as_json else request.format_answer(answer))
 
 
@@ -119,16 +119,17 @@ def generate(
     """Continue a text, printed word by word."""
     import torch
 
-    from gpt1.device import use_cores
+    from gpt1.device import device, use_cores
     from gpt1.model import sampling
     from gpt1.model.loading import load_model
     from gpt1.tokens.tokenizer import load_tokenizer
 
     use_cores()
-    model, tokenizer = load_model(directory), load_tokenizer(directory)
+    place = device()
+    model, tokenizer = load_model(directory).to(place), load_tokenizer(directory)
     if bf16:
         model.bfloat16()
-    prompt = torch.tensor([tokenizer.encode(text)])
+    prompt = torch.tensor([tokenizer.encode(text)], device=place)
     if not prompt.numel():
         raise UserError("there is no word to go on from; give a text")
     generated = sampling.generate(

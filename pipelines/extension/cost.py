@@ -58,11 +58,33 @@ class Cost:
         """The name of the stage without its matrix item."""
         return self.stage.partition("@")[0]
 
+    def as_data(self) -> dict[str, Any]:
+        """As JSON can hold it: memory and disk in bytes, times in seconds, None where unknown."""
+        training = self.training
+        times = {card.title: 86_400 * training.days_on(card) for card in ACCELERATORS}
+        return {
+            "stage": self.stage,
+            "tokens": training.tokens if self.known else None,
+            "operations": training.operations if self.known else None,
+            "memory": training.memory,
+            "disk": self.disk,
+            "seconds": {"here": training.seconds} | times if self.known else None,
+        }
 
-def show(graph: Graph, selected: Collection[str]) -> None:
-    """Print the cost of every pretraining, fine-tuning and zero-shot stage that is selected."""
+
+def show(graph: Graph, selected: Collection[str], as_json: bool = False) -> None:
+    """Print the cost of every pretraining, fine-tuning and zero-shot stage that is selected.
+
+    as_json: a list of `Cost.as_data` in place of the table and its sums.
+    """
     stages = [name for name in graph.stages if name in selected]
     costs = list(of_stages(stages))
+    if as_json:
+        print(json.dumps([cost.as_data() for cost in costs], indent=2))
+        return
+    if not costs:
+        print("None of these stages trains a model or scores one zero-shot; --cost counts those.")
+        return
     cards = (card.title for card in ACCELERATORS)
     header = ("tokens", "operations", "memory", "disk", "here", *cards)
     numbers = (Column(name, justify="right", no_wrap=True) for name in header)
@@ -97,10 +119,13 @@ def show(graph: Graph, selected: Collection[str]) -> None:
 def _print_sums(stages: Sequence[str], costs: Sequence[Cost]) -> None:
     """What all stages take together; where the tokens of some are unknown, without those."""
     known = [cost for cost in costs if cost.known]
-    if unknown := len(costs) - len(known):
+    if unknown := [cost for cost in costs if not cost.known]:
+        tasks = {cost.stage.partition("@")[2].partition("-")[0] for cost in unknown}
+        makers = {f"{kind}@{task}" for kind in ("task", "derived_task") for task in tasks}
+        kinds = sorted({name.partition("@")[0] for name in makers.intersection(stages)})
         print(
-            "?: no table of the task yet; `dvc repro task derived_task` makes them. The sums leave "
-            f"out these {unknown} stages."
+            f"?: no table of the task yet; `dvc repro {' '.join(kinds)}` makes them. The sums "
+            f"leave out these {len(unknown)} stages."
         )
     total = sum(cost.training.operations for cost in known) / PETAFLOP_DAY
     tokenizing, ids = token_ids(stages)
@@ -237,11 +262,14 @@ def corpus(model: Model) -> float:
     share = model.books
     if model.shards.startswith("shards_shuffled"):
         share *= entry.section(params.Shuffling, "shuffling").books
-    for folder in (Path("data/raw/books"), Path(entry.section(params.Raw, "raw").path)):
+    source = Path(entry.section(params.Raw, "raw").path)
+    for folder in (Path("data/raw/books"), source):
         if folder.is_dir():
             size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
             return share * size / estimate.CHARACTERS
-    raise UserError("the books are not here yet; `dvc repro raw` fetches them")
+    if not source.exists():
+        raise UserError(f"params.yaml: raw.path: {source} is not there; put the books there")
+    raise UserError(f"the books of {source} are not here yet; `dvc repro raw` reads them")
 
 
 def changed(model: Model, **values: Any) -> Model:

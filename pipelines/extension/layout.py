@@ -30,6 +30,13 @@ def lay_out(root: Path) -> list[str]:
     for name in (template.GRAPH, str(installed.FILE), ".dvc", *FILES, *FOLDERS):
         if (root / name).exists():
             raise UserError(f"{root / name} is there already; name a folder that does not have it")
+    for package in dict.fromkeys(["gpt1", installed.__name__.partition(".")[0]]):
+        for own in (root / package / "__init__.py", root / f"{package}.py"):
+            if own.exists():
+                raise UserError(
+                    f"{own}: stages would import this `{package}` in place of the installed one; "
+                    "rename it, or name another folder"
+                )
     if not shutil.which("git"):
         raise UserError("git is not installed, and DVC needs it (Debian: apt-get install git)")
     try:

@@ -15,9 +15,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
 from gpt1.device import device, hardware, nvidia_driver, reason
 from gpt1.errors import UserError
+from pipelines.cli import app
 
 ROOT = Path(__file__).parents[2]
 SHOW = "from gpt1.device import *; print(device(), device(), *computing())"
@@ -195,3 +197,17 @@ def test_the_driver_s_version_is_what_nvidia_smi_says_or_unknown(
         (tmp_path / "nvidia-smi").write_text(f"#!/bin/sh\n{script}\n")
         (tmp_path / "nvidia-smi").chmod(0o755)
     assert nvidia_driver() == version
+
+
+@pytest.mark.parametrize(
+    ("command", "loads"),
+    [("generate", "gpt1.model.loading.load_model"), ("predict", "gpt1.TaskModel.load")],
+)
+def test_a_command_that_computes_with_a_model_asks_for_the_device(
+    command: str, loads: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GPT1_DEVICE", "meta")
+    monkeypatch.setattr(loads, lambda _: torch.nn.Module())
+    done = CliRunner().invoke(app, [command, str(tmp_path), "the text"])
+    assert isinstance(done.exception, UserError)
+    assert str(done.exception).startswith("GPT1_DEVICE=meta: ")

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from gpt1.environment import Environment
@@ -22,3 +24,20 @@ def test_a_wrong_number_is_refused_in_one_line(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GPT1_RESUME", "1")
     with pytest.raises(UserError, match="GPT1_RESUME=1: must be `changed` or `skip`"):
         Environment.read()
+
+
+def test_a_profile_folder_that_cannot_be_is_refused_before_anything_is_loaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    for name in ("file", "file/below/it"):
+        monkeypatch.setenv("GPT1_PROFILE", str(tmp_path / name))
+        with pytest.raises(UserError, match=f"^GPT1_PROFILE=.*{name}: {tmp_path}/file is a file"):
+            Environment.read()
+    monkeypatch.setenv("GPT1_PROFILE", str(tmp_path / "new/folder"))
+    assert Environment.read().profile
+    assert not (tmp_path / "new").exists(), "the training makes it"
+    with monkeypatch.context() as patch:
+        patch.setattr("os.access", lambda *_: False)  # to root everything is writable
+        with pytest.raises(UserError, match=f"{tmp_path} cannot be written; name another folder"):
+            Environment.read()

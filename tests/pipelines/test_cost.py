@@ -8,6 +8,7 @@ import pytest
 from gpt1 import params
 from gpt1.analysis import estimate
 from gpt1.analysis.report import paper
+from gpt1.errors import UserError
 from gpt1.tasks import table
 from gpt1.training.peaks import titled
 from pipelines.extension import cost
@@ -176,3 +177,31 @@ def test_imported_weights_have_their_own_size(project):
     (project.root / "models/small/config.json").write_text(json.dumps(config))
     small = cost.imported("small")
     assert (small.layers, small.width, small.heads, small.context) == (2, 64, 4, 128)
+
+
+def test_json_has_the_cost_of_each_stage_and_null_for_what_is_unknown(workspace):
+    said = json.loads(workspace.gpt1("plan", "--cost", "--json", "finetune").stdout)
+    costs = {each["stage"]: each for each in said}
+    trained, tuned = costs["pretrain@gpt"], costs["finetune@book-gpt-1"]
+    assert trained["tokens"] > 0
+    assert {*trained["seconds"]} == {"here", *(card.title for card in estimate.ACCELERATORS)}
+    assert (tuned["tokens"], tuned["operations"], tuned["seconds"]) == (None, None, None)
+    assert tuned["memory"] > 0
+
+
+def test_stages_that_train_nothing_have_a_line_and_no_empty_table(workspace):
+    (line,) = workspace.gpt1("plan", "--cost", "raw").stdout.splitlines()
+    assert line.startswith("None of these stages trains a model")
+
+
+def test_a_hint_names_stages_that_are_there_and_a_folder_of_books_that_is_not(workspace, capsys):
+    found = graph.load(graph.open_project())
+    cost.show(found, [name for name in found.stages if not name.startswith("pretrain")])
+    assert "`dvc repro derived_task` makes them" in capsys.readouterr().out
+    gpt = params.parse(params.Model, workspace.read("params.yaml")["models"]["gpt"], "models.gpt")
+    (workspace.root / "books").rename(workspace.root / "book.txt")
+    with pytest.raises(UserError, match=r"^params\.yaml: raw\.path: books is not there; put the b"):
+        cost.corpus(gpt)
+    (workspace.root / "books").touch()
+    with pytest.raises(UserError, match="the books of books are not here yet; `dvc repro raw` re"):
+        cost.corpus(gpt)

@@ -1,4 +1,5 @@
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,35 @@ def test_threads_that_wait_spin_shortly_unless_someone_says_how_they_wait() -> N
     assert spins() == "2500"
     assert spins(GOMP_SPINCOUNT="7") == "7"
     assert spins(OMP_WAIT_POLICY="active") == "None"
+
+
+@pytest.mark.parametrize(
+    ("command", "imported"),
+    [("gpt1 doctor", "typer"), ("gpt1 generate a b", "torch"), ("stages.pretrain", "torch")],
+)
+def test_ctrl_c_while_python_imports_is_no_traceback(
+    command: str, imported: str, tmp_path: Path
+) -> None:
+    interrupt = "import signal; signal.raise_signal(signal.SIGINT)"
+    (tmp_path / f"{imported}.py").write_text(f"{interrupt}\nraise ImportError('it went on')\n")
+    done = subprocess.run(
+        [sys.executable, "-m", *command.split()],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (-signal.SIGINT, 130), "which is 130 in a shell"
+    assert len(done.stderr.strip().splitlines()) <= 1
+
+
+def test_ctrl_c_in_a_stage_ends_it_silently_with_130(tmp_path: Path) -> None:
+    (tmp_path / "stage.py").write_text(STAGE.replace("print(size + 1)", "raise KeyboardInterrupt"))
+    command = [sys.executable, "stage.py", "--size", "1"]
+    root = str(Path(__file__).parents[2])
+    environment = os.environ | {"PYTHONPATH": root}
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (130, "")

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from ruamel.yaml import YAML
@@ -309,6 +310,14 @@ def test_a_change_since_a_state_that_was_lost_counts_from_the_one_before(
         patch.setenv("GPT1_RESUME", "changed")
         assert now(9, 2) == {"9": {"threads": [1, 2]}}
     assert now(7, 2) == {"7": {"threads": [1, 2]}}
+
+
+def test_an_update_left_out_has_its_number_in_the_curve(tmp_path: Path) -> None:
+    curve = pd.DataFrame({"update": [1, 2, 3], "loss": [3.0, math.nan, 2.0]})
+    changes: continuing.Changes = {"1": {"threads": [1, 2]}}
+    assert continuing.concluded(changes, curve, [], tmp_path) == {
+        "changes": {"1": {"threads": [1, 2]}, "2": {"left_out": [False, True]}}
+    }
 
 
 def test_conditions_that_cannot_be_written_are_an_error_of_one_line(tmp_path: Path) -> None:

@@ -409,3 +409,9 @@ def test_the_page_fits_a_phone(page):
     finally:
         page.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
     assert width <= 390
+
+
+def test_a_report_that_fails_says_how_to_have_the_last_report_which_dvc_removed(project):
+    shutil.rmtree(project / "metrics/evaluate")
+    with pytest.raises(UserError, match=r"is missing; .* \(`dvc checkout report` has the last re"):
+        report.main(metrics=Path("metrics"), curves=Path("curves"), out=Path("report"))

@@ -258,7 +258,7 @@ def test_a_fine_tune_that_was_stopped_and_killed_ends_in_the_same_bytes(
     whole = start(tmp_path / "whole")
     said, code = signalled(signal.SIGTERM)
     assert code == RESUME_CODE
-    [stopped] = re.findall(r"stopped before update (\d+)", said)
+    [stopped] = re.findall(r"stopped after (\d+) of 400 updates", said)
     assert len(list((tmp_path / "stopped/.work").rglob("state/*.safetensors"))) == min(
         1, int(stopped)
     )

@@ -259,6 +259,23 @@ def test_a_text_file_has_a_text_in_each_line_blank_ones_counted(tmp_path):
     assert read_texts(tmp_path / "t") == ["The cat.", "", " a\u2028dog"]
 
 
+@pytest.mark.parametrize("mark", "\v\f\x1c\x1d\x1e\x85\u2028\u2029")
+@pytest.mark.parametrize("kind", ["words", "bytes"])
+def test_what_separates_lines_elsewhere_ends_no_text_and_separates_its_words(kind, mark, tmp_path):
+    (tmp_path / "t").write_text(f"The{mark}cat\nA dog\n", newline="")
+    texts = read_texts(tmp_path / "t")
+    assert texts == [f"The{mark}cat", "A dog"]
+    assert align(texts[0], vocabularies()[kind]).words == ["The", "cat"]
+
+
+def test_two_columns_called_text_are_refused(tmp_path):
+    (tmp_path / "t.csv").write_text("text,,id,,text\nThe cat,,1,,A dog\n")
+    (tmp_path / "t.tsv").write_text("text\ttext\nThe cat\tA dog\n")
+    for name in ("t.csv", "t.tsv"):
+        with pytest.raises(UserError, match=f"^{name}, line 2: two columns are called text; ren"):
+            read_texts(tmp_path / name)
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [

@@ -174,7 +174,7 @@ def test_a_stop_that_could_not_save_its_state_ends_with_an_error_not_with_resume
     job.terminate()
     _, errors = job.communicate(timeout=60)
     assert job.returncode == 1
-    assert "stopped: cannot save the state" in errors
+    assert "updates: cannot save the state" in errors
     assert "Free space, and start again" in errors
 
 

@@ -1,6 +1,7 @@
 """The loop: it learns, it accumulates, and it goes on where it stopped."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -71,13 +72,14 @@ def test_it_learns_the_same_bits_every_time(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("update", [0, 1, 7])
 def test_sigterm_loses_nothing_and_the_resumed_run_ends_in_the_same_bits(
-    tmp_path: Path, update: int
+    tmp_path: Path, update: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole, resumed = new_model(), new_model()
     expected = train(whole, tmp_path / "whole")
     with pytest.raises(SystemExit) as stopped:
         train(new_model(), tmp_path / "state", batch_at=stop_at(update))
     assert stopped.value.code == RESUME_CODE
+    assert f"test: stopped after {update} of 12 updates; start again" in capsys.readouterr().err
     assert len(saved(tmp_path / "state")) == min(1, update), "that of no update is not saved"
     assert train(resumed, tmp_path / "state").equals(expected)
     assert all(map(torch.equal, whole.parameters(), resumed.parameters()))
@@ -134,7 +136,7 @@ def test_a_callback_sees_every_row_of_the_curve_once_also_when_training_resumes(
 def test_a_loss_that_is_not_finite_stops_at_once_and_names_the_update(tmp_path: Path) -> None:
     model = new_model()
     torch.nn.init.constant_(model.tokens.weight, float("nan"))
-    with pytest.raises(UserError, match="the loss of update 0 is not finite"):
+    with pytest.raises(UserError, match="the loss of update 1 is not finite; it is the first"):
         train(model, tmp_path / "state")
     assert not saved(tmp_path / "state")
 
@@ -149,7 +151,7 @@ class NotFinite(Windows):
 
 @pytest.mark.parametrize("bad", [0, 5])
 def test_an_update_whose_loss_is_not_finite_is_left_out_by_order_and_no_other(
-    tmp_path: Path, bad: int
+    tmp_path: Path, bad: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def batch(update: int, bad: Sequence[int]) -> list[Tensor]:
         return [torch.zeros(8, 9, dtype=torch.int64)] if update in bad else batch_at(update)
@@ -161,14 +163,16 @@ def test_an_update_whose_loss_is_not_finite_is_left_out_by_order_and_no_other(
 
     seen = Seen()
     kept = "the state before it is kept in" if bad else "it is the first"
-    with pytest.raises(UserError, match=f"the loss of update {bad} is not finite; {kept}"):
+    with pytest.raises(UserError, match=f"the loss of update {bad + 1} is not finite; {kept}"):
         run(new_model(), bad, 7, skip=bad != 0)
     weights = [torch.clone(each) for each in new_model().parameters()]
-    with pytest.raises(UserError, match="the loss of update 7 is not finite"):
+    with pytest.raises(UserError, match="the loss of update 8 is not finite"):
         run(model := new_model(), bad, 7, skip=True)
     assert not all(map(torch.equal, weights, model.parameters()))
     curve = run(new_model(), bad, 7, skip=True)
     assert list(curve.loc[curve["loss"].isna(), "update"]) == [bad + 1, 8]
+    told = re.findall(r"warning: test: the loss of update (\d+) is", capsys.readouterr().err)
+    assert told == [str(bad + 1), "8"], "with the numbers of the curve"
     assert curve["gradient_norm"].isna().sum() == 2
     assert pd.DataFrame(seen.rows).astype({"update": int}).equals(curve), "also those left out"
     assert curve["rate"].notna().all()

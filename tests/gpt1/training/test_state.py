@@ -223,7 +223,7 @@ def test_a_loss_that_is_not_finite_on_a_full_disk_says_which_state_is_kept(
 
     assert run(lambda: train(tmp_path, before, diverging)) == 3
     last = capfd.readouterr().err.splitlines()[-1]
-    assert "the loss of update 4 is not finite; cannot save the state" in last
+    assert "the loss of update 5 is not finite; cannot save the state" in last
     assert "the last one is that of update 3 in" in last
 
 
