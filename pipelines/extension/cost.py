@@ -109,7 +109,8 @@ def show(graph: Graph, selected: Collection[str], as_json: bool = False) -> None
     )
     print(
         f"Here: measured for a second, uncompiled. Accelerators: one of them, at "
-        f"{UTILISATION:.0%} of its published peak, in TFLOP/s:"
+        f"{UTILISATION:.0%} of its published peak, which small models and batches do not reach "
+        "(docs/training.md, On a GPU), in TFLOP/s:"
     )
     for precision in sorted({cost.training.precision for cost in costs}):
         peaks = (f"{card.title} {card.peak(precision) / 1e12:.0f}" for card in ACCELERATORS)
