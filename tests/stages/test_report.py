@@ -256,6 +256,17 @@ def test_each_question_has_its_effect_and_a_verdict(project):
     assert better[1:3] == ["+0.00 ± 0.00", "undecided"]
 
 
+def test_an_effect_is_averaged_over_the_tasks_of_its_claim(project):
+    for seed in SEEDS:
+        score(project, "book", "scratch", seed, 0.01)  # no task of the paper
+    ask(project, **EVERYTHING)
+    found = build(project)
+    helped = row(found, "Does pretraining help?")
+    assert helped[1].startswith("+8.5 ")
+    assert helped[4] == "average score of gpt minus scratch (tasks: 1, seeds: 2)"
+    assert float(row(found, "gpt - scratch")[1].split()[0]) > 20, "over both tasks"
+
+
 def test_no_verdict_is_given_about_a_model_that_is_no_better_than_trigrams(project):
     put(project, "metrics/trigram.json", '{"loss": 4.5}')
     ask(project, **EVERYTHING)

@@ -1,10 +1,11 @@
 """Ablations: does pretraining help, the Transformer, the auxiliary loss? (Table 5 of the paper)"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gpt1.analysis.report import figures, paper
 from gpt1.analysis.report.answers import Answer
 from gpt1.analysis.report.results import Cell, Results, check_same_table, gain
+from gpt1.analysis.report.statistics import Estimate
 from gpt1.document import Figure, Section, Table
 from gpt1.params import Compare, NoAuxiliary
 
@@ -44,7 +45,7 @@ def section(
 
 
 def difference_figure(grid: Grid) -> Figure:
-    effects = {f"{FULL} - {model}": answer(grid, model).effect for model in grid if model != FULL}
+    effects = {f"{FULL} - {model}": average_gain(grid, model) for model in grid if model != FULL}
     return Figure(
         "ablations",
         figures.differences(effects),
@@ -80,7 +81,7 @@ def difference_table(grid: Grid) -> Table:
             each = [
                 f"{gain([(grid[FULL][t], cells[t])]):+.1f}" if t in cells else "-" for t in tasks
             ]
-            rows.append([f"{FULL} - {model}", f"{answer(grid, model).effect:+.1f}", *each])
+            rows.append([f"{FULL} - {model}", f"{average_gain(grid, model):+.1f}", *each])
     caption = "Differences, paired by seed and example, with 95 % intervals over both."
     return Table(caption, ["difference", "average", *tasks], rows)
 
@@ -102,20 +103,29 @@ def paper_table(models: Sequence[str]) -> Table:
 
 
 def answer(grid: Grid, model: str) -> Answer:
-    """The gain of the full model over `model`: averaged over the shared tasks, paired by seed."""
+    """The gain of the full model over `model`, averaged over the tasks that the paper has, too.
+
+    Where it has none of them, over all.
+    """
     full, other = grid[FULL], grid[model]
-    tasks = list(other)
+    tasks = [task for task in other if task in paper.ABLATIONS[FULL]] or list(other)
     seeds = other[tasks[0]].values.keys() & full[tasks[0]].values.keys()
     expected, of = paper.ablation_gain(model, tasks)
     return Answer(
         QUESTIONS[model],
-        gain([(full[task], other[task]) for task in tasks]),
+        average_gain(grid, model, tasks),
         f"average score of {FULL} minus {model} (tasks: {len(tasks)}, seeds: {len(seeds)})",
         expected,
         f"the paper, GLUE's test, tasks: {of}",
         noise=paper.noise(of),
         models=[name for name in (FULL, model) if name in ("gpt", "lstm")],
     )
+
+
+def average_gain(grid: Grid, model: str, tasks: Collection[str] = ()) -> Estimate:
+    """What the full model gains over `model` on average over `tasks`, or all that both have."""
+    full, other = grid[FULL], grid[model]
+    return gain([(full[task], other[task]) for task in tasks or other])
 
 
 def average(cells: Mapping[str, Cell]) -> float:
