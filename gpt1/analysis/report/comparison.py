@@ -61,7 +61,7 @@ def score_figure(results: Results, compare: Compare) -> Figure:
         "scores",
         figures.scores(
             {model: [cell.mean for cell in of_model] for model, of_model in cells.items()},
-            {cell.task: cell.baseline for cell in first},
+            {f"{cell.task}\n{cell.metric}": cell.baseline for cell in first},
         ),
         "Fine-tuned scores; lines: the baseline.",
         f"Fine-tuned scores in per cent. {alternative}.",

@@ -52,7 +52,8 @@ def layers(numbers: Sequence[int], tasks: Mapping[str, Sequence[Estimate]]) -> b
 def scores(models: Mapping[str, Sequence[Estimate]], baselines: Mapping[str, float]) -> bytes:
     """A group of bars for each task, one a model with its interval; a line at the baseline.
 
-    models: the scores of a model in the order of the tasks, which `baselines` names.
+    models: the scores of a model in the order of the tasks, which `baselines` names, and which have
+    their metric in a second line, for scores of two metrics do not compare.
     """
     figure, [axes] = canvas("", "score (%)")
     places, width = np.arange(len(baselines)), 0.8 / len(models)
@@ -69,7 +70,7 @@ def scores(models: Mapping[str, Sequence[Estimate]], baselines: Mapping[str, flo
         )
     edges = places - 0.4, places + 0.4
     axes.hlines([*baselines.values()], *edges, "black", linewidth=1.0, label="baseline")
-    axes.set_xticks(places, [*baselines], rotation=30 if len(baselines) > 4 else 0)
+    axes.set_xticks(places, [*baselines], fontsize="small", rotation=30 * (len(baselines) > 8))
     return _with_legend(figure, axes, outside=True)
 
 
@@ -78,7 +79,7 @@ def differences(effects: Mapping[str, Estimate]) -> bytes:
     height = 0.9 + BAR_HEIGHT * 1.6 * len(effects)
     figure, [axes] = canvas("points", "", height=height)
     means, widths = zip(*((e.mean, e.half_width or 0.0) for e in effects.values()), strict=True)
-    axes.barh([*effects], means, xerr=widths, color="#1f5fa8", error_kw={"linewidth": 0.8})
+    axes.barh([*effects], means, xerr=widths, color="#8fb8e0", error_kw={"linewidth": 1.2})
     axes.axvline(0, color="0.4", linewidth=0.8)
     axes.invert_yaxis()
     return png(figure)
