@@ -22,6 +22,8 @@ def check_pinned(address: str, where: str) -> None:
         if not COMMIT.fullmatch(revision):
             moving = revision not in ("", "REVISION")
             fault = f"has {revision}, which can move, not" if moving else "does not have"
+            if re.fullmatch(r"[0-9A-Fa-f]{7,40}", revision):  # `git ls-remote` finds no such ref
+                raise UserError(f"{where} has {revision}; write all 40 digits of the hash, small")
             place = f"https://huggingface.co/{repository.removeprefix('models/')}"
             raise UserError(
                 f"{where} {fault} a whole hash of a commit; pin hf://{repository}@HASH, the first "

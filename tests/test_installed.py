@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from gpt1.errors import UserError
+from pipelines import extension
 from pipelines.cli import app
 from pipelines.extension import layout, template
 from stages import installed
@@ -165,6 +166,35 @@ def test_init_refuses_a_folder_whose_own_package_stages_would_import(tmp_path, n
     with pytest.raises(UserError, match=rf"{name}: stages would import this `{package}` in place"):
         layout.lay_out(tmp_path)
     assert not (tmp_path / "dvc.yaml").exists()
+
+
+def test_a_package_that_stages_would_import_is_named_before_a_run_and_an_update(
+    tmp_path, monkeypatch
+):
+    layout.lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("gpt1.py").touch()
+    for call in (extension.prepare, lambda: layout.update(Path())):
+        with pytest.raises(UserError, match=r"^gpt1\.py: stages would import this `gpt1`"):
+            call()
+
+
+def test_a_lost_description_of_the_code_is_written_again_and_nothing_said(
+    tmp_path, monkeypatch, capsys
+):
+    layout.lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    before = installed.FILE.read_bytes()
+    installed.FILE.unlink()
+    extension.prepare()
+    assert installed.FILE.read_bytes() == before
+    assert capsys.readouterr().err == ""
+
+
+def test_init_of_an_empty_name_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "it is empty" in CliRunner().invoke(app, ["init", ""]).stderr
+    assert not [*tmp_path.iterdir()]
 
 
 def test_init_says_that_a_file_is_no_folder(tmp_path):

@@ -35,7 +35,7 @@ def _numbered(lines: Iterable[str]) -> Iterator[tuple[int, str]]:
             yield number, line.removeprefix("\ufeff") if number == 1 else line
     except UnicodeDecodeError as error:
         raise UserError(
-            f"after line {number}: not UTF-8 ({error.reason}); save it as UTF-8"
+            f"the texts are not UTF-8 after line {number} ({error.reason}); save them as UTF-8"
         ) from None
 
 

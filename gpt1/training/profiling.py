@@ -7,7 +7,7 @@ import torch
 from torch.profiler import ProfilerActivity, profile, schedule
 
 from gpt1.environment import Environment
-from gpt1.errors import one_line
+from gpt1.errors import UserError, one_line
 from gpt1.files import publish
 
 WAIT, WARMUP, ACTIVE = 5, 2, 3
@@ -20,7 +20,7 @@ class Profile:
 
     Writes `TITLE-FIRST-LAST.json` into the folder once those updates are done, whole or not at
     all: a training that stops before writes nothing. The result of the training is the same.
-    A trace that cannot be written costs a line.
+    Raises UserError when the folder cannot be made. A trace that cannot be written costs a line.
     """
 
     def __init__(self, title: str, done: int, device: torch.device, *, wanted: bool) -> None:
@@ -30,7 +30,10 @@ class Profile:
         if not (wanted and folder):
             return
         self._folder = Path(folder)
-        self._folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:  # a name too long, a folder of the kernel's
+            raise UserError(f"GPT1_PROFILE={folder}: {one_line(error)}") from None
         self._updates = range(done + WAIT + WARMUP + 1, done + WAIT + WARMUP + ACTIVE + 1)
         kernels = [ProfilerActivity.CUDA] if device.type == "cuda" else []
         self._profile = profile(

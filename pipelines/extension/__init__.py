@@ -53,10 +53,12 @@ def prepare() -> None:
         from stages import entry
 
         entry.check()
-    if installed.FILE.is_file():
-        from pipelines.extension import template
+    from pipelines.extension import template
 
-        template.tell_of_other_code(just_installed=installed.refresh())
+    if template.is_laid_out():
+        template.check_packages()
+        known = installed.FILE.is_file()
+        template.tell_of_other_code(just_installed=installed.refresh() and known)
 
 
 def is_code(path: str) -> bool:

@@ -14,9 +14,17 @@ from pipelines.execution import workspace
 app = typer.Typer()
 
 
+def _named(folder: str) -> Path:
+    if not folder:  # a shell's unset variable, and Path would take it for this folder
+        raise typer.BadParameter("it is empty; name a folder, or . for this one")
+    return Path(folder)
+
+
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where to; it may be there already.")],
+    folder: Annotated[
+        Path, typer.Argument(parser=_named, help="Where to; it may be there already.")
+    ],
     *,
     update: Annotated[
         bool,
@@ -68,8 +76,8 @@ def predict(
         list[str] | None, typer.Argument(help="Texts; none: the lines of --file.")
     ] = None,
     file: Annotated[
-        typer.FileText, typer.Option(help="Text, or JSON lines; -: standard input.")
-    ] = "-",  # type: ignore[assignment]
+        typer.FileText | None, typer.Option(help="Text, or JSON lines; else: standard input.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Answer in JSON lines.")] = False,
 ) -> None:
     """Print label and probabilities by a fine-tuned model, in the order of the texts."""
@@ -77,11 +85,13 @@ def predict(
     from gpt1.device import device, use_cores
     from gpt1.tasks import request
 
+    if texts and file:
+        raise UserError("there are texts and --file; give one of them")
     for text in texts or []:
         if not text.strip():
             raise UserError("an argument is an empty text; give texts")
     use_cores()
-    for answer in request.answers(TaskModel.load(model).to(device()), texts or file):
+    for answer in request.answers(TaskModel.load(model).to(device()), texts or file or sys.stdin):
         print(json.dumps(answer, ensure_ascii=False) if as_json else request.format_answer(answer))
 
 
@@ -111,7 +121,7 @@ def generate(
     top_p: Annotated[
         float, typer.Option(min=0, max=1, help="Draw from the likeliest with this share.")
     ] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Seed of the draws.")] = 0,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Hold the weights in bfloat16: half the bytes to read.")
     ] = False,

@@ -30,13 +30,7 @@ def lay_out(root: Path) -> list[str]:
     for name in (template.GRAPH, str(installed.FILE), ".dvc", *FILES, *FOLDERS):
         if (root / name).exists():
             raise UserError(f"{root / name} is there already; name a folder that does not have it")
-    for package in dict.fromkeys(["gpt1", installed.__name__.partition(".")[0]]):
-        for own in (root / package / "__init__.py", root / f"{package}.py"):
-            if own.exists():
-                raise UserError(
-                    f"{own}: stages would import this `{package}` in place of the installed one; "
-                    "rename it, or name another folder"
-                )
+    template.check_packages(root)
     if not shutil.which("git"):
         raise UserError("git is not installed, and DVC needs it (Debian: apt-get install git)")
     try:
@@ -53,8 +47,9 @@ def update(root: Path) -> list[str]:
     Returns the names of the files that were replaced. Raises UserError where `root` was not laid
     out, or where `dvc.yaml` was edited since: then its difference is printed and nothing written.
     """
-    if not (root / installed.FILE).is_file():
+    if not template.is_laid_out(root):
         raise UserError(f"{root}: {installed.FILE} is missing, so `gpt1 init` did not lay it out")
+    template.check_packages(root)
     new = {template.GRAPH: template.graph()}
     new |= {name: (template.FOLDER / name).read_text() for name in SCHEMAS}
     new = {name: text for name, text in new.items() if (root / name).parent.is_dir()}
@@ -76,7 +71,7 @@ def update(root: Path) -> list[str]:
 
 
 def _text(file: Path) -> str:
-    return file.read_text() if file.is_file() else ""
+    return file.read_text(errors="replace") if file.is_file() else ""
 
 
 def _write(root: Path) -> None:

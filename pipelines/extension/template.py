@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import gpt1
+from gpt1.errors import UserError
 from stages import installed
 
 GRAPH = "dvc.yaml"
@@ -26,6 +27,22 @@ def graph() -> str:
     return f"{LAID_OUT}{_digest(rest)}\n{rest}"
 
 
+def is_laid_out(root: Path = Path()) -> bool:
+    """Whether `gpt1 init` made the project: by its `gpt1.json`, or the first line of `dvc.yaml`."""
+    return (root / installed.FILE).is_file() or _text(root / GRAPH).startswith(LAID_OUT)
+
+
+def check_packages(root: Path = Path()) -> None:
+    """Raise UserError where stages would import a package of the project, not the installed one."""
+    for package in dict.fromkeys(["gpt1", installed.__name__.partition(".")[0]]):
+        for own in (root / package / "__init__.py", root / f"{package}.py"):
+            if own.exists():
+                raise UserError(
+                    f"{own}: stages would import this `{package}` in place of the installed one; "
+                    "rename it, or have the project in another folder"
+                )
+
+
 def is_as_laid_out(text: str) -> bool:
     """Whether a `dvc.yaml` is as some version of `graph` returned it."""
     first, _, rest = text.partition("\n")
@@ -40,13 +57,18 @@ def tell_of_other_code(just_installed: bool) -> None:
     if just_installed:
         other = f"another gpt1 is installed than {installed.FILE} said: all stages run again"
         print(other, file=sys.stderr)
-    text = Path(GRAPH).read_text() if Path(GRAPH).is_file() else ""
+    text = _text(Path(GRAPH))
     if text != graph() and (just_installed or is_as_laid_out(text)):
         print(
             f"{GRAPH} is not that of the installed gpt1; `gpt1 init . --update` replaces it, or "
             "shows what differs where you edited it",
             file=sys.stderr,
         )
+
+
+def _text(file: Path) -> str:
+    """Empty where there is none; what is not UTF-8 is no text of ours."""
+    return file.read_text(errors="replace") if file.is_file() else ""
 
 
 def _digest(text: str) -> str:

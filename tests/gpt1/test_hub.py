@@ -31,14 +31,12 @@ def test_a_commit_is_taken_and_so_is_any_address_elsewhere(address: str) -> None
         ("@REVISION", "main"),
         ("@main", "main"),
         ("@v1.0", "v1.0"),
-        (f"@{COMMIT[:7]}", COMMIT[:7]),
-        (f"@{COMMIT.upper()}", COMMIT.upper()),
         (f"@{COMMIT}0", f"{COMMIT}0"),
         ("@refs%2Fpr%2F1", "refs/pr/1"),
     ],
 )
 @pytest.mark.parametrize("before", ["", "zip://a.csv::"])
-def test_a_branch_a_tag_or_part_of_a_hash_is_refused_with_the_way_to_the_hash(
+def test_a_branch_or_a_tag_is_refused_with_the_way_to_the_hash(
     kind: str, revision: str, asked: str, before: str
 ) -> None:
     with pytest.raises(UserError) as refused:
@@ -48,3 +46,9 @@ def test_a_branch_a_tag_or_part_of_a_hash_is_refused_with_the_way_to_the_hash(
     assert f"pin hf://{kind}o/n@HASH" in said
     assert said.endswith(f"`git ls-remote https://huggingface.co/{kind}o/n {asked}`")
     assert "\n" not in said
+
+
+@pytest.mark.parametrize("revision", [COMMIT[:7], COMMIT.upper()])
+def test_a_hash_in_part_or_in_capitals_is_to_be_written_out(revision: str) -> None:
+    with pytest.raises(UserError, match=f"^a.yaml: at has {revision}; write all 40 digits"):
+        check_pinned(f"hf://o/n@{revision}/a.zip", "a.yaml: at")

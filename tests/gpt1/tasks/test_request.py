@@ -133,5 +133,7 @@ def test_the_command_line_answers_arguments_files_and_standard_input(tmp_path: P
     for output in outputs:
         assert output.exit_code == 0, output.output
         assert [json.loads(line) for line in output.stdout.splitlines()] == saved.predict(TEXTS)
+    both = run(app, ["predict", *given, "text", "--file", str(tmp_path / "texts.txt")])
+    assert str(both.exception) == "there are texts and --file; give one of them"
     for_the_eye = run(app, ["predict", str(tmp_path / "m"), TEXTS[0]]).stdout
     assert for_the_eye.split("\t")[0] == saved.predict(TEXTS[:1])[0]["label"]
