@@ -38,7 +38,7 @@ def current() -> str:
 def refresh(root: Path = Path()) -> bool:
     """Write `gpt1.json` below `root` unless it is of the installed package; returns whether."""
     file, now = root / FILE, current()
-    if file.is_file() and file.read_bytes() == now.encode():
+    if file.is_file() and file.read_text(errors="replace") == now:
         return False
     with files.publish(file) as temporary:
         temporary.write_text(now)
@@ -47,7 +47,7 @@ def refresh(root: Path = Path()) -> bool:
 
 def check() -> None:
     """Raise UserError where `gpt1.json` is there and of another package than the installed one."""
-    if FILE.is_file() and FILE.read_bytes() != current().encode():
+    if FILE.is_file() and FILE.read_text(errors="replace") != current():
         raise UserError(
             f"{FILE} is not of the installed gpt1 {version('gpt1')}: `gpt1 plan` writes it anew "
             "and shows what runs again; or install the package that it is of"

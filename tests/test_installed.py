@@ -191,6 +191,24 @@ def test_a_lost_description_of_the_code_is_written_again_and_nothing_said(
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("ends", [b"\n", b"\r\n"])
+def test_line_ends_of_another_system_are_no_other_package(tmp_path, monkeypatch, capsys, ends):
+    layout.lay_out(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for file in (installed.FILE, Path("dvc.yaml")):
+        file.write_bytes(file.read_bytes().replace(b"\n", ends))
+    extension.prepare()
+    installed.check()
+    assert capsys.readouterr().err == ""
+
+
+def test_a_description_that_is_no_text_is_one_of_another_package(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    installed.FILE.write_bytes(b"\xff")
+    with pytest.raises(UserError, match=r"gpt1\.json is not of the installed gpt1"):
+        installed.check()
+
+
 def test_init_of_an_empty_name_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "it is empty" in CliRunner().invoke(app, ["init", ""]).stderr

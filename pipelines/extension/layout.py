@@ -53,7 +53,7 @@ def update(root: Path) -> list[str]:
     new = {template.GRAPH: template.graph()}
     new |= {name: (template.FOLDER / name).read_text() for name in SCHEMAS}
     new = {name: text for name, text in new.items() if (root / name).parent.is_dir()}
-    old = {name: _text(root / name) for name in new}
+    old = {name: template.text_of(root / name) for name in new}
     graph = template.GRAPH
     if old[graph] not in ("", new[graph]) and not template.is_as_laid_out(old[graph]):
         mine, newer = old[graph].splitlines(), new[graph].splitlines()
@@ -68,10 +68,6 @@ def update(root: Path) -> list[str]:
         with publish(root / name) as beside:
             beside.write_text(new[name])
     return replaced
-
-
-def _text(file: Path) -> str:
-    return file.read_text(errors="replace") if file.is_file() else ""
 
 
 def _write(root: Path) -> None:

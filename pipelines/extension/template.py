@@ -29,7 +29,7 @@ def graph() -> str:
 
 def is_laid_out(root: Path = Path()) -> bool:
     """Whether `gpt1 init` made the project: by its `gpt1.json`, or the first line of `dvc.yaml`."""
-    return (root / installed.FILE).is_file() or _text(root / GRAPH).startswith(LAID_OUT)
+    return (root / installed.FILE).is_file() or text_of(root / GRAPH).startswith(LAID_OUT)
 
 
 def check_packages(root: Path = Path()) -> None:
@@ -57,7 +57,7 @@ def tell_of_other_code(just_installed: bool) -> None:
     if just_installed:
         other = f"another gpt1 is installed than {installed.FILE} said: all stages run again"
         print(other, file=sys.stderr)
-    text = _text(Path(GRAPH))
+    text = text_of(Path(GRAPH))
     if text != graph() and (just_installed or is_as_laid_out(text)):
         print(
             f"{GRAPH} is not that of the installed gpt1; `gpt1 init . --update` replaces it, or "
@@ -66,7 +66,7 @@ def tell_of_other_code(just_installed: bool) -> None:
         )
 
 
-def _text(file: Path) -> str:
+def text_of(file: Path) -> str:
     """Empty where there is none; what is not UTF-8 is no text of ours."""
     return file.read_text(errors="replace") if file.is_file() else ""
 
